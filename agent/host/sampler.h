@@ -1,0 +1,95 @@
+// Samples the host, the engine and the power sources while an attempt runs, on a thread of its own.
+//
+// Threads: Start and Stop on one thread; Attach and TakePeakRss from any. Ownership: owns its
+// sources and its thread; the recorder outlives it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "agent/host/channel_writer.h"
+#include "agent/host/cpu_times.h"
+#include "agent/host/host_paths.h"
+#include "agent/host/process_tree.h"
+#include "agent/power/power_source.h"
+#include "agent/workload/recorder.h"
+
+namespace joulefarm::agent {
+
+struct SamplerOptions {
+  HostPaths paths;
+  std::int64_t period_ns = 100'000'000;
+  // How much time a chunk covers at most.
+  std::int64_t chunk_ns = 1'000'000'000;
+  std::vector<std::unique_ptr<PowerSource>> power;
+};
+
+// Channels of stream HOST: host.cpu and background.cpu (share of all cores over the period that
+// ends at the stamp), engine.cpu (cumulative s over all engines attached) and engine.rss (bytes);
+// those of the engine only while one is attached. Of stream POWER: what the sources offer.
+class Sampler {
+ public:
+  Sampler(SamplerOptions options, Recorder* recorder);
+  // Stops.
+  ~Sampler();
+  Sampler(const Sampler&) = delete;
+  Sampler& operator=(const Sampler&) = delete;
+
+  // Declares the channels and begins. A source that does not start is logged and left out.
+  void Start();
+  // Takes a last sample, hands out what is left and ends the thread.
+  void Stop();
+
+  // The engine's process group leader, or nullopt when it is about to go or gone.
+  void Attach(std::optional<pid_t> leader);
+
+  // Peak resident set of the attached engine's process tree since the last call (or since Attach),
+  // bytes: the greatest of the samples, of a reading made now, and of the leader's high-water mark
+  // if it rose meanwhile.
+  std::optional<std::int64_t> TakePeakRss();
+
+ private:
+  struct Source {
+    std::unique_ptr<PowerSource> power;
+    std::vector<std::unique_ptr<ChannelWriter>> writers;
+    std::vector<PowerReading> readings;
+    bool failing = false;
+  };
+
+  void Loop(std::stop_token stop);
+  void SamplePower();
+  void SampleHost(std::int64_t lost);
+  // All of them, or only what has become old enough.
+  enum class FlushWhat { kDue, kAll };
+  void Flush(FlushWhat what);
+  // Reads the engine's tree and remembers the peak. Called with mutex_ held.
+  std::optional<ProcessTree::Sample> ReadEngine();
+  void Declare(const v1::ChannelInfo& channel);
+
+  SamplerOptions options_;
+  Recorder* recorder_;
+  TraceEncoder encoder_;  // used on the sampling thread only
+  std::vector<Source> sources_;
+  ChannelWriter host_cpu_;
+  ChannelWriter background_cpu_;
+  ChannelWriter engine_cpu_;
+  ChannelWriter engine_rss_;
+
+  std::mutex mutex_;  // guards what follows
+  std::optional<ProcessTree> engine_;
+  double ended_cpu_s_ = 0;   // of engines detached
+  double engine_cpu_s_ = 0;  // of the one attached
+  std::optional<std::int64_t> peak_bytes_;
+  std::int64_t high_water_bytes_ = 0;  // at the last TakePeakRss
+
+  // The thread's own.
+  std::optional<CpuTimes> last_times_;
+  double last_engine_cpu_s_ = 0;
+  std::jthread thread_;
+};
+
+}  // namespace joulefarm::agent

@@ -1,0 +1,50 @@
+#include "agent/identity.h"
+
+#include <unistd.h>
+
+#include <cctype>
+#include <cstdint>
+#include <fstream>
+#include <random>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "common/daemon/state_dir.h"
+
+namespace joulefarm::agent {
+namespace {
+
+std::uint64_t Random64() {
+  std::random_device device;
+  return (std::uint64_t{device()} << 32) | device();
+}
+
+// Letters, digits, '-', '.' and '_' only, so that the id needs quoting nowhere.
+std::string CleanHostname() {
+  char name[256] = {};
+  if (gethostname(name, sizeof name - 1) != 0) return "agent";
+  std::string clean;
+  for (const char* c = name; *c != '\0'; ++c) {
+    const auto byte = static_cast<unsigned char>(*c);
+    clean += std::isalnum(byte) != 0 || *c == '-' || *c == '.' || *c == '_' ? *c : '-';
+  }
+  return clean.empty() ? "agent" : clean;
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> PersistentAgentId(const std::filesystem::path& state_dir) {
+  const std::filesystem::path path = state_dir / "agent_id";
+  std::string id;
+  std::getline(std::ifstream(path), id);
+  absl::StripAsciiWhitespace(&id);
+  if (!id.empty()) return id;
+  id = absl::StrCat(CleanHostname(), "-", absl::Hex(Random64() & 0xFFFF, absl::kZeroPad4));
+  const absl::Status written = ReplaceFile(path, id + "\n");
+  if (!written.ok()) return written;
+  return id;
+}
+
+std::string RandomInstance() { return absl::StrCat(absl::Hex(Random64(), absl::kZeroPad16)); }
+
+}  // namespace joulefarm::agent

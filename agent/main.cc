@@ -1,0 +1,112 @@
+// joulefarm-agent: flags and configuration, then an Agent until it ends.
+#include <CLI/CLI.hpp>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "agent/agent.h"
+#include "common/config/yaml_proto.h"
+#include "common/daemon/notify.h"
+#include "common/daemon/state_dir.h"
+#include "joulefarm/config/v1/agent.pb.h"
+
+namespace joulefarm::agent {
+namespace {
+
+constexpr int kExitUsage = 2;
+constexpr int kExitCannotStart = 1;
+
+struct Flags {
+  std::optional<std::string> config;
+  std::optional<std::string> controller;
+  std::optional<std::string> id;
+  std::optional<std::string> state;
+  std::string root = "/";
+  bool allow_plaintext = false;
+};
+
+// Flags win over the file, the file over defaults.
+absl::StatusOr<AgentOptions> MakeOptions(const Flags& flags) {
+  config::v1::AgentConfig file;
+  if (flags.config) {
+    SourceMap source;
+    const absl::Status parsed = ParseYamlFile(*flags.config, &file, &source);
+    if (!parsed.ok()) return parsed;
+  }
+  AgentOptions options;
+  options.version = JOULEFARM_VERSION;
+  if (file.has_controller()) options.controller = file.controller();
+  if (flags.controller) options.controller = *flags.controller;
+  if (file.has_id()) options.id = file.id();
+  if (flags.id) options.id = *flags.id;
+  options.state_dir = flags.state         ? std::filesystem::path(*flags.state)
+                      : file.has_state()  ? std::filesystem::path(file.state())
+                                          : DefaultStateDir("agent");
+  options.root = flags.root;
+  for (const config::v1::Label& label : file.labels()) options.labels[label.key()] = label.value();
+  const config::v1::EstimatedPower& power = file.estimated_power();
+  if (power.has_idle_w()) options.estimate.idle_w = power.idle_w();
+  if (power.has_peak_w()) options.estimate.peak_w = power.peak_w();
+  if (power.has_relative_u()) options.estimate.relative_u = power.relative_u();
+  for (const std::string& dir : file.engine_dirs()) options.engine_dirs.emplace_back(dir);
+  if (file.has_spool_max_bytes()) options.spool_max_bytes = file.spool_max_bytes();
+  options.allow_plaintext = flags.allow_plaintext || file.allow_plaintext();
+  return options;
+}
+
+int Serve(const Flags& flags) {
+  const absl::StatusOr<AgentOptions> options = MakeOptions(flags);
+  if (!options.ok()) {
+    spdlog::error("{}", std::string(options.status().message()));
+    return kExitUsage;
+  }
+  absl::StatusOr<std::unique_ptr<Agent>> agent = Agent::Create(*options);
+  if (!agent.ok()) {
+    spdlog::error("cannot start: {}", std::string(agent.status().message()));
+    return kExitCannotStart;
+  }
+  spdlog::info("joulefarm-agent {} {}: controller {}, state {}", JOULEFARM_VERSION, (*agent)->id(),
+               options->controller, options->state_dir.string());
+  (*agent)->StopOnSignals();
+  (*agent)->Start();
+  NotifyServiceManager("READY=1");
+  const int code = (*agent)->Wait();
+  NotifyServiceManager("STOPPING=1");
+  return code;
+}
+
+int Main(int argc, char** argv) {
+  spdlog::set_default_logger(std::make_shared<spdlog::logger>(
+      "agent", std::make_shared<spdlog::sinks::stderr_sink_mt>()));
+  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
+  spdlog::flush_on(spdlog::level::info);
+  CLI::App app{"Runs inference jobs on this host for a Joulefarm controller.", "joulefarm-agent"};
+  app.set_version_flag("--version", std::string("joulefarm-agent ") + JOULEFARM_VERSION);
+  Flags flags;
+  app.add_option("--config", flags.config, "Configuration file (YAML)")->type_name("FILE");
+  app.add_option("--controller", flags.controller, "Controller to dial, default 127.0.0.1:7070")
+      ->type_name("HOST:PORT");
+  app.add_option("--id", flags.id, "This agent's id, default hostname and a random suffix that stays")
+      ->type_name("NAME");
+  app.add_option("--state", flags.state, "State directory")->type_name("DIR");
+  app.add_option("--root", flags.root, "Where /proc and /sys are read below, default /")
+      ->type_name("DIR");
+  app.add_flag("--allow-plaintext", flags.allow_plaintext,
+               "Talk without TLS to a controller that is not on this machine");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kExitUsage;
+  }
+  return Serve(flags);
+}
+
+}  // namespace
+}  // namespace joulefarm::agent
+
+int main(int argc, char** argv) { return joulefarm::agent::Main(argc, argv); }

@@ -1,0 +1,192 @@
+#include "agent/run/attempt_runner.h"
+
+#include <algorithm>
+#include <exception>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "agent/host/clock.h"
+#include "agent/host/sampler.h"
+#include "agent/power/registry.h"
+#include "agent/process/boottime.h"
+#include "agent/process/stop_fd.h"
+#include "agent/run/stop_outcome.h"
+
+namespace joulefarm::agent {
+namespace {
+
+constexpr std::int64_t kFirstRetryNs = 200'000'000;
+constexpr std::int64_t kLongestRetryNs = 5'000'000'000;
+
+WorkloadOutcome Infra(std::string reason) {
+  return {.outcome = v1::OUTCOME_FAILED,
+          .failure_class = v1::FAILURE_CLASS_INFRA,
+          .reason = std::move(reason)};
+}
+
+void RecordClocks(Recorder& recorder) {
+  v1::Event event;
+  *event.mutable_clock() = ReadClocks();
+  event.set_t_ns(event.clock().boottime_ns());
+  recorder.Record(std::move(event));
+}
+
+}  // namespace
+
+AttemptRunner::AttemptRunner(v1::Grant grant, const RunEnvironment& environment,
+                             RunCallbacks callbacks)
+    : grant_(std::move(grant)),
+      environment_(environment),
+      callbacks_(std::move(callbacks)),
+      work_dir_(environment.run_dir / std::to_string(grant_.fence())) {
+  const v1::LimitSpec& limits = grant_.spec().limits();
+  limits_ =
+      std::make_unique<RunLimits>(limits.prepare_ns(), limits.run_ns(), [this](std::string text) {
+        Stop({grant_.fence(), StopWhy::kTimedOut, v1::FAILURE_CLASS_TIMEOUT, std::move(text)});
+      });
+  thread_ = std::thread([this] { Run(); });
+}
+
+AttemptRunner::~AttemptRunner() {
+  Stop({grant_.fence(), StopWhy::kShutdown, v1::FAILURE_CLASS_INFRA, "the agent was stopped"});
+  thread_.join();
+}
+
+void AttemptRunner::Stop(StopAttempt stop) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (stop_) return;
+    stop_ = std::move(stop);
+  }
+  stop_source_.request_stop();
+}
+
+std::optional<StopAttempt> AttemptRunner::StopReason() {
+  const std::lock_guard lock(mutex_);
+  return stop_;
+}
+
+void AttemptRunner::Moved(v1::AttemptState state, const std::string& detail) {
+  if (state == v1::ATTEMPT_STATE_RUNNING) limits_->RunsBegin();
+  if (callbacks_.moved) callbacks_.moved(grant_.fence(), state, detail);
+}
+
+void AttemptRunner::Run() {
+  v1::Final final_word;
+  final_word.set_started_ns(BoottimeNs());
+  bool clean = true;
+  absl::Status stored;
+  {
+    SpoolRecorder recorder(environment_.spool, grant_.fence(), grant_.source());
+    RecordClocks(recorder);
+    WorkloadOutcome said;
+    try {
+      said = Execute(recorder, clean);
+    } catch (const std::exception& error) {
+      said = Infra(absl::StrCat("the agent failed: ", error.what()));
+    }
+    RecordClocks(recorder);
+    const std::optional<StopAttempt> stop = StopReason();
+    const WorkloadOutcome outcome = Resolve(said, stop ? &*stop : nullptr);
+    std::error_code error;
+    std::filesystem::remove_all(work_dir_, error);
+    if (error) {
+      clean = false;
+      recorder.Log("agent",
+                   absl::StrCat("cannot remove ", work_dir_.string(), ": ", error.message()));
+    }
+    final_word.set_outcome(outcome.outcome);
+    final_word.set_failure_class(outcome.failure_class);
+    final_word.set_reason(outcome.reason);
+    final_word.set_ended_ns(BoottimeNs());
+    final_word.set_clean(clean);
+    stored = recorder.Finish(std::move(final_word));
+  }
+  if (callbacks_.ended) callbacks_.ended(grant_.fence(), clean, std::move(stored));
+}
+
+WorkloadOutcome AttemptRunner::Execute(SpoolRecorder& recorder, bool& clean) {
+  Moved(v1::ATTEMPT_STATE_PREPARING, grant_.spec().has_model() ? "fetching the model" : "");
+  std::error_code error;
+  std::filesystem::create_directories(work_dir_, error);
+  if (error)
+    return Infra(absl::StrCat("cannot create ", work_dir_.string(), ": ", error.message()));
+  absl::StatusOr<std::unique_ptr<Workload>> workload = environment_.make_workload(grant_.spec());
+  if (!workload.ok()) {
+    return Infra(absl::StrCat("this agent cannot run the workload: ", workload.status().message()));
+  }
+  absl::StatusOr<std::optional<std::filesystem::path>> model = FetchModel();
+  if (!model.ok()) return Infra(std::string(model.status().message()));
+  if (stop_source_.stop_requested()) {
+    WorkloadOutcome stopped;
+    stopped.outcome = v1::OUTCOME_CANCELED;
+    return stopped;
+  }
+  return RunWorkload(**workload, recorder, *std::move(model), clean);
+}
+
+absl::StatusOr<std::optional<std::filesystem::path>> AttemptRunner::FetchModel() {
+  if (!grant_.spec().has_model()) return std::nullopt;
+  const v1::ModelRef& model = grant_.spec().model();
+  const ArtifactRequest request{
+      .sha256 = model.sha256(), .size_bytes = model.size_bytes(), .name = model.name()};
+  std::int64_t told_mib = -1;
+  const auto progress = [&](std::int64_t bytes) {
+    // One report per 64 MiB.
+    if (const std::int64_t mib = bytes >> 26; mib != std::exchange(told_mib, mib)) {
+      Moved(v1::ATTEMPT_STATE_PREPARING, absl::StrCat("fetching ", model.name(), ": ", bytes >> 20,
+                                                      " of ", model.size_bytes() >> 20, " MiB"));
+    }
+  };
+  const StopFd stop(stop_source_.get_token());
+  std::int64_t pause_ns = kFirstRetryNs;
+  while (true) {
+    absl::StatusOr<std::filesystem::path> file =
+        environment_.artifacts->Get(request, stop_source_.get_token(), progress);
+    if (file.ok()) return std::optional<std::filesystem::path>(*std::move(file));
+    // The controller may come back; how long to wait for it is the limit `prepare`.
+    if (!absl::IsUnavailable(file.status())) return file.status();
+    Moved(v1::ATTEMPT_STATE_PREPARING,
+          absl::StrCat("waiting for the controller: ", file.status().message()));
+    if (stop.SleepUntil(BoottimeNs() + pause_ns) == Wake::kStop) return file.status();
+    pause_ns = std::min(pause_ns * 2, kLongestRetryNs);
+  }
+}
+
+WorkloadOutcome AttemptRunner::RunWorkload(Workload& workload, SpoolRecorder& recorder,
+                                           std::optional<std::filesystem::path> model,
+                                           bool& clean) {
+  SamplerOptions sampling;
+  sampling.paths = environment_.paths;
+  sampling.power = MakePowerSources(grant_.spec(), environment_.paths, environment_.estimate);
+  Sampler sampler(std::move(sampling), &recorder);
+  sampler.Start();
+  bool engine_up = false;
+  WorkloadContext context;
+  context.spec = &grant_.spec();
+  context.work_dir = work_dir_;
+  context.model_path = std::move(model);
+  context.recorder = &recorder;
+  context.journal = environment_.spool;
+  context.engines = environment_.engines;
+  context.engine_search = environment_.engine_search;
+  context.agent_version = environment_.agent_version;
+  context.root = environment_.paths.Under("");
+  context.stop = stop_source_.get_token();
+  context.on_state = [this](v1::AttemptState state, const std::string& detail) {
+    Moved(state, detail);
+  };
+  context.on_engine = [&](std::optional<pid_t> leader) {
+    engine_up = leader.has_value();
+    sampler.Attach(leader);
+  };
+  context.take_peak_rss = [&sampler] { return sampler.TakePeakRss(); };
+  const WorkloadOutcome outcome = workload.Run(context);
+  sampler.Attach(std::nullopt);
+  sampler.Stop();
+  if (engine_up) clean = false;  // the workload never said that its engine is gone
+  return outcome;
+}
+
+}  // namespace joulefarm::agent

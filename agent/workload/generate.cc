@@ -1,0 +1,185 @@
+#include "agent/workload/generate.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "agent/process/boottime.h"
+#include "agent/workload/attempt.h"
+#include "agent/workload/completion_client.h"
+#include "agent/workload/llama_server.h"
+#include "common/sha256/sha256.h"
+
+namespace joulefarm::agent {
+namespace {
+
+// Keeps a batch well below a frame's 64 KiB.
+constexpr std::size_t kTokensPerBatch = 2000;
+
+// How long after its connection broke an engine may take to be gone.
+constexpr std::int64_t kCrashNs = 1'000'000'000;
+
+const v1::Engine* FindEngine(const WorkloadContext& context) {
+  const auto it =
+      std::find_if(context.engines.begin(), context.engines.end(),
+                   [](const v1::Engine& engine) { return engine.name() == "llama.cpp"; });
+  return it == context.engines.end() ? nullptr : &*it;
+}
+
+WorkloadOutcome EngineMissing(const WorkloadContext& context) {
+  return Failed(
+      v1::FAILURE_CLASS_INFRA,
+      absl::StrCat("no llama.cpp on this device: looked for an executable llama-server in ",
+                   context.engine_search.empty() ? "the agent's engine directories and PATH"
+                                                 : context.engine_search,
+                   ". Install llama.cpp there (deploy/demo brings one), set $JOULEFARM_ENGINE_DIR, "
+                   "and restart "
+                   "the agent"));
+}
+
+class GenerateAttempt {
+ public:
+  GenerateAttempt(WorkloadContext& context, const GenerateLimits& limits, const v1::Engine& engine)
+      : attempt_(context),
+        spec_(context.spec->generate()),
+        limits_(limits),
+        server_(attempt_, spec_, engine.path()) {
+    attempt_.facts().set_engine(engine.name());
+    if (!engine.version().empty()) attempt_.facts().set_engine_version(engine.version());
+  }
+
+  WorkloadOutcome Execute() {
+    if (attempt_.IdleUnloaded() == Wake::kStop) return Canceled();
+    if (auto failure = server_.Load()) return *failure;
+    attempt_.StartRunLimit();
+    for (int run = 0; run < attempt_.runs(); ++run) {
+      if (attempt_.PauseBefore(run, v1::PHASE_IDLE_LOADED) == Wake::kStop) return Canceled();
+      if (auto failure = ExecuteRun(run)) return *failure;
+    }
+    if (attempt_.PauseBefore(attempt_.runs(), v1::PHASE_IDLE_LOADED) == Wake::kStop)
+      return Canceled();
+    server_.Stop();
+    return attempt_.Tail() == Wake::kStop ? Canceled() : Succeeded();
+  }
+
+ private:
+  std::optional<WorkloadOutcome> ExecuteRun(int run) {
+    attempt_.State(v1::ATTEMPT_STATE_RUNNING, attempt_.RunName(run));
+    attempt_.TakePeakRss();
+    Sha256 digest;
+    bool has_ids = false;
+    const std::int64_t start_ns = BoottimeNs();
+    for (int request = 0; request < spec_.prompts_size(); ++request) {
+      const std::string& prompt = spec_.prompts(request).text();
+      CompletionLimits limits;
+      limits.deadline_ns = attempt_.run_deadline_ns();
+      limits.stall_ns = limits_.stall_ns;
+      limits.first_token_ns = limits_.stall_ns + limits_.stall_per_prompt_byte_ns *
+                                                     static_cast<std::int64_t>(prompt.size());
+      const CompletionResult result =
+          StreamCompletion(server_.port(), CompletionBody(spec_, prompt), limits, attempt_.stop());
+      RecordRequest(run, request, result.completion);
+      if (result.end != StreamEnd::kDone) return Failure(run, request, result, limits);
+      for (const std::int32_t id : result.completion.ids) digest.Update(absl::StrCat(id, "\n"));
+      digest.Update("\n");
+      has_ids = has_ids || !result.completion.ids.empty();
+    }
+    attempt_.RecordRun(run, start_ns, BoottimeNs(),
+                       has_ids ? std::optional(digest.HexDigest()) : std::nullopt);
+    return std::nullopt;
+  }
+
+  void RecordRequest(int run, int request, const Completion& completion) {
+    v1::Event event;
+    v1::RequestDone& done = *event.mutable_request();
+    done.set_run(run);
+    done.set_request(request);
+    done.set_t_req_ns(completion.t_req_ns);
+    if (completion.n_prompt) done.set_n_prompt(*completion.n_prompt);
+    if (completion.n_evaluated) done.set_n_evaluated(*completion.n_evaluated);
+    if (completion.n_cached) done.set_n_cached(*completion.n_cached);
+    if (completion.prompt_ms) done.set_prompt_ms(*completion.prompt_ms);
+    if (completion.n_gen) done.set_n_gen(*completion.n_gen);
+    done.set_stop(completion.stop);
+    if (!completion.arrivals.empty()) {
+      const Arrival& first = completion.arrivals.front();
+      const Arrival& last = completion.arrivals.back();
+      done.set_t_first_ns(first.t_ns);
+      done.set_idx_first(first.index);
+      done.set_t_last_ns(last.t_ns);
+      done.set_idx_last(last.index);
+      RecordTokens(run, request, completion);
+      attempt_.RecordPhase(v1::PHASE_PREFILL, completion.t_req_ns, first.t_ns, run, request);
+      if (last.t_ns > first.t_ns)
+        attempt_.RecordPhase(v1::PHASE_DECODE, first.t_ns, last.t_ns, run, request);
+    }
+    attempt_.Record(std::move(event));
+  }
+
+  void RecordTokens(int run, int request, const Completion& completion) {
+    const std::size_t count = std::max(completion.arrivals.size(), completion.ids.size());
+    for (std::size_t begin = 0; begin < count; begin += kTokensPerBatch) {
+      v1::TokenBatch batch;
+      batch.set_run(run);
+      batch.set_request(request);
+      for (std::size_t i = begin; i < std::min(begin + kTokensPerBatch, completion.arrivals.size());
+           ++i) {
+        batch.add_idx(completion.arrivals[i].index);
+        batch.add_t_ns(completion.arrivals[i].t_ns);
+      }
+      for (std::size_t i = begin; i < std::min(begin + kTokensPerBatch, completion.ids.size());
+           ++i) {
+        batch.add_id(completion.ids[i]);
+      }
+      attempt_.context().recorder->Record(std::move(batch));
+    }
+  }
+
+  WorkloadOutcome Failure(int run, int request, const CompletionResult& result,
+                          const CompletionLimits& limits) {
+    const std::string during = absl::StrCat("in ", attempt_.RunName(run), ", prompt ", request + 1,
+                                            " of ", spec_.prompts_size());
+    switch (result.end) {
+      case StreamEnd::kStop:
+        return Canceled();
+      case StreamEnd::kDeadline:
+        return attempt_.LimitPassed("run", attempt_.spec().limits().run_ns(), during,
+                                    server_.tail());
+      case StreamEnd::kStalled:
+        return TimedOut(
+            absl::StrCat("llama-server hangs ", during, ": ", result.detail, " for ",
+                         DurationText(result.completion.arrivals.empty() ? limits.first_token_ns
+                                                                         : limits.stall_ns),
+                         " (", result.completion.arrivals.size(), " token events came before).",
+                         LastOutput(server_.tail())));
+      case StreamEnd::kRefused:
+        return server_.Broken(during, absl::StrCat("it refused the request: ", result.detail), 0);
+      case StreamEnd::kLost:
+        return server_.Broken(during, result.detail, kCrashNs);
+      case StreamEnd::kGarbage:
+      case StreamEnd::kDone:
+        break;
+    }
+    return server_.Broken(during, result.detail, 0);
+  }
+
+  Attempt attempt_;
+  const v1::GenerateSpec& spec_;
+  const GenerateLimits& limits_;
+  LlamaServer server_;
+};
+
+}  // namespace
+
+WorkloadOutcome GenerateWorkload::Run(WorkloadContext& context) {
+  if (!context.model_path)
+    return Failed(v1::FAILURE_CLASS_USER, "a generate workload needs a model");
+  if (context.spec->generate().prompts().empty())
+    return Failed(v1::FAILURE_CLASS_USER, "there is no prompt to generate from");
+  const v1::Engine* engine = FindEngine(context);
+  if (engine == nullptr) return EngineMissing(context);
+  return GenerateAttempt(context, limits_, *engine).Execute();
+}
+
+}  // namespace joulefarm::agent

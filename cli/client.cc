@@ -1,0 +1,216 @@
+#include "cli/client.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+
+#include "cli/table_chunk.h"
+#include "joulefarm/v1/artifact_service.grpc.pb.h"
+#include "joulefarm/v1/farm_service.grpc.pb.h"
+
+namespace joulefarm::cli {
+namespace {
+
+constexpr auto kQuickCall = std::chrono::seconds(15);
+// A big experiment is expanded and committed before the answer.
+constexpr auto kSubmitCall = std::chrono::minutes(5);
+constexpr auto kStream = std::chrono::hours(1);
+constexpr auto kPush = std::chrono::hours(24);
+constexpr auto kInterruptCheck = std::chrono::milliseconds(50);
+
+// gRPC wraps the reason several times: "failed to connect to all addresses; last error: UNKNOWN: ipv4:…: Failed to connect to remote
+// host: Connection refused".
+std::string Reason(const std::string& message) {
+  static const std::string kInner = "Failed to connect to remote host: ";
+  const std::size_t at = message.rfind(kInner);
+  return at == std::string::npos ? message : message.substr(at + kInner.size());
+}
+
+absl::Status ToAbsl(const grpc::Status& status) {
+  if (status.ok()) return absl::OkStatus();
+  const auto code = static_cast<absl::StatusCode>(status.error_code());
+  if (code == absl::StatusCode::kUnavailable) return {code, Reason(status.error_message())};
+  return {code, status.error_message()};
+}
+
+std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  // A lab's controller is reached directly, whatever http_proxy says.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  // After a controller restart the next poll should find it.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 200);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
+  arguments.SetMaxReceiveMessageSize(64 * 1024 * 1024);
+  arguments.SetUserAgentPrefix("joulefarm-cli");
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
+// One unary call; watches `interrupted` meanwhile.
+template <typename Response, typename Start>
+absl::StatusOr<Response> Unary(const std::function<bool()>& interrupted,
+                               std::chrono::nanoseconds limit, Start start) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() +
+                       std::chrono::duration_cast<std::chrono::system_clock::duration>(limit));
+  Response response;
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool done = false;
+  grpc::Status status;
+  start(&context, &response, [&](grpc::Status result) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    status = std::move(result);
+    done = true;
+    changed.notify_one();
+  });
+  std::unique_lock<std::mutex> lock(mutex);
+  while (!changed.wait_for(lock, kInterruptCheck, [&] { return done; })) {
+    if (interrupted()) context.TryCancel();
+  }
+  if (!status.ok()) return ToAbsl(status);
+  return response;
+}
+
+// Reads a streamed table into the sink.
+absl::Status ReadTable(grpc::ClientContext& context, grpc::ClientReader<v1::TableChunk>& reader,
+                       const std::function<bool()>& interrupted, TableSink& sink) {
+  v1::TableChunk chunk;
+  ChunkFeeder feeder(sink);
+  while (reader.Read(&chunk)) {
+    const absl::Status fed = feeder.Feed(chunk);
+    if (!fed.ok() || !sink.WantsMore() || interrupted()) {
+      context.TryCancel();
+      reader.Finish().error_code();
+      if (fed.ok() && interrupted()) return absl::CancelledError("interrupted");
+      return fed;
+    }
+  }
+  absl::Status status = ToAbsl(reader.Finish());
+  if (!status.ok()) return status;
+  feeder.End();
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+struct FarmClient::Rpc {
+  std::function<bool()> interrupted;
+  std::shared_ptr<grpc::Channel> channel;
+  std::unique_ptr<v1::FarmService::Stub> farm;
+  std::unique_ptr<v1::ArtifactService::Stub> artifacts;
+};
+
+FarmClient::FarmClient(std::string address, std::function<bool()> interrupted)
+    : address_(std::move(address)), rpc_(std::make_unique<Rpc>()) {
+  rpc_->interrupted = std::move(interrupted);
+  rpc_->channel = Connect(address_);
+  rpc_->farm = v1::FarmService::NewStub(rpc_->channel);
+  rpc_->artifacts = v1::ArtifactService::NewStub(rpc_->channel);
+}
+
+FarmClient::~FarmClient() = default;
+
+absl::StatusOr<v1::SubmitExperimentResponse> FarmClient::Submit(
+    const v1::SubmitExperimentRequest& request) {
+  return Unary<v1::SubmitExperimentResponse>(
+      rpc_->interrupted, kSubmitCall, [&](auto* context, auto* response, auto done) {
+        rpc_->farm->async()->SubmitExperiment(context, &request, response, std::move(done));
+      });
+}
+
+absl::StatusOr<v1::CancelExperimentResponse> FarmClient::CancelExperiment(
+    const std::string& experiment) {
+  v1::CancelExperimentRequest request;
+  request.set_experiment(experiment);
+  return Unary<v1::CancelExperimentResponse>(
+      rpc_->interrupted, kSubmitCall, [&](auto* context, auto* response, auto done) {
+        rpc_->farm->async()->CancelExperiment(context, &request, response, std::move(done));
+      });
+}
+
+absl::StatusOr<v1::CancelJobResponse> FarmClient::CancelJob(const std::string& job) {
+  v1::CancelJobRequest request;
+  request.set_job(job);
+  return Unary<v1::CancelJobResponse>(
+      rpc_->interrupted, kQuickCall, [&](auto* context, auto* response, auto done) {
+        rpc_->farm->async()->CancelJob(context, &request, response, std::move(done));
+      });
+}
+
+absl::StatusOr<v1::GetProgressResponse> FarmClient::GetProgress(const std::string& experiment) {
+  v1::GetProgressRequest request;
+  request.set_experiment(experiment);
+  return Unary<v1::GetProgressResponse>(
+      rpc_->interrupted, kQuickCall, [&](auto* context, auto* response, auto done) {
+        rpc_->farm->async()->GetProgress(context, &request, response, std::move(done));
+      });
+}
+
+absl::StatusOr<v1::GetVersionResponse> FarmClient::GetVersion() {
+  v1::GetVersionRequest request;
+  return Unary<v1::GetVersionResponse>(
+      rpc_->interrupted, kQuickCall, [&](auto* context, auto* response, auto done) {
+        rpc_->farm->async()->GetVersion(context, &request, response, std::move(done));
+      });
+}
+
+absl::Status FarmClient::List(const v1::ListRequest& request, TableSink& sink) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kStream);
+  const auto reader = rpc_->farm->List(&context, request);
+  return ReadTable(context, *reader, rpc_->interrupted, sink);
+}
+
+absl::Status FarmClient::Sql(const std::string& query, TableSink& sink) {
+  v1::SqlRequest request;
+  request.set_query(query);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kStream);
+  const auto reader = rpc_->farm->Sql(&context, request);
+  return ReadTable(context, *reader, rpc_->interrupted, sink);
+}
+
+absl::StatusOr<v1::StatArtifactResponse> FarmClient::StatArtifact(
+    const v1::StatArtifactRequest& request) {
+  return Unary<v1::StatArtifactResponse>(
+      rpc_->interrupted, kQuickCall, [&](auto* context, auto* response, auto done) {
+        rpc_->artifacts->async()->StatArtifact(context, &request, response, std::move(done));
+      });
+}
+
+absl::StatusOr<v1::PushArtifactResponse> FarmClient::PushArtifact(
+    const v1::PushArtifactHeader& header, const ReadPiece& read) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kPush);
+  v1::PushArtifactResponse response;
+  const auto writer = rpc_->artifacts->PushArtifact(&context, &response);
+  v1::PushArtifactRequest request;
+  *request.mutable_header() = header;
+  absl::Status local;
+  bool taking = writer->Write(request);
+  while (taking) {
+    absl::StatusOr<std::string> piece = read();
+    if (!piece.ok()) {
+      local = piece.status();
+    } else if (rpc_->interrupted()) {
+      local = absl::CancelledError("interrupted");
+    }
+    if (!local.ok()) {
+      context.TryCancel();
+      break;
+    }
+    if (piece->empty()) break;
+    request.set_data(*std::move(piece));
+    taking = writer->Write(request);
+  }
+  if (taking && local.ok()) writer->WritesDone();
+  const grpc::Status status = writer->Finish();
+  if (!local.ok()) return local;
+  if (!status.ok()) return ToAbsl(status);
+  return response;
+}
+
+}  // namespace joulefarm::cli

@@ -1,0 +1,47 @@
+// The commands of the CLI: each function adds one group to the command line and sets session.action when chosen.
+//
+// Thread rule: one thread, during set-up. Ownership: the app keeps the options, the session outlives the app.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "cli/listing.h"
+#include "cli/session.h"
+
+namespace CLI {
+class App;
+}
+
+namespace joulefarm::cli {
+
+void AddSubmit(CLI::App& app, Session& session);
+void AddExperiment(CLI::App& app, Session& session);
+void AddJob(CLI::App& app, Session& session);
+void AddDevice(CLI::App& app, Session& session);
+void AddAgent(CLI::App& app, Session& session);
+void AddArtifact(CLI::App& app, Session& session);
+void AddResult(CLI::App& app, Session& session);
+void AddSql(CLI::App& app, Session& session);
+void AddVersion(CLI::App& app, Session& session);
+
+// -o/--output with the formats of listings, or of single objects (table, json).
+void AddFormat(CLI::App& command, std::string& format);
+// -o, --filter and --limit.
+void AddListingOptions(CLI::App& command, ListingOptions& options);
+// A group (`job`) that needs one of its commands.
+CLI::App* AddGroup(CLI::App& app, const std::string& name, const std::string& description,
+                   const std::string& examples);
+// A command with details and examples below its help; the description alone stands in the list of commands.
+CLI::App* AddCommand(CLI::App& app, const std::string& name, const std::string& description,
+                     const std::string& examples, const std::string& details = "");
+
+// The listings of the groups, also used by `get`.
+Listing ExperimentListing();
+Listing JobListing();
+Listing DeviceListing();
+Listing AgentListing();
+Listing ArtifactListing();
+Listing ResultListing();
+
+}  // namespace joulefarm::cli

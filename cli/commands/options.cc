@@ -1,0 +1,44 @@
+#include <CLI/CLI.hpp>
+
+#include "cli/commands/commands.h"
+
+namespace joulefarm::cli {
+
+void AddFormat(CLI::App& command, std::string& format) {
+  command.add_option("-o,--output", format, "table, wide, json, jsonl, csv or name")
+      ->check(CLI::IsMember(FormatNames()).description(""))
+      ->type_name("FORMAT")
+      ->default_str("table");
+}
+
+void AddListingOptions(CLI::App& command, ListingOptions& options) {
+  AddFormat(command, options.format);
+  command
+      .add_option("--filter", options.filters,
+                  "only rows whose column KEY (as in -o json) has this value; may be repeated")
+      ->type_name("KEY=VALUE")
+      ->take_all()
+      ->expected(1)
+      ->allow_extra_args(false);
+  command.add_option("--limit", options.limit, "at most N rows, the newest; 0 for all")
+      ->check(CLI::NonNegativeNumber.description(""))
+      ->type_name("N")
+      ->default_str("0");
+}
+
+CLI::App* AddCommand(CLI::App& app, const std::string& name, const std::string& description,
+                     const std::string& examples, const std::string& details) {
+  CLI::App* command = app.add_subcommand(name, description);
+  command->fallthrough();
+  command->footer((details.empty() ? "" : details + "\n\n") + "Examples:\n" + examples);
+  return command;
+}
+
+CLI::App* AddGroup(CLI::App& app, const std::string& name, const std::string& description,
+                   const std::string& examples) {
+  CLI::App* group = AddCommand(app, name, description, examples);
+  group->require_subcommand(1);
+  return group;
+}
+
+}  // namespace joulefarm::cli

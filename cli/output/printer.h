@@ -1,0 +1,40 @@
+// One printer per output format. A printer takes a table piece by piece and writes to a stream.
+//
+// Thread rule: one thread. Ownership: the stream outlives the printer. json, jsonl, csv and name stream row by row; table and wide keep
+// the rows until End, since widths depend on all of them.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "cli/output/table.h"
+#include "cli/output/text_table.h"
+
+namespace joulefarm::cli {
+
+enum class Format { kTable, kWide, kJson, kJsonLines, kCsv, kName };
+
+// "table" and so on; absent for an unknown name.
+std::optional<Format> ParseFormat(absl::string_view name);
+// The names ParseFormat takes.
+const std::vector<std::string>& FormatNames();
+
+// JSON: an array of objects, one line per object; `[]` when empty.
+std::unique_ptr<TableSink> MakeJsonPrinter(std::ostream& out);
+// One object per line.
+std::unique_ptr<TableSink> MakeJsonLinesPrinter(std::ostream& out);
+// RFC 4180 with a header and CRLF line ends; NULL is an empty field, an empty text "".
+std::unique_ptr<TableSink> MakeCsvPrinter(std::ostream& out);
+// The column `id`, else `job_id`, else the first; one value per line.
+std::unique_ptr<TableSink> MakeNamePrinter(std::ostream& out);
+// Every column under its own name, aligned; NULL is `-`.
+std::unique_ptr<TableSink> MakeWidePrinter(std::ostream& out, const Look& look);
+
+// The printer of a machine format; absent for table and wide.
+std::unique_ptr<TableSink> MakeMachinePrinter(Format format, std::ostream& out);
+
+}  // namespace joulefarm::cli

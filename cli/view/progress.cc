@@ -1,0 +1,138 @@
+#include "cli/view/progress.h"
+
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "cli/output/text.h"
+#include "cli/view/run_values.h"
+
+namespace joulefarm::cli {
+namespace {
+
+constexpr int kMaxActive = 8;
+constexpr int kBar = 24;
+constexpr int kWidthUnknown = 100;
+
+int Ended(const v1::GetProgressResponse& progress) { return progress.succeeded() + progress.failed(); }
+
+std::string Repeat(const char* text, int times) {
+  std::string out;
+  for (int i = 0; i < times; ++i) out += text;
+  return out;
+}
+
+std::string Pad(const std::string& text, int width) {
+  return text + std::string(static_cast<std::size_t>(std::max(0, width - DisplayWidth(text))), ' ');
+}
+
+std::string Bar(const v1::GetProgressResponse& progress, const Look& look) {
+  const int jobs = std::max(1, progress.jobs());
+  const int full = std::clamp(Ended(progress) * kBar / jobs, 0, kBar);
+  return Styled(Repeat("█", full), Style::kGood, look) + Styled(Repeat("░", kBar - full), Style::kDim, look);
+}
+
+std::string Counts(const v1::GetProgressResponse& progress) {
+  std::vector<std::string> parts{absl::StrCat(Ended(progress), " of ", progress.jobs(), " done")};
+  if (progress.failed() > 0) parts.push_back(absl::StrCat(progress.failed(), " failed"));
+  if (progress.active() > 0) parts.push_back(absl::StrCat(progress.active(), " running"));
+  if (progress.queued() > 0) parts.push_back(absl::StrCat(progress.queued(), " queued"));
+  return absl::StrJoin(parts, ", ");
+}
+
+std::string Headline(const ProgressPicture& picture, int width, const Look& look) {
+  const std::string name = OneLine(picture.progress.name());
+  const std::string scope = picture.scope.empty() ? absl::StrCat(picture.progress.jobs(), " jobs") : picture.scope;
+  std::string right = Clock(picture.elapsed);
+  if (picture.left) absl::StrAppend(&right, ", about ", Clock(*picture.left), " left");
+  const int room = width - DisplayWidth(right) - 2;
+  if (room < 8) return Clip(absl::StrCat(name, "  ", right), width);
+  const std::string head = Clip(name, room);
+  const std::string tail = Clip("  " + scope, std::max(1, room - DisplayWidth(head)));
+  const std::string left_part = Pad(head + tail, room);
+  return Styled(head, Style::kStrong, look) + left_part.substr(head.size()) + "  " +
+         Styled(right, Style::kDim, look);
+}
+
+}  // namespace
+
+std::string Clock(std::chrono::nanoseconds elapsed) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(elapsed).count();
+  if (seconds >= 3600) {
+    return absl::StrFormat("%d:%02d:%02d", seconds / 3600, seconds / 60 % 60, seconds % 60);
+  }
+  return absl::StrFormat("%02d:%02d", seconds / 60, seconds % 60);
+}
+
+void Estimator::Observe(std::chrono::nanoseconds elapsed, int ended, int total) {
+  if (!ended_at_start_) {
+    ended_at_start_ = ended;
+    ended_ = ended;
+  }
+  total_ = total;
+  if (ended == ended_) return;
+  ended_ = ended;
+  last_end_ = elapsed;
+}
+
+std::optional<std::chrono::nanoseconds> Estimator::Left(std::chrono::nanoseconds elapsed) const {
+  if (!ended_at_start_ || ended_ <= *ended_at_start_ || ended_ >= total_) return std::nullopt;
+  const auto per_job = last_end_ / (ended_ - *ended_at_start_);
+  const auto left = per_job * (total_ - ended_) - (elapsed - last_end_);
+  if (left < std::chrono::seconds(1)) return std::nullopt;
+  return left;
+}
+
+std::vector<std::string> ProgressLines(const ProgressPicture& picture, const Look& look) {
+  const v1::GetProgressResponse& progress = picture.progress;
+  const int width = look.width > 0 ? look.width : kWidthUnknown;
+  std::vector<std::string> lines{Headline(picture, width, look)};
+  const std::string counts = Counts(progress);
+  if (width >= kBar + 4 + DisplayWidth(counts)) {
+    lines.push_back(absl::StrCat("  ", Bar(progress, look), "  ", counts));
+  } else {
+    lines.push_back(Clip("  " + counts, width));
+  }
+  int device_width = 0;
+  int cell_width = 0;
+  const int shown = std::min(kMaxActive, progress.active_jobs_size());
+  for (int i = 0; i < shown; ++i) {
+    device_width = std::max(device_width, DisplayWidth(OneLine(progress.active_jobs(i).device_id())));
+    cell_width = std::max(cell_width, DisplayWidth(OneLine(CellWords(progress.active_jobs(i).cell()))));
+  }
+  for (int i = 0; i < shown; ++i) {
+    const v1::ActiveJob& job = progress.active_jobs(i);
+    const std::string text = absl::StrCat(
+        "  ", Pad(OneLine(job.device_id()), device_width), "  ",
+        Pad(OneLine(CellWords(job.cell())), cell_width), "  ", absl::AsciiStrToLower(OneLine(job.state())),
+        job.detail().empty() ? "" : "  ", OneLine(job.detail()));
+    lines.push_back(Clip(text, width));
+  }
+  const int more = std::max(progress.active(), progress.active_jobs_size()) - shown;
+  if (more > 0 && shown > 0) lines.push_back(absl::StrCat("  and ", more, " more"));
+  return lines;
+}
+
+std::string ProgressLine(const v1::GetProgressResponse& progress, std::chrono::nanoseconds elapsed) {
+  return absl::StrCat(Clock(elapsed), "  ", Counts(progress));
+}
+
+void LiveDisplay::Show(const std::vector<std::string>& lines) {
+  // One write per picture, each line overwritten and its rest erased: no flicker.
+  std::string text;
+  if (shown_ > 0) absl::StrAppend(&text, "\x1b[", shown_, "A");
+  for (const std::string& line : lines) absl::StrAppend(&text, "\r", line, "\x1b[K\n");
+  if (lines.size() < shown_) text += "\x1b[J";
+  out_ << text << std::flush;
+  shown_ = lines.size();
+}
+
+void LiveDisplay::Clear() {
+  if (shown_ == 0) return;
+  out_ << "\x1b[" << shown_ << "A\r\x1b[J" << std::flush;
+  shown_ = 0;
+}
+
+}  // namespace joulefarm::cli

@@ -1,0 +1,22 @@
+// A device as selectors see it.
+//
+// Threads: pure function. Ownership: values.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "common/experiment/selector.h"
+#include "joulefarm/v1/device.pb.h"
+
+namespace joulefarm {
+
+// id, agent, kind (phone, jetson, laptop, server, board), os, and what of these could be read:
+// os_version, kernel, arch, cores, ram_mib, cpu_model, hostname, soc. Each engine as engine.NAME
+// with its version. Each label as label.KEY, and as KEY where that is not one of the above.
+Attributes DeviceAttributes(absl::string_view device_id, absl::string_view agent_id,
+                            const v1::DeviceFacts& facts,
+                            const std::map<std::string, std::string>& labels);
+
+}  // namespace joulefarm

@@ -1,0 +1,351 @@
+#include "common/experiment/workload.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/config/scalar.h"
+#include "common/config/suggest.h"
+#include "common/experiment/prompts.h"
+
+namespace joulefarm {
+namespace {
+
+namespace pb = google::protobuf;
+using config::v1::GenerateOptions;
+using config::v1::PromptSource;
+using config::v1::Workload;
+
+constexpr size_t kMaxArgvBytes = 64 * 1024;
+constexpr size_t kMaxNameBytes = 64;
+constexpr std::array<absl::string_view, 4> kModelFacts = {"model.name", "model.sha256",
+                                                          "model.quant", "model.path"};
+// Fields of Workload that are single values of kind generate.
+constexpr std::array<const char*, 3> kGenerateFields = {"engine", "max_tokens", "threads"};
+
+std::optional<WorkloadKind> KindNamed(absl::string_view name) {
+  if (name == "generate") return WorkloadKind::kGenerate;
+  if (name == "command") return WorkloadKind::kCommand;
+  return std::nullopt;
+}
+
+bool IsName(absl::string_view name) {
+  if (name.empty() || name.size() > kMaxNameBytes) return false;
+  return absl::ascii_isalnum(static_cast<unsigned char>(name.front())) &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' ||
+                  c == '.';
+         });
+}
+
+class Drafter {
+ public:
+  Drafter(const SourceMap& source, const Catalogue& catalogue, Diagnostics* diagnostics)
+      : source_(source), catalogue_(catalogue), diagnostics_(*diagnostics) {}
+
+  std::optional<WorkloadDraft> Draft(const std::string& name, const Workload& config) {
+    WorkloadDraft draft;
+    draft.name = name;
+    draft.path = JoinPath("workloads", name);
+    if (!IsName(name)) {
+      diagnostics_.Add(source_.Key(draft.path),
+                       absl::StrCat("workload name ", Quoted(name), " is not usable; use up to ",
+                                    kMaxNameBytes, " letters, digits, \"_\", \"-\" and \".\""));
+    }
+    const auto kind = KindNamed(config.kind());
+    if (!kind.has_value()) {
+      UnknownKind(draft, config);
+      return std::nullopt;
+    }
+    draft.kind = *kind;
+    if (*kind == WorkloadKind::kGenerate) {
+      DraftGenerate(config, &draft);
+    } else {
+      DraftCommand(config, &draft);
+    }
+    return draft;
+  }
+
+ private:
+  void UnknownKind(const WorkloadDraft& draft, const Workload& config) {
+    const std::string path = JoinPath(draft.path, "kind");
+    if (config.kind().empty()) {
+      diagnostics_.Add(source_.Value(path), absl::StrCat("workload ", Quoted(draft.name),
+                                                         " needs a kind; write kind: generate or "
+                                                         "kind: command"));
+      return;
+    }
+    const auto near = NearestName(config.kind(), {"generate", "command"});
+    diagnostics_.Add(
+        source_.Value(path),
+        absl::StrCat("workload kind ", Quoted(config.kind()), " is not in this version; ",
+                     near.has_value() ? absl::StrCat("did you mean ", Quoted(*near), "?")
+                                      : "kinds are generate and command"));
+  }
+
+  // The keys of the workload that its kind does not take.
+  void RefuseKeys(const WorkloadDraft& draft, const std::vector<std::string>& taken) {
+    for (const std::string& key : FieldNames(Workload::descriptor())) {
+      const std::string path = JoinPath(draft.path, key);
+      if (!source_.Has(path) || std::find(taken.begin(), taken.end(), key) != taken.end()) continue;
+      diagnostics_.Add(
+          source_.Key(path),
+          absl::StrCat(key, " means nothing to this kind; it takes ", absl::StrJoin(taken, ", ")));
+    }
+  }
+
+  void DraftGenerate(const Workload& config, WorkloadDraft* draft) {
+    RefuseKeys(*draft, {"kind", "engine", "prompts", "max_tokens", "threads", "options"});
+    v1::GenerateSpec& spec = draft->generate;
+    spec.set_engine(config.has_engine() ? config.engine() : "llama.cpp");
+    spec.set_max_tokens(config.has_max_tokens() ? config.max_tokens() : 64);
+    if (config.has_threads()) spec.set_threads(config.threads());
+    spec.set_temperature(0);
+    spec.set_top_k(1);
+    spec.set_ctx(2048);
+    spec.set_ignore_eos(true);
+    for (const char* key : kGenerateFields) {
+      if (source_.Has(JoinPath(draft->path, key))) draft->keys_set.push_back(key);
+    }
+    DraftOptions(config, draft);
+    DraftPrompts(config, draft);
+  }
+
+  void DraftOptions(const Workload& config, WorkloadDraft* draft) {
+    const std::string options_path = JoinPath(draft->path, "options");
+    GenerateOptions checked;
+    for (const config::v1::Option& option : config.options()) {
+      const std::string path = JoinPath(options_path, option.key());
+      const auto* field = GenerateOptions::descriptor()->FindFieldByName(option.key());
+      if (field == nullptr) {
+        UnknownOption(option.key(), path);
+        continue;
+      }
+      draft->keys_set.push_back(option.key());
+      const absl::Status status = SetField(&checked, field, option.value());
+      if (!status.ok()) {
+        diagnostics_.Add(source_.Value(path), status.message());
+        continue;
+      }
+      // Names and types are the same in both messages, as a test makes sure.
+      const absl::Status copied =
+          SetField(&draft->generate, v1::GenerateSpec::descriptor()->FindFieldByName(option.key()),
+                   option.value());
+      if (!copied.ok()) diagnostics_.Add(source_.Value(path), copied.message());
+    }
+  }
+
+  void UnknownOption(const std::string& key, const std::string& path) {
+    if (Workload::descriptor()->FindFieldByName(key) != nullptr) {
+      diagnostics_.Add(source_.Key(path), absl::StrCat(key,
+                                                       " is not an option; write it beside "
+                                                       "options, not in it"));
+      return;
+    }
+    diagnostics_.Add(source_.Key(path),
+                     absl::StrCat("unknown option ", Quoted(key),
+                                  Suggestion(key, FieldNames(GenerateOptions::descriptor()),
+                                             "options of generate")));
+  }
+
+  void DraftPrompts(const Workload& config, WorkloadDraft* draft) {
+    const std::string prompts_path = JoinPath(draft->path, "prompts");
+    if (config.prompts().empty()) {
+      if (source_.Has(prompts_path)) {
+        diagnostics_.Add(source_.Value(prompts_path),
+                         absl::StrCat("prompts is empty; write one, or remove the key for the "
+                                      "built-in set \"",
+                                      kDefaultPromptSet, "\""));
+      }
+      AddPrompts(*BuiltinPrompts(kDefaultPromptSet), draft);
+      return;
+    }
+    for (int i = 0; i < config.prompts_size(); ++i) {
+      AddSource(config.prompts(i), JoinPath(prompts_path, static_cast<size_t>(i)), draft);
+    }
+    size_t bytes = 0;
+    for (const v1::Prompt& prompt : draft->generate.prompts()) bytes += prompt.text().size() + 8;
+    if (bytes > kMaxPromptBytes) {
+      diagnostics_.Add(source_.Value(prompts_path),
+                       absl::StrCat("the prompts have ", bytes, " bytes, ", kMaxPromptBytes,
+                                    " are possible; split them over several workloads"));
+    }
+  }
+
+  void AddSource(const PromptSource& prompt, const std::string& path, WorkloadDraft* draft) {
+    const int count =
+        (prompt.has_text() ? 1 : 0) + (prompt.has_set() ? 1 : 0) + (prompt.has_artifact() ? 1 : 0);
+    if (count != 1) {
+      diagnostics_.Add(source_.Value(path),
+                       "a prompt has exactly one of text, set and artifact; write several prompts "
+                       "as several elements");
+      return;
+    }
+    if (prompt.has_artifact()) {
+      AddArtifact(prompt.artifact(), JoinPath(path, "artifact"), draft);
+    } else if (prompt.has_set()) {
+      const std::vector<std::string>* set = BuiltinPrompts(prompt.set());
+      if (set != nullptr) {
+        AddPrompts(*set, draft);
+        return;
+      }
+      diagnostics_.Add(source_.Value(JoinPath(path, "set")),
+                       absl::StrCat("unknown prompt set ", Quoted(prompt.set()),
+                                    Suggestion(prompt.set(), BuiltinPromptSets(), "sets are")));
+    } else if (prompt.text().empty()) {
+      diagnostics_.Add(source_.Value(JoinPath(path, "text")),
+                       "the prompt is empty; write at least one word");
+    } else {
+      draft->generate.add_prompts()->set_text(prompt.text());
+    }
+  }
+
+  void AddArtifact(const std::string& name, const std::string& path, WorkloadDraft* draft) {
+    const auto text = catalogue_.Text(name);
+    if (absl::IsNotFound(text.status())) {
+      diagnostics_.Add(source_.Value(path), UnknownArtifact("artifact", name, catalogue_));
+      return;
+    }
+    if (!text.ok()) {
+      diagnostics_.Add(source_.Value(path),
+                       absl::StrCat("artifact ", Quoted(name), ": ", text.status().message()));
+      return;
+    }
+    const auto prompts = PromptsFromJsonl(*text);
+    if (!prompts.ok()) {
+      diagnostics_.Add(source_.Value(path),
+                       absl::StrCat("artifact ", Quoted(name), " is not a JSONL file of prompts: ",
+                                    prompts.status().message()));
+      return;
+    }
+    AddPrompts(*prompts, draft);
+  }
+
+  static void AddPrompts(const std::vector<std::string>& prompts, WorkloadDraft* draft) {
+    for (const std::string& prompt : prompts) draft->generate.add_prompts()->set_text(prompt);
+  }
+
+  void DraftCommand(const Workload& config, WorkloadDraft* draft) {
+    RefuseKeys(*draft, {"kind", "command"});
+    const std::string path = JoinPath(draft->path, "command");
+    draft->argv.assign(config.command().begin(), config.command().end());
+    if (draft->argv.empty() || draft->argv[0].empty()) {
+      diagnostics_.Add(source_.Value(path),
+                       absl::StrCat("workload ", Quoted(draft->name),
+                                    " has no program to run; write command: [program, argument, "
+                                    "…]"));
+    }
+    size_t bytes = 0;
+    for (const std::string& argument : draft->argv) bytes += argument.size() + 1;
+    if (bytes > kMaxArgvBytes) {
+      diagnostics_.Add(source_.Value(path),
+                       absl::StrCat("the command has ", bytes, " bytes, ", kMaxArgvBytes,
+                                    " are possible; put what is long into a script"));
+    }
+  }
+
+  const SourceMap& source_;
+  const Catalogue& catalogue_;
+  Diagnostics& diagnostics_;
+};
+
+// Calls `take` with the text before each {name} and the name; then once with the rest and "".
+template <typename Take>
+void ForEachPlaceholder(absl::string_view argument, const Take& take) {
+  size_t literal = 0;
+  size_t open = argument.find('{');
+  while (open != absl::string_view::npos) {
+    const size_t end = argument.find_first_of("{}", open + 1);
+    if (end == absl::string_view::npos) break;
+    if (argument[end] == '}' && end > open + 1 &&
+        take(argument.substr(literal, open - literal), argument.substr(open + 1, end - open - 1))) {
+      literal = end + 1;
+    }
+    open = argument[end] == '{' ? end : argument.find('{', end);
+  }
+  take(argument.substr(literal), absl::string_view());
+}
+
+}  // namespace
+
+const pb::FieldDescriptor* GenerateFactor(absl::string_view key) {
+  if (std::find(kGenerateFields.begin(), kGenerateFields.end(), key) != kGenerateFields.end()) {
+    return Workload::descriptor()->FindFieldByName(std::string(key));
+  }
+  return GenerateOptions::descriptor()->FindFieldByName(std::string(key));
+}
+
+std::vector<std::string> GenerateFactors() {
+  std::vector<std::string> keys(kGenerateFields.begin(), kGenerateFields.end());
+  for (const std::string& name : FieldNames(GenerateOptions::descriptor())) keys.push_back(name);
+  return keys;
+}
+
+std::vector<WorkloadDraft> DraftWorkloads(const config::v1::Experiment& experiment,
+                                          const SourceMap& source, const Catalogue& catalogue,
+                                          Diagnostics* diagnostics) {
+  std::vector<WorkloadDraft> drafts;
+  if (experiment.workloads().empty()) {
+    diagnostics->Add(source.Value("workloads"),
+                     "there is no workload; write workloads: {NAME: {kind: generate}}");
+  }
+  Drafter drafter(source, catalogue, diagnostics);
+  for (const config::v1::NamedWorkload& workload : experiment.workloads()) {
+    auto draft = drafter.Draft(workload.key(), workload.value());
+    if (draft.has_value()) drafts.push_back(*std::move(draft));
+  }
+  return drafts;
+}
+
+std::string UnknownArtifact(absl::string_view what, absl::string_view name,
+                            const Catalogue& catalogue) {
+  const std::string suggestion = Suggestion(name, catalogue.Names(), "known artifacts are", 8);
+  return absl::StrCat(
+      "unknown ", what, " ", Quoted(name), suggestion,
+      absl::EndsWith(suggestion, "?") ? " Otherwise push it with" : "; push it with",
+      " `joulefarm artifact push`");
+}
+
+std::string ExpandArgument(absl::string_view argument, const Placeholders& placeholders) {
+  std::string out;
+  const auto value_of = [&](absl::string_view name) -> std::optional<absl::string_view> {
+    for (const auto& [factor, value] : placeholders.factors) {
+      if (factor == name) return value;
+    }
+    if (placeholders.model == nullptr) return std::nullopt;
+    if (name == "model.name") return placeholders.model->name();
+    if (name == "model.sha256") return placeholders.model->sha256();
+    if (name == "model.quant") return placeholders.model->quant();
+    return std::nullopt;
+  };
+  ForEachPlaceholder(argument, [&](absl::string_view before, absl::string_view name) {
+    if (name.empty()) {
+      absl::StrAppend(&out, before);
+      return true;
+    }
+    const auto value = value_of(name);
+    if (value.has_value()) absl::StrAppend(&out, before, *value);
+    return value.has_value();
+  });
+  return out;
+}
+
+std::vector<std::string> ModelFactsIn(const std::vector<std::string>& argv) {
+  std::vector<std::string> facts;
+  for (const std::string& argument : argv) {
+    ForEachPlaceholder(argument, [&](absl::string_view, absl::string_view name) {
+      if (std::find(kModelFacts.begin(), kModelFacts.end(), name) != kModelFacts.end()) {
+        facts.emplace_back(name);
+      }
+      return false;
+    });
+  }
+  return facts;
+}
+
+}  // namespace joulefarm

@@ -1,0 +1,123 @@
+#include "common/measure/grade.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace joulefarm {
+namespace {
+
+constexpr CodeDomain kSpeed = CodeDomain::kSpeed;
+constexpr CodeDomain kEnergy = CodeDomain::kEnergy;
+constexpr CodeDomain kBoth = CodeDomain::kBoth;
+
+constexpr std::array kCodes = {
+    CodeInfo{Code::kCacheHit, "cache_hit", kSpeed, v1::QUALITY_INVALID, "prompt tokens taken from a cache", "> 0"},
+    CodeInfo{Code::kPromptShort, "prompt_short", kSpeed, v1::QUALITY_INVALID, "prompt tokens evaluated",
+             "< tokens of the prompt"},
+    CodeInfo{Code::kPromptUnverified, "prompt_unverified", kSpeed, v1::QUALITY_SUSPECT,
+             "requests whose engine did not say how many prompt tokens it evaluated or took from a cache", "> 0"},
+    CodeInfo{Code::kNoTokens, "no_tokens", kSpeed, v1::QUALITY_INVALID, "tokens of a request", "< 1"},
+    CodeInfo{Code::kTokensShort, "tokens_short", kSpeed, v1::QUALITY_SUSPECT,
+             "tokens of a request that neither an end of text nor a stop word ended", "< tokens asked for"},
+    CodeInfo{Code::kTokenIndexMissing, "token_index_missing", kSpeed, v1::QUALITY_SUSPECT,
+             "requests without the engine's own token index", "> 0"},
+    CodeInfo{Code::kTimedCoverage, "timed_coverage", kSpeed, v1::QUALITY_VALID,
+             "share of inter-token intervals that were seen one by one", "< 95 %"},
+    CodeInfo{Code::kRequestsMissing, "requests_missing", kSpeed, v1::QUALITY_INVALID, "requests of the run",
+             "< prompts"},
+    CodeInfo{Code::kImpossibleStamps, "impossible_stamps", kSpeed, v1::QUALITY_INVALID,
+             "requests whose stamps or indices run backward or lie outside the run", "> 0"},
+    CodeInfo{Code::kOutputDiffers, "output_differs", kSpeed, v1::QUALITY_SUSPECT,
+             "different outputs of the attempt's greedy runs", "> 1"},
+    CodeInfo{Code::kSuspended, "suspended", kBoth, v1::QUALITY_INVALID,
+             "time the host slept between two clock snapshots around or inside the run", "> 100 ms"},
+    CodeInfo{Code::kPowerRequired, "power_required", kEnergy, v1::QUALITY_INVALID,
+             "provenance of the primary energy channel where the experiment requires power", "< measured"},
+    CodeInfo{Code::kModelled, "modelled", kEnergy, v1::QUALITY_SUSPECT, "provenance of the channel", "< measured"},
+    CodeInfo{Code::kEstimated, "estimated", kEnergy, v1::QUALITY_SUSPECT, "provenance of the channel", "< measured"},
+    CodeInfo{Code::kSimulated, "simulated", kEnergy, v1::QUALITY_SUSPECT, "provenance of the channel", "< measured"},
+    CodeInfo{Code::kReplayed, "replayed", kEnergy, v1::QUALITY_SUSPECT, "provenance of the channel", "< measured"},
+    CodeInfo{Code::kPlanShortened, "plan_shortened", kEnergy, v1::QUALITY_SUSPECT, "a duration of the run plan",
+             "< its default"},
+    CodeInfo{Code::kPhaseOverlap, "phase_overlap", kEnergy, v1::QUALITY_SUSPECT,
+             "time that two phases both claim, given to the earlier one", "> 0"},
+    CodeInfo{Code::kTraceDamaged, "trace_damaged", kEnergy, v1::QUALITY_SUSPECT,
+             "chunks of the channel that cannot be decoded and count as lost", "> 0"},
+    CodeInfo{Code::kStreamBroken, "stream_broken", kEnergy, v1::QUALITY_INVALID,
+             "a stream of samples was broken off by a bad frame", ""},
+    CodeInfo{Code::kNoSamples, "no_samples", kEnergy, v1::QUALITY_INVALID, "samples of the channel", "< 2"},
+    CodeInfo{Code::kEdgeUncovered, "edge_uncovered", kEnergy, v1::QUALITY_INVALID,
+             "time of the phase before the channel's first or after its last sample", "> 0"},
+    CodeInfo{Code::kClipped, "clipped", kEnergy, v1::QUALITY_VALID,
+             "time at the ends of the attempt that the channel does not cover and the row leaves out", "> 0"},
+    CodeInfo{Code::kGapAtEdge, "gap_at_edge", kEnergy, v1::QUALITY_INVALID,
+             "sample periods of a gap that touches an edge of the phase", "> 5"},
+    CodeInfo{Code::kGapCoverage, "gap_coverage", kEnergy, v1::QUALITY_INVALID,
+             "share of the phase outside gaps of more than 5 sample periods", "< 99 %"},
+    CodeInfo{Code::kGapFilled, "gap_filled", kEnergy, v1::QUALITY_VALID,
+             "share of the phase inside gaps of more than 5 sample periods, filled and in the uncertainty", "> 0"},
+    CodeInfo{Code::kLoss, "loss", kEnergy, v1::QUALITY_SUSPECT, "share of the expected samples that is missing",
+             "> 1 %"},
+    CodeInfo{Code::kDuplicateStamps, "duplicate_stamps", kEnergy, v1::QUALITY_SUSPECT,
+             "share of the trace's samples left out because their stamp was not later than the one before", "> 1 %"},
+    CodeInfo{Code::kFewSamples, "few_samples", kEnergy, v1::QUALITY_SUSPECT, "samples inside the phase", "< 10"},
+    CodeInfo{Code::kGainUnknown, "gain_unknown", kEnergy, v1::QUALITY_SUSPECT,
+             "the source does not state the uncertainty of its gain, so the energy has none", ""},
+    CodeInfo{Code::kCounterCoarse, "counter_coarse", kEnergy, v1::QUALITY_SUSPECT,
+             "half the width of the hard bounds, of the energy", "> 5 %"},
+    CodeInfo{Code::kCounterPoll, "counter_poll", kEnergy, v1::QUALITY_INVALID,
+             "share of the counter's range that the highest rate seen passes between two readings", "> 50 %"},
+    CodeInfo{Code::kCounterReset, "counter_reset", kEnergy, v1::QUALITY_INVALID,
+             "times the counter ran backward without being one that wraps", "> 0"},
+};
+
+constexpr bool InOrder() {
+  for (std::size_t i = 0; i < kCodes.size(); ++i) {
+    if (static_cast<std::size_t>(kCodes[i].code) != i) return false;
+  }
+  return kCodes.size() == static_cast<std::size_t>(Code::kCounterReset) + 1;
+}
+static_assert(InOrder(), "the table has one line per code, in the order of the enum");
+
+}  // namespace
+
+absl::Span<const CodeInfo> Codes() { return kCodes; }
+
+const CodeInfo& Info(Code code) { return kCodes[static_cast<std::size_t>(code)]; }
+
+Finding MakeFinding(Code code, std::string detail, v1::Domain domain) {
+  const CodeInfo& info = Info(code);
+  if (info.domain == CodeDomain::kSpeed) domain = v1::DOMAIN_SPEED;
+  if (info.domain == CodeDomain::kEnergy) domain = v1::DOMAIN_ENERGY;
+  return {domain, info.quality, std::string(info.name), std::move(detail)};
+}
+
+void AddFinding(std::vector<Finding>& findings, Finding finding) {
+  const bool known = std::any_of(findings.begin(), findings.end(), [&](const Finding& other) {
+    return other.domain == finding.domain && other.code == finding.code;
+  });
+  if (!known) findings.push_back(std::move(finding));
+}
+
+void AddFindings(std::vector<Finding>& findings, absl::Span<const Finding> more) {
+  for (const Finding& finding : more) AddFinding(findings, finding);
+}
+
+v1::Quality Worst(absl::Span<const Finding> findings) {
+  v1::Quality worst = v1::QUALITY_VALID;
+  for (const Finding& finding : findings) worst = std::max(worst, finding.quality);
+  return worst;
+}
+
+std::string Text(const Finding& finding) {
+  return finding.detail.empty() ? finding.code : absl::StrCat(finding.code, ":", finding.detail);
+}
+
+std::string Percent(double share) { return absl::StrFormat("%.3g%%", share * 100); }
+
+}  // namespace joulefarm

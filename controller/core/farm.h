@@ -1,0 +1,171 @@
+// The farm: every job, attempt, device and agent session, and what each event does to them.
+//
+// Pure: no clock, thread, file or RPC; `Handle` maps (state, input, now) to (state, plan). Thread rule: one owner (the farm strand).
+// The plan's effects may only happen once its writes are durable; if they cannot be made durable the whole Farm is dropped and
+// built again from the store.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "controller/core/deadlines.h"
+#include "controller/core/events.h"
+#include "controller/core/machines.h"
+#include "controller/core/model.h"
+
+namespace joulefarm::controller {
+
+struct FarmConfig {
+  std::int64_t heartbeat_ns = 5'000'000'000;
+  std::int64_t ttl_ns = 30'000'000'000;
+  std::int64_t grace_ns = 10'000'000'000;
+  // How long a device rests after it refused a grant; doubles up to 16 times this.
+  std::int64_t reject_backoff_ns = 2'000'000'000;
+  std::string instance;  // of this controller process
+};
+
+class Farm {
+ public:
+  Farm(FarmConfig config, FarmSnapshot snapshot, Instant now);
+
+  // What the restart itself changed; to be committed before anything else.
+  Plan TakeRecoveryPlan();
+
+  Plan Handle(const FarmInput& input, Instant now);
+
+  // How long until a Tick is due; nullopt: no deadline is pending. Never negative.
+  std::optional<std::int64_t> NextTickIn(Instant now) const;
+
+  // For tests and invariants.
+  const std::map<std::string, Job>& jobs() const { return jobs_; }
+  const std::map<Fence, Attempt>& attempts() const { return attempts_; }
+  const std::map<std::string, Device>& devices() const { return devices_; }
+  Fence last_fence() const { return last_fence_; }
+
+ private:
+  struct ExperimentState {
+    Experiment info;
+    int queued = 0, active = 0, succeeded = 0, failed = 0;
+    std::set<std::string> active_jobs;
+    std::vector<std::string> failed_jobs;                          // in order of ending
+    std::map<std::string, std::set<std::string>> cell_failures;    // cell to devices that failed it for its own reasons
+  };
+  struct Session {
+    std::string agent_id;
+    std::int64_t epoch = 0;
+  };
+  struct AgentState {
+    Agent info;
+    SessionId session = 0;
+    std::set<std::string> devices;
+    std::set<Fence> attempts;  // not terminal, or LOST and still live
+    std::int64_t last_seen_boot_ns = 0;
+  };
+  // Of a device, not stored: rest after refusals.
+  struct Rest {
+    std::int64_t ready_at_boot_ns = 0;
+    int refusals = 0;
+  };
+  using QueueKey = std::pair<int, std::int64_t>;  // priority, job number
+
+  // farm_session.cc: who is connected.
+  void On(const AgentHello& input);
+  void On(const AgentAlive& input);
+  void On(const AgentGone& input);
+  void On(const DeviceReported& input);
+  void EndOlderSession(AgentState& agent, const AgentHello& input);
+  void AdoptDevices(AgentState& agent, const v1::Hello& hello, v1::Welcome& welcome);
+  void JudgeHeld(AgentState& agent, const AgentHello& input, v1::Welcome& welcome);
+  v1::VerdictKind Judge(AgentState& agent, const v1::HeldAttempt& held);
+  void LoseAbsent(AgentState& agent, const v1::Hello& hello);
+  void ResendOffers(AgentState& agent);
+  void LinkLost(AgentState& agent, v1::DeviceLink link);
+  void LeaseLapsed(AgentState& agent);
+
+  // farm_attempt.cc: what became of a lease.
+  void On(const GrantReplied& input);
+  void On(const AttemptReported& input);
+  void On(const FinalStored& input);
+  void On(const AttemptFinalised& input);
+  void Lose(Fence fence, const std::string& why);
+  void EndAttempt(Attempt& attempt, AttemptEvent event, v1::FailureClass failure, const std::string& reason);
+  void SettleJob(Job& job, Attempt& attempt, const v1::Final& final);
+  void ReleaseDevice(const Attempt& attempt, DeviceEvent event);
+  void RetryOrFail(Job& job, v1::FailureClass failure, const std::string& reason);
+  void StopJob(Job& job);
+  void NoteCellFailure(const Job& job, v1::FailureClass failure);
+  void StopAttempt(const Attempt& attempt, v1::FailureClass failure, const std::string& reason);
+
+  // farm_submit.cc: what operators ask.
+  void On(const SubmitRequested& input);
+  void On(const CancelExperimentRequested& input);
+  void On(const CancelJobRequested& input);
+  void On(const ProgressRequested& input);
+  absl::Status ChooseDevices(const SubmitRequested& input, std::vector<std::string>& chosen) const;
+  std::string CreateJobs(const SubmitRequested& input, const std::vector<std::string>& devices);
+  void CancelJob(Job& job);
+  void CancelActive(Job& job, v1::FailureClass failure, const std::string& why);
+  ExperimentState* FindExperiment(const std::string& id_or_name);
+
+  // farm_schedule.cc: queues, grants, deadlines.
+  void On(const Tick& input);
+  void Enqueue(Job& job);
+  void Dequeue(const Job& job);
+  void Dispatch(const std::string& device_id);
+  void Grant(Job& job, Device& device);
+  void SendGrant(const Attempt& attempt);
+  void Rebind(Job& job);
+  void OnDue(const std::string& key);
+
+  // farm.cc: bookkeeping shared by all.
+  void Move(Job& job, JobEvent event, v1::FailureClass failure, const std::string& reason);
+  void Count(const Job& job, int delta);
+  void PutDevice(Device& device, DeviceEvent event);
+  void Put(const Job& job) { plan_.writes.push_back(job); }
+  void Put(const Attempt& attempt) { plan_.writes.push_back(attempt); }
+  void Put(const Device& device) { plan_.writes.push_back(device); }
+  void Put(const Agent& agent) { plan_.writes.push_back(agent); }
+  void Tell(const char* kind, const std::string& subject, const std::string& text);
+  void Send(SessionId session, v1::ControllerMessage message);
+  template <typename Response>
+  void Reply(RequestToken token, Response response) {
+    plan_.effects.push_back(ReplyToOperator{token, absl::OkStatus(), std::move(response)});
+  }
+  void Refuse(RequestToken token, absl::Status status) {
+    plan_.effects.push_back(ReplyToOperator{token, std::move(status), {}});
+  }
+  AgentState* AgentOf(SessionId session);
+  Attempt* LiveAttempt(const Job& job);
+  void SetWallLimits(const Job& job);
+
+  const FarmConfig config_;
+  Fence last_fence_ = 0;
+  std::int64_t last_experiment_ = 0;
+  std::int64_t last_job_ = 0;
+  std::int64_t last_epoch_ = 0;
+
+  std::map<std::string, ExperimentState> experiments_;
+  std::map<std::string, std::string> experiment_by_request_;
+  std::map<std::string, std::string> newest_by_name_;
+  std::map<std::string, Job> jobs_;
+  std::map<Fence, Attempt> attempts_;
+  std::set<Fence> final_stored_;  // results are on their way; the agent may forget the attempt
+  std::map<std::string, Device> devices_;
+  std::map<std::string, Rest> rests_;
+  std::map<std::string, AgentState> agents_;
+  std::map<SessionId, Session> sessions_;
+  std::map<std::string, std::map<QueueKey, std::string>> queues_;  // device id to jobs that wait for it
+  Deadlines boot_deadlines_;  // leases, lost_after, rests
+  Deadlines wall_deadlines_;  // operators' limits
+
+  // Of the input being handled.
+  Instant now_;
+  Plan plan_;
+};
+
+}  // namespace joulefarm::controller

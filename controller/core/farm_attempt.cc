@@ -1,0 +1,184 @@
+// Farm: what becomes of a lease, and of the job it was for.
+#include "absl/strings/str_cat.h"
+#include "controller/core/farm.h"
+
+namespace joulefarm::controller {
+
+void Farm::On(const GrantReplied& input) {
+  AgentState* agent = AgentOf(input.session);
+  const auto it = attempts_.find(input.reply.fence());
+  if (agent == nullptr || it == attempts_.end() || it->second.agent_id != agent->info.id) return;
+  Attempt& attempt = it->second;
+  boot_deadlines_.Clear(absl::StrCat("offer/", attempt.fence));
+  if (input.reply.accepted()) {
+    const auto next = Next(attempt.state, AttemptEvent::kAccepted);
+    if (!next.has_value()) return;
+    attempt.state = *next;
+    Put(attempt);
+    PutDevice(devices_[attempt.device_id], DeviceEvent::kAccepted);
+    rests_.erase(attempt.device_id);
+    return;
+  }
+  if (attempt.state != v1::ATTEMPT_STATE_OFFERED) return;
+  EndAttempt(attempt, AttemptEvent::kRejected, v1::FAILURE_CLASS_INFRA, input.reply.reason());
+  ReleaseDevice(attempt, DeviceEvent::kReleasedClean);
+  Rest& rest = rests_[attempt.device_id];
+  const int doublings = rest.refusals < 4 ? rest.refusals : 4;
+  rest.ready_at_boot_ns = now_.boot_ns + (config_.reject_backoff_ns << doublings);
+  ++rest.refusals;
+  boot_deadlines_.Set(absl::StrCat("rest/", attempt.device_id), rest.ready_at_boot_ns);
+  Job& job = jobs_.at(attempt.job_id);
+  if (job.live_fence == attempt.fence) {
+    job.live_fence.reset();
+    agent->attempts.erase(attempt.fence);
+    if (job.state == v1::JOB_STATE_CANCELING) {
+      StopJob(job);
+    } else {
+      Move(job, JobEvent::kGrantWithdrawn, job.failure_class,
+           absl::StrCat("device ", attempt.device_id, " refused it: ", input.reply.reason()));
+    }
+  }
+}
+
+void Farm::On(const AttemptReported& input) {
+  AgentState* agent = AgentOf(input.session);
+  const auto it = attempts_.find(input.report.fence());
+  if (agent == nullptr || it == attempts_.end() || it->second.agent_id != agent->info.id) return;
+  Attempt& attempt = it->second;
+  if (IsTerminal(attempt.state)) return;
+  attempt.detail = input.report.detail();
+  const auto event = EventOfReport(input.report.state());
+  const auto next = event.has_value() ? Next(attempt.state, *event) : std::nullopt;
+  if (!next.has_value()) return;
+  attempt.state = *next;
+  Put(attempt);
+}
+
+void Farm::On(const FinalStored& input) {
+  const auto it = attempts_.find(input.fence);
+  if (it == attempts_.end()) return;
+  final_stored_.insert(input.fence);
+  boot_deadlines_.Clear(absl::StrCat("lost/", input.fence));
+}
+
+void Farm::On(const AttemptFinalised& input) {
+  const Fence fence = input.results.fence;
+  final_stored_.erase(fence);
+  const auto it = attempts_.find(fence);
+  if (it == attempts_.end()) return;
+  Attempt& attempt = it->second;
+  Job& job = jobs_.at(attempt.job_id);
+  plan_.writes.push_back(input.results);
+  const auto event = EventOfOutcome(input.final.outcome());
+  EndAttempt(attempt, event.value_or(AttemptEvent::kFailed), input.final.failure_class(), input.final.reason());
+  ReleaseDevice(attempt, input.final.clean() ? DeviceEvent::kReleasedClean : DeviceEvent::kReleasedDirty);
+  if (job.live_fence == fence) {
+    SettleJob(job, attempt, input.final);
+  } else {
+    Tell("attempt", absl::StrCat(fence), "its result came after the job had moved on; it is kept and not counted");
+  }
+  Dispatch(attempt.device_id);
+}
+
+void Farm::SettleJob(Job& job, Attempt& attempt, const v1::Final& final) {
+  agents_[attempt.agent_id].attempts.erase(attempt.fence);
+  if (final.outcome() == v1::OUTCOME_SUCCEEDED) {
+    job.accepted_fence = attempt.fence;
+    Move(job, JobEvent::kSucceeded, v1::FAILURE_CLASS_UNSPECIFIED,
+         job.state == v1::JOB_STATE_CANCELING ? "finished before cancel" : "");
+    return;
+  }
+  RetryOrFail(job, final.failure_class(), final.reason());
+}
+
+void Farm::EndAttempt(Attempt& attempt, AttemptEvent event, v1::FailureClass failure, const std::string& reason) {
+  const auto next = Next(attempt.state, event);
+  if (!next.has_value()) return;
+  attempt.state = *next;
+  attempt.failure_class = *next == v1::ATTEMPT_STATE_SUCCEEDED ? v1::FAILURE_CLASS_UNSPECIFIED : failure;
+  attempt.reason = reason;
+  attempt.ended_wall_ns = now_.wall_ns;
+  boot_deadlines_.Clear(absl::StrCat("offer/", attempt.fence));
+  boot_deadlines_.Clear(absl::StrCat("lost/", attempt.fence));
+  Put(attempt);
+  Tell("attempt", absl::StrCat(attempt.fence),
+       absl::StrCat(v1::AttemptState_Name(attempt.state), reason.empty() ? "" : ": ", reason));
+}
+
+void Farm::ReleaseDevice(const Attempt& attempt, DeviceEvent event) {
+  const auto it = devices_.find(attempt.device_id);
+  if (it == devices_.end() || it->second.fence != attempt.fence) return;
+  PutDevice(it->second, event);
+}
+
+// The attempt is gone as far as anyone can tell. Its fence stays live until another attempt is granted: if it comes back
+// first, it may still win.
+void Farm::Lose(Fence fence, const std::string& why) {
+  Attempt& attempt = attempts_.at(fence);
+  Job& job = jobs_.at(attempt.job_id);
+  EndAttempt(attempt, AttemptEvent::kLost, v1::FAILURE_CLASS_INFRA, why);
+  ReleaseDevice(attempt, DeviceEvent::kReleasedDirty);
+  if (job.live_fence != fence) return;
+  RetryOrFail(job, v1::FAILURE_CLASS_INFRA, absl::StrCat("attempt ", fence, " was lost: ", why));
+}
+
+void Farm::RetryOrFail(Job& job, v1::FailureClass failure, const std::string& reason) {
+  if (job.state == v1::JOB_STATE_CANCELING) {
+    StopJob(job);
+    return;
+  }
+  if (IsRetryable(failure) && job.state != v1::JOB_STATE_ACTIVE) {
+    // A lost attempt came back with a failure while its job already waits for another one.
+    job.live_fence.reset();
+    Put(job);
+    return;
+  }
+  if (IsRetryable(failure) && job.retries_left > 0) {
+    --job.retries_left;
+    const Attempt* live = LiveAttempt(job);
+    if (live != nullptr && live->state != v1::ATTEMPT_STATE_LOST) {
+      agents_[live->agent_id].attempts.erase(live->fence);
+      job.live_fence.reset();
+    }
+    if (!job.pinned) Rebind(job);
+    Move(job, JobEvent::kRetry, failure, absl::StrCat("to be tried again (", job.retries_left, " more): ", reason));
+    Dispatch(job.device_id);
+    return;
+  }
+  NoteCellFailure(job, failure);
+  Move(job, JobEvent::kFailed, failure, reason);
+}
+
+// A canceling job has stopped. A limit that passed is a failure; an operator's wish is not.
+void Farm::StopJob(Job& job) {
+  const bool limit = job.failure_class == v1::FAILURE_CLASS_TIMEOUT;
+  Move(job, limit ? JobEvent::kFailed : JobEvent::kStopped, job.failure_class, job.reason);
+}
+
+// A cell that fails on two devices for its own reasons will fail on every other one.
+void Farm::NoteCellFailure(const Job& job, v1::FailureClass failure) {
+  ExperimentState& experiment = experiments_[job.experiment];
+  if (IsRetryable(failure) || job.spec == nullptr) return;
+  std::set<std::string>& devices = experiment.cell_failures[job.spec->cell()];
+  devices.insert(job.device_id);
+  if (devices.size() < 2) return;
+  for (const std::string& id : experiment.info.job_ids) {
+    Job& other = jobs_.at(id);
+    if (other.id == job.id || other.state != v1::JOB_STATE_QUEUED || other.spec->cell() != job.spec->cell()) continue;
+    Move(other, JobEvent::kFailed, v1::FAILURE_CLASS_POLICY,
+         absl::StrCat("its cell failed on ", devices.size(), " devices for its own reasons, last ", job.id));
+  }
+}
+
+void Farm::StopAttempt(const Attempt& attempt, v1::FailureClass failure, const std::string& reason) {
+  const AgentState& agent = agents_[attempt.agent_id];
+  if (agent.session == 0) return;
+  v1::ControllerMessage message;
+  v1::CancelAttempt& cancel = *message.mutable_cancel();
+  cancel.set_fence(attempt.fence);
+  cancel.set_reason(reason);
+  cancel.set_failure_class(failure);
+  Send(agent.session, std::move(message));
+}
+
+}  // namespace joulefarm::controller

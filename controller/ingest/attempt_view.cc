@@ -1,0 +1,129 @@
+#include "controller/ingest/attempt_view.h"
+
+#include <algorithm>
+#include <iterator>
+#include <optional>
+
+namespace joulefarm::controller {
+namespace {
+
+// Two clocks cannot be read at the same instant, and the reader may be preempted in between.
+constexpr std::int64_t kLeastSuspendNs = 100'000'000;
+
+using RequestKey = std::pair<int, int>;
+
+std::vector<Suspend> FindSuspends(std::vector<v1::ClockSnapshot> snapshots) {
+  std::stable_sort(snapshots.begin(), snapshots.end(),
+                   [](const auto& a, const auto& b) { return a.boottime_ns() < b.boottime_ns(); });
+  std::vector<Suspend> suspends;
+  for (std::size_t i = 1; i < snapshots.size(); ++i) {
+    const v1::ClockSnapshot& a = snapshots[i - 1];
+    const v1::ClockSnapshot& b = snapshots[i];
+    const std::int64_t slept =
+        (b.boottime_ns() - b.monotonic_ns()) - (a.boottime_ns() - a.monotonic_ns());
+    if (slept > kLeastSuspendNs) suspends.push_back({{a.boottime_ns(), b.boottime_ns()}, slept});
+  }
+  return suspends;
+}
+
+// From the final's start to its end, and at least as far as what happened: an agent that crashed knows only the latter.
+Interval SpanOf(const v1::Final& final, const std::vector<PhaseSpan>& phases, const std::map<int, RunView>& runs) {
+  std::optional<Interval> span;
+  const auto include = [&](const Interval& part) {
+    if (part.end_ns < part.start_ns) return;
+    if (!span) span = part;
+    span->start_ns = std::min(span->start_ns, part.start_ns);
+    span->end_ns = std::max(span->end_ns, part.end_ns);
+  };
+  for (const PhaseSpan& phase : phases) include(phase.span);
+  for (const auto& [number, run] : runs) include(run.span());
+  if (final.started_ns() > 0) include({final.started_ns(), final.ended_ns()});
+  return span.value_or(Interval{});
+}
+
+std::vector<ChannelView> Channels(const AttemptData& data, const std::map<std::string, v1::ChannelInfo>& declared) {
+  std::map<std::pair<int, std::string>, ChannelView> recorded;
+  for (const AttemptData::Chunk& chunk : data.chunks) {
+    recorded[{chunk.source, chunk.chunk.channel()}].chunks.push_back(&chunk.chunk);
+  }
+  std::vector<ChannelView> channels;
+  for (const auto& [name, info] : declared) {
+    bool found = false;
+    for (auto& [key, channel] : recorded) {
+      if (key.second != name) continue;
+      found = true;
+      channel.source = key.first;
+      channel.info = info;
+      std::stable_sort(channel.chunks.begin(), channel.chunks.end(),
+                       [](const auto* a, const auto* b) { return a->t0_ns() < b->t0_ns(); });
+      channels.push_back(std::move(channel));
+    }
+    // Declared, but nothing came: its rows say so.
+    if (!found) channels.push_back({info, 0, {}});
+  }
+  return channels;
+}
+
+}  // namespace
+
+AttemptView ViewAttempt(const AttemptData& data) {
+  AttemptView view;
+  std::vector<PhaseSpan> phases;
+  std::vector<v1::ClockSnapshot> snapshots;
+  std::map<std::string, v1::ChannelInfo> channels;
+  std::map<RequestKey, RequestTrace> requests;
+  for (const v1::Event& event : data.events) {
+    switch (event.body_case()) {
+      case v1::Event::kFacts:
+        view.shortened.assign(event.facts().shortened().begin(), event.facts().shortened().end());
+        break;
+      case v1::Event::kChannel:
+        channels[event.channel().name()] = event.channel();
+        break;
+      case v1::Event::kRun:
+        view.runs[event.run().run()].done = event.run();
+        break;
+      case v1::Event::kPhase: {
+        const v1::PhaseDone& phase = event.phase();
+        phases.push_back({phase.phase(), {phase.start_ns(), phase.end_ns()}, {}, {}});
+        if (phase.has_run()) phases.back().run = phase.run();
+        if (phase.has_run() && phase.has_request()) phases.back().request = phase.request();
+        break;
+      }
+      case v1::Event::kRequest:
+        requests[{event.request().run(), event.request().request()}].done = event.request();
+        break;
+      case v1::Event::kClock:
+        snapshots.push_back(event.clock());
+        break;
+      case v1::Event::kReason:
+        view.reasons.push_back(event.reason());
+        break;
+      case v1::Event::kNote:
+      case v1::Event::BODY_NOT_SET:
+        break;
+    }
+  }
+  for (const v1::TokenBatch& batch : data.tokens) {
+    const auto request = requests.find({batch.run(), batch.request()});
+    if (request == requests.end()) continue;
+    const int n = std::min(batch.idx_size(), batch.t_ns_size());
+    std::copy_n(batch.idx().begin(), n, std::back_inserter(request->second.idx));
+    std::copy_n(batch.t_ns().begin(), n, std::back_inserter(request->second.t_ns));
+  }
+  for (auto& [key, request] : requests) {
+    const auto run = view.runs.find(key.first);
+    if (run != view.runs.end()) run->second.requests.push_back(std::move(request));
+  }
+  // A run that did not come to its end has no row: its phases are outside of runs.
+  for (PhaseSpan& phase : phases) {
+    if (phase.run && !view.runs.contains(*phase.run)) phase.run = phase.request = std::nullopt;
+  }
+  view.span = SpanOf(data.final, phases, view.runs);
+  view.partition = CompletePartition(std::move(phases), view.span);
+  view.channels = Channels(data, channels);
+  view.suspends = FindSuspends(std::move(snapshots));
+  return view;
+}
+
+}  // namespace joulefarm::controller

@@ -1,0 +1,210 @@
+#include "controller/ingest/energy_rows.h"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace joulefarm::controller {
+namespace {
+
+// What a row is about; absent sorts before present, so that sums come before their parts.
+using RowKey = std::tuple<std::optional<int>, std::optional<int>, std::optional<v1::Phase>>;
+using RowParts = std::map<RowKey, std::vector<Interval>>;
+
+constexpr std::nullopt_t kNone = std::nullopt;
+
+RowParts PartsOf(const AttemptView& view) {
+  RowParts rows;
+  for (const PhaseSpan& phase : view.partition.spans) {
+    rows[{phase.run, kNone, phase.phase}].push_back(phase.span);
+    if (!phase.run) continue;
+    if (phase.request) rows[{phase.run, phase.request, phase.phase}].push_back(phase.span);
+    if (phase.phase == v1::PHASE_PREFILL || phase.phase == v1::PHASE_DECODE) {
+      rows[{phase.run, kNone, kNone}].push_back(phase.span);
+    }
+  }
+  // A program that reports no phases is measured from its run's start to its end.
+  for (const auto& [number, run] : view.runs) {
+    std::vector<Interval>& parts = rows[{number, kNone, kNone}];
+    if (parts.empty()) parts.push_back(run.span());
+  }
+  rows[{kNone, kNone, kNone}].push_back(view.span);
+  return rows;
+}
+
+// The attempt without what the channel does not cover of an OTHER at either end: sampling begins after the attempt does
+// and ends before.
+Interval Window(const AttemptView& view, const Interval& covered) {
+  Interval window = view.span;
+  const std::vector<PhaseSpan>& spans = view.partition.spans;
+  if (spans.empty() || covered.end_ns <= covered.start_ns) return window;
+  const PhaseSpan& first = spans.front();
+  const PhaseSpan& last = spans.back();
+  if (first.phase == v1::PHASE_OTHER) {
+    window.start_ns = std::clamp(covered.start_ns, first.span.start_ns, first.span.end_ns);
+  }
+  if (last.phase == v1::PHASE_OTHER) {
+    window.end_ns = std::max(window.start_ns, std::clamp(covered.end_ns, last.span.start_ns, last.span.end_ns));
+  }
+  return window;
+}
+
+// Cuts the parts to the window; returns how much fell away.
+std::int64_t Clip(const Interval& window, std::vector<Interval>& parts) {
+  std::int64_t clipped = 0;
+  for (Interval& part : parts) {
+    const Interval whole = part;
+    part.start_ns = std::clamp(whole.start_ns, window.start_ns, window.end_ns);
+    part.end_ns = std::clamp(whole.end_ns, window.start_ns, window.end_ns);
+    clipped += (whole.end_ns - whole.start_ns) - (part.end_ns - part.start_ns);
+  }
+  return clipped;
+}
+
+std::optional<Code> ProvenanceCode(v1::Provenance provenance) {
+  switch (provenance) {
+    case v1::PROVENANCE_MODELLED:
+      return Code::kModelled;
+    case v1::PROVENANCE_SIMULATED:
+      return Code::kSimulated;
+    case v1::PROVENANCE_REPLAYED:
+      return Code::kReplayed;
+    case v1::PROVENANCE_MEASURED:
+      return std::nullopt;
+    default:
+      // A source that does not say where its numbers come from has not measured them.
+      return Code::kEstimated;
+  }
+}
+
+void Fill(const Energy& energy, EnergyResult& row) {
+  row.duration_s = energy.duration_s;
+  row.energy_j = energy.energy_j;
+  row.energy_u_j = energy.energy_u_j;
+  row.parts.gain_j = energy.parts.gain_j;
+  row.parts.offset_j = energy.parts.offset_j;
+  row.parts.clock_j = energy.parts.clock_j;
+  row.parts.counter_j = energy.parts.counter_j;
+  row.parts.gap_j = energy.parts.gap_j;
+  row.energy_lo_j = energy.lo_j;
+  row.energy_hi_j = energy.hi_j;
+  row.mean_w = energy.mean_w;
+  row.peak_w = energy.peak_w;
+}
+
+// Either kind of trace behind one call.
+class Integrator {
+ public:
+  Integrator(const v1::ChannelInfo& info, const ChannelTrace& trace)
+      : counter_(info.quantity() == v1::QUANTITY_ENERGY_COUNTER_J) {
+    SourceErrors errors;
+    if (info.has_gain_u()) errors.gain_u = info.gain_u();
+    if (info.has_offset_u()) errors.offset_u_w = info.offset_u();
+    const TraceSamples& samples = trace.samples;
+    if (counter_) {
+      const auto wrap = info.has_wrap_raw() ? std::optional<std::int64_t>(info.wrap_raw()) : std::nullopt;
+      readings_ = MakeCounterTrace(samples.t_ns, samples.raw, info.scale(), wrap, info.refresh_ns());
+      readings_.errors = errors;
+    } else {
+      powers_ = MakePowerTrace(samples.t_ns, samples.raw, info.scale(), info.nominal_hz());
+      powers_.losses = trace.losses;
+      powers_.errors = errors;
+    }
+  }
+
+  Energy Integrate(const std::vector<Interval>& parts) const {
+    return counter_ ? IntegrateCounter(readings_, parts) : IntegratePower(powers_, parts);
+  }
+  Interval CoveredTime() const { return counter_ ? Covered(readings_) : Covered(powers_); }
+
+ private:
+  bool counter_;
+  CounterTrace readings_;
+  PowerTrace powers_;
+};
+
+Finding FromAgent(const v1::Reason& reason, v1::Domain domain) {
+  // A reason without a grade is still a reason to doubt.
+  const v1::Quality quality =
+      reason.quality() == v1::QUALITY_UNSPECIFIED ? v1::QUALITY_SUSPECT : reason.quality();
+  return {domain, quality, reason.code(), reason.detail()};
+}
+
+std::string Seconds(std::int64_t ns) { return absl::StrFormat("%.3g s", static_cast<double>(ns) * 1e-9); }
+
+}  // namespace
+
+bool IsEnergy(const v1::ChannelInfo& info) {
+  return info.quantity() == v1::QUANTITY_POWER_W || info.quantity() == v1::QUANTITY_ENERGY_COUNTER_J;
+}
+
+const ChannelView* PrimaryChannel(const AttemptView& view) {
+  const auto primary = std::find_if(view.channels.begin(), view.channels.end(), [](const ChannelView& channel) {
+    return channel.info.primary() && IsEnergy(channel.info);
+  });
+  return primary == view.channels.end() ? nullptr : &*primary;
+}
+
+std::vector<Finding> SharedFindings(const AttemptView& view, v1::Domain domain, std::optional<int> run,
+                                    const Interval& interval) {
+  std::vector<Finding> findings;
+  for (const v1::Reason& reason : view.reasons) {
+    const bool about = reason.domain() == domain || reason.domain() == v1::DOMAIN_UNSPECIFIED;
+    if (about && (!reason.has_run() || (run && reason.run() == *run))) AddFinding(findings, FromAgent(reason, domain));
+  }
+  for (const Suspend& suspend : view.suspends) {
+    if (suspend.between.start_ns >= interval.end_ns || suspend.between.end_ns <= interval.start_ns) continue;
+    AddFinding(findings, MakeFinding(Code::kSuspended, absl::StrCat(Seconds(suspend.slept_ns), ">0.1 s"), domain));
+  }
+  if (domain != v1::DOMAIN_ENERGY) return findings;
+  // Every duration counts, not only the first.
+  for (const std::string& shortened : view.shortened) {
+    findings.push_back(MakeFinding(Code::kPlanShortened, shortened));
+  }
+  if (view.partition.overlap_ns > 0) {
+    AddFinding(findings, MakeFinding(Code::kPhaseOverlap, absl::StrCat(Seconds(view.partition.overlap_ns), ">0")));
+  }
+  return findings;
+}
+
+std::vector<EnergyRow> EnergyRows(const AttemptView& view, const ChannelView& channel, const ChannelTrace& trace) {
+  const Integrator integrator(channel.info, trace);
+  const Interval window = Window(view, integrator.CoveredTime());
+  const bool primary = &channel == PrimaryChannel(view);
+  std::vector<EnergyRow> rows;
+  for (auto& [key, parts] : PartsOf(view)) {
+    EnergyRow row;
+    row.primary = primary;
+    EnergyResult& result = row.result;
+    result.source = channel.source;
+    result.channel = channel.info.name();
+    std::tie(result.run, result.request, result.phase) = key;
+    std::vector<Interval> clipped = parts;
+    const bool may_clip = !result.run && (!result.phase || *result.phase == v1::PHASE_OTHER);
+    const std::int64_t left_out = may_clip ? Clip(window, clipped) : 0;
+    result.start_ns = clipped.front().start_ns;
+    result.end_ns = clipped.back().end_ns;
+    const Energy energy = integrator.Integrate(clipped);
+    Fill(energy, result);
+    row.findings = energy.findings;
+    if (left_out > 0) AddFinding(row.findings, MakeFinding(Code::kClipped, absl::StrCat(Seconds(left_out), ">0")));
+    if (trace.damaged > 0) AddFinding(row.findings, MakeFinding(Code::kTraceDamaged, absl::StrCat(trace.damaged, ">0")));
+    if (const std::optional<Code> code = ProvenanceCode(channel.info.provenance())) {
+      AddFinding(row.findings, MakeFinding(*code, ""));
+    }
+    for (Finding& finding :
+         SharedFindings(view, v1::DOMAIN_ENERGY, result.run, {result.start_ns, result.end_ns})) {
+      row.findings.push_back(std::move(finding));
+    }
+    result.quality = Worst(row.findings);
+    for (const Finding& finding : row.findings) result.reasons.push_back(Text(finding));
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+}  // namespace joulefarm::controller

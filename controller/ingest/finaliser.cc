@@ -1,0 +1,148 @@
+#include "controller/ingest/finaliser.h"
+
+#include <algorithm>
+#include <cctype>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "controller/ingest/attempt_view.h"
+#include "controller/ingest/channel_trace.h"
+#include "controller/ingest/energy_rows.h"
+
+namespace joulefarm::controller {
+namespace {
+
+constexpr double kMiB = 1 << 20;
+constexpr char kRssChannel[] = "engine.rss";
+
+// "PHASE_IDLE_LOADED" as "idle_loaded"; the same for provenances.
+std::string EnumWord(const std::string& name, absl::string_view prefix) {
+  return absl::AsciiStrToLower(absl::string_view(name).substr(prefix.size()));
+}
+
+// Different outputs of the runs, where every run must give the same.
+std::size_t GreedyOutputs(const AttemptData& data, const AttemptView& view) {
+  const v1::GenerateSpec& spec = data.spec.generate();
+  const bool greedy = (spec.has_temperature() && spec.temperature() <= 0) || (spec.has_top_k() && spec.top_k() == 1);
+  if (!greedy) return 0;
+  std::set<std::string> outputs;
+  for (const auto& [number, run] : view.runs) {
+    if (run.done.has_output_sha256()) outputs.insert(run.done.output_sha256());
+  }
+  return outputs.size();
+}
+
+void Report(absl::string_view about, const std::vector<Finding>& findings, RunResult& result) {
+  for (const Finding& finding : findings) result.quality_reasons.push_back(absl::StrCat(about, " ", Text(finding)));
+}
+
+void FillSpeed(const AttemptData& data, const AttemptView& view, const RunView& run, RunResult& result) {
+  if (!data.spec.has_generate()) return;
+  const v1::GenerateSpec& spec = data.spec.generate();
+  SpeedExpectation expected{spec.prompts_size(), spec.max_tokens(), SpeedExpectation::EndOfText::kEnds};
+  if (spec.ignore_eos()) expected.end_of_text = SpeedExpectation::EndOfText::kIgnored;
+  Speed speed = MeasureSpeed(expected, run.done, run.requests);
+  if (const std::size_t outputs = GreedyOutputs(data, view); outputs > 1) {
+    AddFinding(speed.findings, MakeFinding(Code::kOutputDiffers, absl::StrCat(outputs, ">1")));
+  }
+  AddFindings(speed.findings, SharedFindings(view, v1::DOMAIN_SPEED, run.done.run(), run.span()));
+  result.speed_method = "stream";
+  result.n_prompt = speed.n_prompt;
+  result.n_gen = speed.n_gen;
+  result.ttft_ms = speed.ttft_ms;
+  result.itps = speed.itps;
+  result.otps = speed.otps;
+  result.itl_p50_ms = speed.itl_p50_ms;
+  result.itl_p99_ms = speed.itl_p99_ms;
+  result.n_timed = speed.n_timed;
+  result.speed_quality = Worst(speed.findings);
+  Report("speed", speed.findings, result);
+}
+
+// Grades the run by its own row; what only a phase's row says is reported beside it.
+void GradeEnergy(const AttemptData& data, const AttemptView& view, const std::vector<EnergyRow>& rows,
+                 const RunView& run, RunResult& result) {
+  std::vector<Finding> findings;
+  bool energy = false;
+  for (const EnergyRow& row : rows) {
+    const EnergyResult& of = row.result;
+    if (!row.primary || of.run != run.done.run() || of.request || of.phase) continue;
+    energy = true;
+    findings = row.findings;
+  }
+  if (!energy) {
+    for (Finding& finding : SharedFindings(view, v1::DOMAIN_ENERGY, run.done.run(), run.span())) {
+      // How the plan went says nothing about an energy nobody asked for.
+      if (finding.code != Info(Code::kPlanShortened).name && finding.code != Info(Code::kPhaseOverlap).name) {
+        findings.push_back(std::move(finding));
+      }
+    }
+  }
+  const ChannelView* primary = PrimaryChannel(view);
+  const bool measured = primary != nullptr && primary->info.provenance() == v1::PROVENANCE_MEASURED;
+  if (data.spec.power() == v1::POWER_REQUIRE_REQUIRED && !measured) {
+    const std::string have =
+        primary == nullptr ? "none" : EnumWord(v1::Provenance_Name(primary->info.provenance()), "PROVENANCE_");
+    AddFinding(findings, MakeFinding(Code::kPowerRequired, absl::StrCat(have, "<measured")));
+  }
+  if (!energy && findings.empty()) return;
+  result.energy_quality = Worst(findings);
+  Report("energy", findings, result);
+  for (const EnergyRow& row : rows) {
+    const EnergyResult& of = row.result;
+    if (!row.primary || of.run != run.done.run() || of.request || !of.phase) continue;
+    std::vector<Finding> own;
+    for (const Finding& finding : row.findings) {
+      const bool known = std::any_of(findings.begin(), findings.end(),
+                                     [&](const Finding& other) { return other.code == finding.code; });
+      if (!known) own.push_back(finding);
+    }
+    Report(absl::StrCat("energy.", EnumWord(v1::Phase_Name(*of.phase), "PHASE_")), own, result);
+  }
+}
+
+// Highest temperature and memory of each run, from the traces of the host.
+void FillHost(const AttemptView& view, std::vector<RunResult>& results) {
+  for (const ChannelView& channel : view.channels) {
+    const bool temperature = channel.info.quantity() == v1::QUANTITY_TEMPERATURE_C;
+    if (!temperature && channel.info.name() != kRssChannel) continue;
+    const ChannelTrace trace = DecodeChannel(channel);
+    for (RunResult& result : results) {
+      const std::optional<double> highest =
+          HighestWithin(trace, channel.info.scale(), view.runs.at(result.run).span());
+      if (!highest) continue;
+      std::optional<double>& into = temperature ? result.max_temp_c : result.peak_rss_mib;
+      const double value = temperature ? *highest : *highest / kMiB;
+      into = std::max(into.value_or(value), value);
+    }
+  }
+}
+
+}  // namespace
+
+AttemptResults Finalise(const AttemptData& data) {
+  const AttemptView view = ViewAttempt(data);
+  AttemptResults results;
+  if (data.final.last_size() > 0) results.fence = data.final.last(0).fence();
+  std::vector<EnergyRow> rows;
+  const bool with_energy = data.spec.power() != v1::POWER_REQUIRE_NONE;
+  for (const ChannelView& channel : view.channels) {
+    if (!with_energy || !IsEnergy(channel.info)) continue;
+    for (EnergyRow& row : EnergyRows(view, channel, DecodeChannel(channel))) rows.push_back(std::move(row));
+  }
+  for (const auto& [number, run] : view.runs) {
+    RunResult& result = results.runs.emplace_back();
+    result.run = number;
+    if (run.done.has_peak_rss_bytes()) result.peak_rss_mib = static_cast<double>(run.done.peak_rss_bytes()) / kMiB;
+    FillSpeed(data, view, run, result);
+    if (with_energy) GradeEnergy(data, view, rows, run, result);
+  }
+  FillHost(view, results.runs);
+  for (EnergyRow& row : rows) results.energies.push_back(std::move(row.result));
+  return results;
+}
+
+}  // namespace joulefarm::controller

@@ -1,0 +1,156 @@
+// The event stream: every event leaves a row in `event`, and what has a table of its own a row there.
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "controller/store/json_text.h"
+#include "controller/store/rows.h"
+
+namespace joulefarm::controller {
+namespace {
+
+#define JF_MAYBE(message, field) \
+  ((message).has_##field() ? std::make_optional((message).field()) : std::nullopt)
+
+// What the row in `event` says; empty and absent become NULL.
+struct EventRow {
+  std::string kind;
+  std::optional<int> run = {};
+  std::string name = {};
+  std::string text = {};
+  v1::Domain domain = v1::DOMAIN_UNSPECIFIED;
+  v1::Quality quality = v1::QUALITY_UNSPECIFIED;
+  std::string code = {};
+  std::string detail = {};
+};
+
+// Facts may come in several events: a later one adds to and overrides the earlier.
+void WriteFacts(Session& session, const Place& place, const v1::AttemptFacts& facts) {
+  const std::string argv =
+      facts.engine_argv().empty() ? std::string() : JsonArray(facts.engine_argv());
+  const std::string shortened =
+      facts.shortened().empty() ? std::string() : JsonArray(facts.shortened());
+  session.Run(
+      "UPDATE attempt SET engine = coalesce(?, engine), engine_version = coalesce(?, engine_version), "
+      "engine_argv = coalesce(?, engine_argv), os_version = coalesce(?, os_version), kernel = coalesce(?, kernel), "
+      "governor = coalesce(?, governor), background_cpu = coalesce(?, background_cpu), load_ms = coalesce(?, load_ms), "
+      "load_state = coalesce(?, load_state), agent_version = coalesce(?, agent_version), shortened = coalesce(?, shortened) "
+      "WHERE fence = ?",
+      JF_MAYBE(facts, engine), JF_MAYBE(facts, engine_version), TextOrNull{argv},
+      JF_MAYBE(facts, os_version), JF_MAYBE(facts, kernel), JF_MAYBE(facts, governor),
+      JF_MAYBE(facts, background_cpu), JF_MAYBE(facts, load_ms), JF_MAYBE(facts, load_state),
+      JF_MAYBE(facts, agent_version), TextOrNull{shortened}, place.fence);
+}
+
+// An attempt has one primary channel: the first that said so.
+void WriteChannel(Session& session, const Place& place, std::int64_t index,
+                  const v1::ChannelInfo& channel) {
+  session.Run(
+      "INSERT INTO channel (attempt, source, name, quantity, scale, nominal_hz, parent, scope, provenance, gain_u, offset_u, refresh_ns, "
+      "wrap_raw, is_primary, description, seq, idx) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, "
+      "?14 AND NOT EXISTS (SELECT 1 FROM channel WHERE attempt = ?1 AND is_primary = 1 AND NOT (source = ?2 AND name = ?3)), "
+      "?15, ?16, ?17) ON CONFLICT (attempt, source, name) DO UPDATE SET quantity = excluded.quantity, scale = excluded.scale, "
+      "nominal_hz = excluded.nominal_hz, parent = excluded.parent, scope = excluded.scope, provenance = excluded.provenance, "
+      "gain_u = excluded.gain_u, offset_u = excluded.offset_u, refresh_ns = excluded.refresh_ns, wrap_raw = excluded.wrap_raw, "
+      "is_primary = excluded.is_primary, description = excluded.description, seq = excluded.seq, idx = excluded.idx",
+      place.fence, place.source, channel.name(), channel.quantity(), channel.scale(),
+      channel.nominal_hz(), TextOrNull{channel.parent()}, channel.scope(), channel.provenance(),
+      JF_MAYBE(channel, gain_u), JF_MAYBE(channel, offset_u), JF_MAYBE(channel, refresh_ns),
+      JF_MAYBE(channel, wrap_raw), channel.primary(), TextOrNull{channel.description()}, place.seq,
+      index);
+}
+
+void WriteRun(Session& session, const Place& place, std::int64_t index, const v1::RunDone& run) {
+  session.Run(
+      "INSERT INTO run (attempt, run, warmup, start_ns, end_ns, output_sha256, peak_rss_bytes, source, seq, idx) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (attempt, run) DO UPDATE SET warmup = excluded.warmup, "
+      "start_ns = excluded.start_ns, end_ns = excluded.end_ns, output_sha256 = excluded.output_sha256, "
+      "peak_rss_bytes = excluded.peak_rss_bytes, source = excluded.source, seq = excluded.seq, idx = excluded.idx",
+      place.fence, run.run(), run.warmup(), run.start_ns(), run.end_ns(),
+      JF_MAYBE(run, output_sha256), JF_MAYBE(run, peak_rss_bytes), place.source, place.seq, index);
+}
+
+void WriteRequest(Session& session, const Place& place, std::int64_t index,
+                  const v1::RequestDone& request) {
+  session.Run(
+      "INSERT OR REPLACE INTO request (attempt, run, request, t_req_ns, t_first_ns, t_last_ns, idx_first, idx_last, n_prompt, "
+      "n_evaluated, n_cached, prompt_ms, n_gen, stop, source, seq, idx) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      place.fence, request.run(), request.request(), request.t_req_ns(),
+      JF_MAYBE(request, t_first_ns), JF_MAYBE(request, t_last_ns), JF_MAYBE(request, idx_first),
+      JF_MAYBE(request, idx_last), JF_MAYBE(request, n_prompt), JF_MAYBE(request, n_evaluated),
+      JF_MAYBE(request, n_cached), JF_MAYBE(request, prompt_ms), JF_MAYBE(request, n_gen),
+      TextOrNull{request.stop()}, place.source, place.seq, index);
+}
+
+void WritePhase(Session& session, const Place& place, std::int64_t index,
+                const v1::PhaseDone& phase) {
+  session.Run(
+      "INSERT INTO phase (attempt, source, seq, idx, phase, run, request, start_ns, end_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      place.fence, place.source, place.seq, index, phase.phase(), JF_MAYBE(phase, run),
+      JF_MAYBE(phase, request), phase.start_ns(), phase.end_ns());
+}
+
+void WriteClock(Session& session, const Place& place, std::int64_t index,
+                const v1::ClockSnapshot& clock) {
+  session.Run(
+      "INSERT INTO clock_snapshot (attempt, source, seq, idx, boottime_ns, monotonic_ns, monotonic_raw_ns, realtime_ns) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+      place.fence, place.source, place.seq, index, clock.boottime_ns(), clock.monotonic_ns(),
+      clock.monotonic_raw_ns(), clock.realtime_ns());
+}
+
+// Writes the event's own table, if it has one, and says what the row in `event` is.
+EventRow WriteBody(Session& session, const Place& place, std::int64_t index,
+                   const v1::Event& event) {
+  switch (event.body_case()) {
+    case v1::Event::kFacts:
+      WriteFacts(session, place, event.facts());
+      return {.kind = "facts"};
+    case v1::Event::kChannel:
+      WriteChannel(session, place, index, event.channel());
+      return {.kind = "channel", .name = event.channel().name()};
+    case v1::Event::kRun:
+      WriteRun(session, place, index, event.run());
+      return {.kind = "run", .run = event.run().run()};
+    case v1::Event::kPhase:
+      WritePhase(session, place, index, event.phase());
+      return {.kind = "phase",
+              .run = JF_MAYBE(event.phase(), run),
+              .name = EnumText(event.phase().phase())};
+    case v1::Event::kRequest:
+      WriteRequest(session, place, index, event.request());
+      return {.kind = "request", .run = event.request().run()};
+    case v1::Event::kClock:
+      WriteClock(session, place, index, event.clock());
+      return {.kind = "clock"};
+    case v1::Event::kReason:
+      return {.kind = "reason",
+              .run = JF_MAYBE(event.reason(), run),
+              .domain = event.reason().domain(),
+              .quality = event.reason().quality(),
+              .code = event.reason().code(),
+              .detail = event.reason().detail()};
+    case v1::Event::kNote:
+      return {.kind = "note", .name = event.note().name(), .text = event.note().text()};
+    case v1::Event::BODY_NOT_SET:
+      break;
+  }
+  // Of a newer agent: the time is kept, the rest is beyond this program.
+  return {.kind = "unknown"};
+}
+
+#undef JF_MAYBE
+
+}  // namespace
+
+void WriteEvent(Session& session, const Place& place, std::int64_t index, const v1::Event& event) {
+  const EventRow row = WriteBody(session, place, index, event);
+  session.Run(
+      "INSERT INTO event (attempt, source, seq, idx, t_ns, kind, run, name, text, domain, quality, code, detail) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      place.fence, place.source, place.seq, index, event.t_ns(), row.kind, row.run,
+      TextOrNull{row.name}, TextOrNull{row.text}, row.domain, row.quality, TextOrNull{row.code},
+      TextOrNull{row.detail});
+}
+
+}  // namespace joulefarm::controller

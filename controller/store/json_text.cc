@@ -1,0 +1,178 @@
+#include "controller/store/json_text.h"
+
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/struct.pb.h>
+#include <google/protobuf/util/json_util.h>
+
+#include <cmath>
+#include <cstdint>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "controller/store/enum_text.h"
+
+namespace joulefarm::controller {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+using google::protobuf::Reflection;
+
+std::string JsonNumber(double value) {
+  return std::isfinite(value) ? absl::StrFormat("%.17g", value) : "null";
+}
+
+// `index` is -1 for a singular field.
+std::string JsonField(const Message& message, const FieldDescriptor* field, int index) {
+  const Reflection* of = message.GetReflection();
+  const bool one = index < 0;
+  switch (field->cpp_type()) {
+    case FieldDescriptor::CPPTYPE_INT32:
+      return absl::StrCat(one ? of->GetInt32(message, field)
+                              : of->GetRepeatedInt32(message, field, index));
+    case FieldDescriptor::CPPTYPE_INT64:
+      return absl::StrCat(one ? of->GetInt64(message, field)
+                              : of->GetRepeatedInt64(message, field, index));
+    case FieldDescriptor::CPPTYPE_UINT32:
+      return absl::StrCat(one ? of->GetUInt32(message, field)
+                              : of->GetRepeatedUInt32(message, field, index));
+    case FieldDescriptor::CPPTYPE_UINT64:
+      return absl::StrCat(one ? of->GetUInt64(message, field)
+                              : of->GetRepeatedUInt64(message, field, index));
+    case FieldDescriptor::CPPTYPE_DOUBLE:
+      return JsonNumber(one ? of->GetDouble(message, field)
+                            : of->GetRepeatedDouble(message, field, index));
+    case FieldDescriptor::CPPTYPE_FLOAT:
+      return JsonNumber(
+          static_cast<double>(one ? of->GetFloat(message, field)
+                                  : of->GetRepeatedFloat(message, field, index)));
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return (one ? of->GetBool(message, field) : of->GetRepeatedBool(message, field, index))
+                 ? "true"
+                 : "false";
+    case FieldDescriptor::CPPTYPE_ENUM: {
+      const int value = one ? of->GetEnumValue(message, field)
+                            : of->GetRepeatedEnumValue(message, field, index);
+      const std::string& text = EnumText(field->enum_type(), value);
+      return text.empty() ? "null" : JsonString(text);
+    }
+    case FieldDescriptor::CPPTYPE_STRING:
+      return JsonString(one ? of->GetString(message, field)
+                            : of->GetRepeatedString(message, field, index));
+    case FieldDescriptor::CPPTYPE_MESSAGE:
+      return JsonMessage(one ? of->GetMessage(message, field)
+                             : of->GetRepeatedMessage(message, field, index));
+  }
+  return "null";
+}
+
+// json_util wants enum values under their full names.
+void RestoreEnumNames(google::protobuf::Struct& object,
+                      const google::protobuf::Descriptor* descriptor) {
+  for (int i = 0; i < descriptor->field_count(); ++i) {
+    const FieldDescriptor* field = descriptor->field(i);
+    const auto found = object.mutable_fields()->find(field->name());
+    if (found == object.mutable_fields()->end() || field->enum_type() == nullptr) continue;
+    if (found->second.kind_case() != google::protobuf::Value::kStringValue) continue;
+    const std::optional<int> number =
+        EnumNumber(field->enum_type(), found->second.string_value());
+    if (number) found->second.set_number_value(*number);
+  }
+}
+
+}  // namespace
+
+std::string JsonString(absl::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    switch (c) {
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      default:
+        if (static_cast<unsigned char>(c) < 0x20) {
+          absl::StrAppendFormat(&out, "\\u%04x", static_cast<unsigned int>(c));
+        } else {
+          out += c;
+        }
+    }
+  }
+  return out + '"';
+}
+
+std::string JsonObject(const std::map<std::string, std::string>& entries) {
+  std::string out = "{";
+  for (const auto& [key, value] : entries) {
+    if (out.size() > 1) out += ',';
+    absl::StrAppend(&out, JsonString(key), ":", JsonString(value));
+  }
+  return out + "}";
+}
+
+std::string JsonParams(const v1::JobSpec& spec) {
+  std::string out = "{";
+  for (const v1::Param& param : spec.params()) {
+    if (out.size() > 1) out += ',';
+    absl::StrAppend(&out, JsonString(param.key()), ":", param.json());
+  }
+  return out + "}";
+}
+
+std::string JsonMessage(const Message& message) {
+  const google::protobuf::Descriptor* descriptor = message.GetDescriptor();
+  const Reflection* reflection = message.GetReflection();
+  std::string out = "{";
+  for (int i = 0; i < descriptor->field_count(); ++i) {
+    const FieldDescriptor* field = descriptor->field(i);
+    if (i > 0) out += ',';
+    absl::StrAppend(&out, JsonString(field->name()), ":");
+    if (field->is_repeated()) {
+      out += '[';
+      for (int k = 0; k < reflection->FieldSize(message, field); ++k) {
+        if (k > 0) out += ',';
+        out += JsonField(message, field, k);
+      }
+      out += ']';
+    } else if (field->has_presence() && !reflection->HasField(message, field)) {
+      out += "null";
+    } else {
+      out += JsonField(message, field, -1);
+    }
+  }
+  return out + "}";
+}
+
+bool ParseJsonObject(const std::string& json, std::map<std::string, std::string>& entries) {
+  google::protobuf::Struct object;
+  if (!google::protobuf::util::JsonStringToMessage(json, &object).ok()) return false;
+  for (const auto& [key, value] : object.fields()) {
+    if (value.kind_case() != google::protobuf::Value::kStringValue) return false;
+    entries[key] = value.string_value();
+  }
+  return true;
+}
+
+bool ParseJsonMessage(const std::string& json, Message& message) {
+  google::protobuf::Struct object;
+  if (!google::protobuf::util::JsonStringToMessage(json, &object).ok()) return false;
+  RestoreEnumNames(object, message.GetDescriptor());
+  std::string standard;
+  google::protobuf::util::JsonParseOptions lenient;
+  lenient.ignore_unknown_fields = true;
+  return google::protobuf::util::MessageToJsonString(object, &standard).ok() &&
+         google::protobuf::util::JsonStringToMessage(standard, &message, lenient).ok();
+}
+
+}  // namespace joulefarm::controller

@@ -1,0 +1,45 @@
+// JSON text for columns that hold small structures: reasons, labels, parameters, facts.
+//
+// Threads: pure functions. Ownership: values.
+#pragma once
+
+#include <google/protobuf/message.h>
+
+#include <map>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "joulefarm/v1/job.pb.h"
+
+namespace joulefarm::controller {
+
+// A quoted JSON string.
+std::string JsonString(absl::string_view text);
+
+// ["a","b"] of any range of strings.
+template <typename Range>
+std::string JsonArray(const Range& items) {
+  std::string out = "[";
+  for (const auto& item : items) {
+    if (out.size() > 1) out += ',';
+    out += JsonString(item);
+  }
+  return out + "]";
+}
+
+// {"key":"value"} in order of key.
+std::string JsonObject(const std::map<std::string, std::string>& entries);
+
+// {"threads":2} in the order of the experiment file.
+std::string JsonParams(const v1::JobSpec& spec);
+
+// A message as an object of its fields by their proto names; absent fields are null, enums are words, 64-bit numbers are numbers.
+std::string JsonMessage(const google::protobuf::Message& message);
+
+// The inverse of JsonObject. False: not such an object.
+bool ParseJsonObject(const std::string& json, std::map<std::string, std::string>& entries);
+
+// The inverse of JsonMessage. False: not such a message.
+bool ParseJsonMessage(const std::string& json, google::protobuf::Message& message);
+
+}  // namespace joulefarm::controller

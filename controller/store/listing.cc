@@ -1,0 +1,233 @@
+#include "controller/store/listing.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "common/config/suggest.h"
+
+namespace joulefarm::controller {
+namespace {
+
+// RFC 3339 with milliseconds of a column of nanoseconds since the epoch; NULL stays NULL.
+#define JF_TIME(column)                                                    \
+  "strftime('%Y-%m-%dT%H:%M:%S', " column " / 1000000000, 'unixepoch') || " \
+  "printf('.%03dZ', " column " / 1000000 % 1000)"
+
+struct ListingSpec {
+  v1::Listing listing;
+  const char* noun;
+  const char* source;
+  const char* order;
+  // The condition for ListRequest.id, and how to see that there is such a thing; ? is the id.
+  const char* id_condition;
+  const char* id_exists;
+};
+
+// An experiment by id, or the newest of a name.
+#define JF_EXPERIMENT \
+  "(SELECT id FROM experiment WHERE id = ? OR name = ? ORDER BY id = ? DESC, number DESC LIMIT 1)"
+
+constexpr char kExperimentExists[] = "SELECT 1 FROM experiment WHERE id = ?1 OR name = ?1";
+constexpr char kJobExists[] = "SELECT 1 FROM job WHERE id = ?1";
+
+constexpr ListingSpec kSpecs[] = {
+    {v1::LISTING_EXPERIMENTS, "experiment",
+     "SELECT e.id, e.name, e.tenant, "
+     "CASE WHEN NOT EXISTS (SELECT 1 FROM job WHERE job.experiment = e.id AND "
+     "state IN ('QUEUED', 'HELD', 'ACTIVE', 'CANCELING')) THEN 'DONE' "
+     "WHEN EXISTS (SELECT 1 FROM job WHERE job.experiment = e.id AND state NOT IN ('QUEUED', 'HELD')) THEN 'ACTIVE' "
+     "ELSE 'QUEUED' END AS state, "
+     "(SELECT count(*) FROM job WHERE job.experiment = e.id) AS jobs, "
+     "(SELECT count(*) FROM job WHERE job.experiment = e.id AND state = 'SUCCEEDED') AS succeeded, "
+     "(SELECT count(*) FROM job WHERE job.experiment = e.id AND state IN ('FAILED', 'CANCELED', 'EXPIRED')) AS failed, "
+     JF_TIME("e.submitted_wall_ns") " AS submitted, e.sha256, e.number AS _number FROM experiment AS e",
+     "_number DESC", "id = " JF_EXPERIMENT, kExperimentExists},
+    {v1::LISTING_JOBS, "job",
+     "SELECT id, experiment, cell, block, device_id, state, failure_class, reason, attempts, "
+     JF_TIME("submitted_wall_ns") " AS submitted, " JF_TIME("started_wall_ns") " AS started, "
+     JF_TIME("finished_wall_ns") " AS finished, number AS _number, workload AS _workload, model AS _model FROM job",
+     "_number DESC", "id = ?", kJobExists},
+    {v1::LISTING_DEVICES, "device",
+     "SELECT id, agent_id, kind, link, alloc, admin, health, gate_reason, labels, facts FROM device", "id",
+     "id = ?", "SELECT 1 FROM device WHERE id = ?1"},
+    {v1::LISTING_AGENTS, "agent",
+     "SELECT id, link, version, (SELECT count(*) FROM device WHERE device.agent_id = agent.id) AS devices, "
+     JF_TIME("last_seen_wall_ns") " AS last_seen, boot_id FROM agent",
+     "id", "id = ?", "SELECT 1 FROM agent WHERE id = ?1"},
+    {v1::LISTING_ARTIFACTS, "artifact",
+     "SELECT name, sha256, size_bytes, format, architecture, quant, parameters, context_length, "
+     JF_TIME("pushed_wall_ns") " AS pushed, id AS _number FROM artifact",
+     "name, _number DESC", "? IN (name, sha256)", "SELECT 1 FROM artifact WHERE ?1 IN (name, sha256)"},
+    {v1::LISTING_RESULTS, "job",
+     "SELECT result.*, (SELECT number FROM job WHERE job.id = result.job_id) AS _number FROM result",
+     "_number DESC, run DESC", "job_id = ?", kJobExists},
+    {v1::LISTING_RESULT_SUMMARY, "experiment", "SELECT * FROM result_summary",
+     "experiment, workload, cell, device_id, metric", "experiment = " JF_EXPERIMENT, kExperimentExists},
+    {v1::LISTING_LOGS, "job",
+     "SELECT log.t_ns, log.origin AS source, log.text, log.attempt, log.source AS _frames, log.seq AS _seq, log.idx AS _idx, "
+     "attempt.job_id AS _job FROM attempt JOIN log ON log.attempt = attempt.fence",
+     "attempt, _frames, _seq, _idx", "_job = ?", kJobExists},
+};
+
+#undef JF_TIME
+
+const ListingSpec* FindSpec(v1::Listing listing) {
+  for (const ListingSpec& spec : kSpecs) {
+    if (spec.listing == listing) return &spec;
+  }
+  return nullptr;
+}
+
+// A column means the same wherever it is listed.
+v1::ColumnKind KindOf(const std::string& column) {
+  static const auto& kText = *new std::set<std::string>{
+      "id",           "name",        "tenant",        "state",          "sha256",       "experiment",
+      "cell",         "device_id",   "failure_class", "reason",         "agent_id",     "kind",
+      "link",         "alloc",       "admin",         "health",         "gate_reason",  "version",
+      "boot_id",      "format",      "architecture",  "quant",          "workload",     "job_id",
+      "model",        "engine",      "model_sha256",  "engine_version", "speed_method", "load_state",
+      "baseline",     "provenance",  "energy_scope",  "energy_channel", "metric",       "unit",
+      "speed_quality", "energy_quality", "stat_unit", "ci_method",      "source",       "text",
+      "_job",         "_workload",   "_model"};
+  static const auto& kTime =
+      *new std::set<std::string>{"submitted", "started", "finished", "last_seen", "pushed"};
+  static const auto& kJson =
+      *new std::set<std::string>{"labels", "facts", "params", "quality_reasons"};
+  if (kText.count(column) > 0) return v1::COLUMN_KIND_TEXT;
+  if (kTime.count(column) > 0) return v1::COLUMN_KIND_TIME;
+  if (kJson.count(column) > 0) return v1::COLUMN_KIND_JSON;
+  if (column == "warmup") return v1::COLUMN_KIND_BOOLEAN;
+  return v1::COLUMN_KIND_NUMBER;
+}
+
+absl::StatusOr<BoundValue> ParseValue(const std::string& key, v1::ColumnKind kind,
+                                      const std::string& text) {
+  std::int64_t integer = 0;
+  double real = 0;
+  bool boolean = false;
+  switch (kind) {
+    case v1::COLUMN_KIND_NUMBER:
+      if (absl::SimpleAtoi(text, &integer)) return BoundValue(integer);
+      if (absl::SimpleAtod(text, &real)) return BoundValue(real);
+      return absl::InvalidArgumentError(
+          absl::StrCat("filter ", key, "=", text, ": ", key, " is a number"));
+    case v1::COLUMN_KIND_BOOLEAN:
+      if (absl::SimpleAtob(text, &boolean)) return BoundValue(std::int64_t{boolean ? 1 : 0});
+      return absl::InvalidArgumentError(
+          absl::StrCat("filter ", key, "=", text, ": ", key, " is true or false"));
+    default:
+      return BoundValue(text);
+  }
+}
+
+// The names a filter may have, in the order of the columns.
+std::vector<std::string> FilterNames(const std::vector<std::string>& columns) {
+  std::vector<std::string> names;
+  for (const std::string& column : columns) {
+    const std::string name(absl::StripPrefix(column, "_"));
+    if (name == column || column == "_job" || column == "_workload" || column == "_model") {
+      names.push_back(name);
+    }
+  }
+  return names;
+}
+
+std::string Column(const std::string& column) { return absl::StrCat("\"", column, "\""); }
+
+// Appends a condition with its value for each ? in it.
+void AddCondition(std::vector<std::string>& conditions, ListingQuery& query,
+                  const std::string& condition, const BoundValue& value) {
+  conditions.push_back(condition);
+  const auto marks = std::count(condition.begin(), condition.end(), '?');
+  for (std::ptrdiff_t i = 0; i < marks; ++i) query.values.push_back(value);
+}
+
+absl::Status AddFilter(const std::string& key, const std::string& text,
+                       const std::vector<std::string>& columns,
+                       std::vector<std::string>& conditions, ListingQuery& query) {
+  const std::vector<std::string> names = FilterNames(columns);
+  if (std::find(names.begin(), names.end(), key) == names.end()) {
+    const std::optional<std::string> nearest = NearestName(key, names);
+    return absl::InvalidArgumentError(
+        absl::StrCat("unknown filter ", Quoted(key),
+                     nearest ? absl::StrCat("; did you mean \"", *nearest, "\"?") : ".",
+                     " Filters here: ", absl::StrJoin(names, ", ")));
+  }
+  const bool hidden = std::find(columns.begin(), columns.end(), key) == columns.end();
+  const std::string column = hidden ? absl::StrCat("_", key) : key;
+  if (key == "experiment") {
+    query.checks.push_back(
+        {kExperimentExists, text, absl::StrCat("no experiment has the id or name ", text)});
+    AddCondition(conditions, query, "experiment = " JF_EXPERIMENT, text);
+    return absl::OkStatus();
+  }
+  if (column == "_job" || column == "job_id") {
+    query.checks.push_back({kJobExists, text, absl::StrCat("no job has the id ", text)});
+  }
+  absl::StatusOr<BoundValue> value = ParseValue(key, KindOf(column), text);
+  if (!value.ok()) return value.status();
+  AddCondition(conditions, query, absl::StrCat(Column(column), " = ?"), *value);
+  return absl::OkStatus();
+}
+
+#undef JF_EXPERIMENT
+
+}  // namespace
+
+absl::StatusOr<std::string> ListingSource(v1::Listing listing) {
+  const ListingSpec* spec = FindSpec(listing);
+  if (spec == nullptr) {
+    return absl::InvalidArgumentError(absl::StrCat("there is no listing number ",
+                                                   static_cast<int>(listing),
+                                                   ": the caller is newer than this program"));
+  }
+  return spec->source;
+}
+
+absl::StatusOr<ListingQuery> BuildListing(const v1::ListRequest& request,
+                                          const std::vector<std::string>& columns) {
+  const ListingSpec* spec = FindSpec(request.listing());
+  if (spec == nullptr) return ListingSource(request.listing()).status();
+  ListingQuery query;
+  std::vector<std::string> shown;
+  for (const std::string& column : columns) {
+    if (absl::StartsWith(column, "_")) continue;
+    shown.push_back(Column(column));
+    query.kinds.push_back(KindOf(column));
+  }
+  std::vector<std::string> conditions;
+  if (request.has_id()) {
+    query.checks.push_back({spec->id_exists, request.id(),
+                            absl::StrCat("there is no ", spec->noun, " ", request.id())});
+    AddCondition(conditions, query, spec->id_condition, request.id());
+  }
+  // In a fixed order: the request's map has none.
+  const std::map<std::string, std::string> filters(request.filters().begin(),
+                                                   request.filters().end());
+  for (const auto& [key, text] : filters) {
+    const absl::Status added = AddFilter(key, text, columns, conditions, query);
+    if (!added.ok()) return added;
+  }
+  if (request.listing() == v1::LISTING_LOGS && !request.has_id() && filters.count("job") == 0) {
+    return absl::InvalidArgumentError("logs are of one job: say which with the filter job=ID");
+  }
+  if (request.limit() < 0) {
+    return absl::InvalidArgumentError(absl::StrCat("limit is ", request.limit(), "; 0 is all"));
+  }
+  query.sql = absl::StrCat(
+      "SELECT ", absl::StrJoin(shown, ", "), " FROM (", spec->source, ")",
+      conditions.empty() ? "" : " WHERE ", absl::StrJoin(conditions, " AND "), " ORDER BY ",
+      spec->order, request.limit() > 0 ? absl::StrCat(" LIMIT ", request.limit()) : "");
+  return query;
+}
+
+}  // namespace joulefarm::controller

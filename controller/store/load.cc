@@ -1,0 +1,201 @@
+#include "controller/store/load.h"
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "controller/store/json_text.h"
+
+namespace joulefarm::controller {
+namespace {
+
+std::int64_t ReadCounter(Session& session, const std::string& name) {
+  Rows rows = session.Query("SELECT value FROM farm_counter WHERE name = ?", name);
+  return rows.Next() ? rows.Int(0) : 0;
+}
+
+std::vector<Experiment> LoadExperiments(Session& session,
+                                        std::map<std::string, std::size_t>& place) {
+  std::vector<Experiment> experiments;
+  Rows rows = session.Query(
+      "SELECT id, name, tenant, request_id, sha256, text, seed, submitted_wall_ns FROM experiment ORDER BY number");
+  while (rows.Next()) {
+    Experiment& experiment = experiments.emplace_back();
+    experiment.id = rows.Text(0);
+    experiment.name = rows.Text(1);
+    experiment.tenant = rows.Text(2);
+    experiment.request_id = rows.Text(3);
+    experiment.sha256 = rows.Text(4);
+    experiment.text = rows.Text(5);
+    experiment.seed = rows.Int(6);
+    experiment.submitted_wall_ns = rows.Int(7);
+    place[experiment.id] = experiments.size() - 1;
+  }
+  return experiments;
+}
+
+std::vector<Job> LoadJobs(Session& session) {
+  std::vector<Job> jobs;
+  Rows rows = session.Query(
+      "SELECT number, id, experiment, device_id, pinned, selector, priority, retries_left, lost_after_ns, state, failure_class, reason, "
+      "attempts, live_fence, accepted_fence, submitted_wall_ns, started_wall_ns, finished_wall_ns, "
+      "CASE WHEN state NOT IN ('SUCCEEDED', 'FAILED', 'CANCELED', 'EXPIRED') THEN spec END FROM job ORDER BY number");
+  while (rows.Next()) {
+    Job& job = jobs.emplace_back();
+    job.number = rows.Int(0);
+    job.id = rows.Text(1);
+    job.experiment = rows.Text(2);
+    job.device_id = rows.Text(3);
+    job.pinned = rows.Int(4) != 0;
+    job.selector = rows.Text(5);
+    job.priority = rows.Int32(6);
+    job.retries_left = rows.Int32(7);
+    job.lost_after_ns = rows.Int(8);
+    job.state = rows.Enum<v1::JobState>(9);
+    job.failure_class = rows.Enum<v1::FailureClass>(10);
+    job.reason = rows.Text(11);
+    job.attempts = rows.Int32(12);
+    job.live_fence = rows.MaybeInt(13);
+    job.accepted_fence = rows.MaybeInt(14);
+    job.submitted_wall_ns = rows.Int(15);
+    job.started_wall_ns = rows.MaybeInt(16);
+    job.finished_wall_ns = rows.MaybeInt(17);
+    if (!rows.IsNull(18)) {
+      auto spec = std::make_shared<v1::JobSpec>();
+      spec->ParseFromString(rows.Text(18));
+      job.spec = std::move(spec);
+    }
+  }
+  return jobs;
+}
+
+std::vector<Attempt> LoadAttempts(Session& session) {
+  std::vector<Attempt> attempts;
+  // Both halves by their partial indexes: history does not slow a start down.
+  Rows rows = session.Query(
+      "SELECT fence, job_id, device_id, agent_id, state, link, detail, failure_class, reason, offered_wall_ns, ended_wall_ns "
+      "FROM attempt WHERE fence IN (SELECT fence FROM attempt WHERE state NOT IN "
+      "('SUCCEEDED', 'FAILED', 'TIMED_OUT', 'CANCELED', 'REJECTED', 'INTERRUPTED', 'LOST') "
+      "UNION SELECT a.fence FROM job JOIN attempt AS a ON a.job_id = job.id "
+      "WHERE job.state NOT IN ('SUCCEEDED', 'FAILED', 'CANCELED', 'EXPIRED')) ORDER BY fence");
+  while (rows.Next()) {
+    Attempt& attempt = attempts.emplace_back();
+    attempt.fence = rows.Int(0);
+    attempt.job_id = rows.Text(1);
+    attempt.device_id = rows.Text(2);
+    attempt.agent_id = rows.Text(3);
+    attempt.state = rows.Enum<v1::AttemptState>(4);
+    attempt.link = rows.Enum<v1::DeviceLink>(5);
+    attempt.detail = rows.Text(6);
+    attempt.failure_class = rows.Enum<v1::FailureClass>(7);
+    attempt.reason = rows.Text(8);
+    attempt.offered_wall_ns = rows.Int(9);
+    attempt.ended_wall_ns = rows.MaybeInt(10);
+  }
+  return attempts;
+}
+
+std::vector<Device> LoadDevices(Session& session) {
+  std::vector<Device> devices;
+  Rows rows = session.Query(
+      "SELECT id, agent_id, link, alloc, admin, health, gate_reason, fence, labels, facts FROM device ORDER BY id");
+  while (rows.Next()) {
+    Device& device = devices.emplace_back();
+    device.id = rows.Text(0);
+    device.agent_id = rows.Text(1);
+    device.link = rows.Enum<v1::DeviceLink>(2);
+    device.alloc = rows.Enum<v1::DeviceAlloc>(3);
+    device.admin = rows.Enum<v1::DeviceAdmin>(4);
+    device.health = rows.Enum<v1::DeviceHealth>(5);
+    device.gate_reason = rows.Text(6);
+    device.fence = rows.MaybeInt(7);
+    // Written by this program, and announced again by the agent: what does not parse is left empty.
+    ParseJsonObject(rows.Text(8), device.labels);
+    ParseJsonMessage(rows.Text(9), device.facts);
+  }
+  return devices;
+}
+
+std::vector<Agent> LoadAgents(Session& session) {
+  std::vector<Agent> agents;
+  Rows rows = session.Query(
+      "SELECT id, boot_id, instance, version, link, session_epoch, last_seen_wall_ns FROM agent ORDER BY id");
+  while (rows.Next()) {
+    Agent& agent = agents.emplace_back();
+    agent.id = rows.Text(0);
+    agent.boot_id = rows.Text(1);
+    agent.instance = rows.Text(2);
+    agent.version = rows.Text(3);
+    agent.link = rows.Enum<v1::DeviceLink>(4);
+    agent.session_epoch = rows.Int(5);
+    agent.last_seen_wall_ns = rows.Int(6);
+  }
+  return agents;
+}
+
+}  // namespace
+
+FarmSnapshot LoadFarm(Session& session) {
+  FarmSnapshot farm;
+  farm.last_fence = ReadCounter(session, "fence");
+  farm.last_experiment = ReadCounter(session, "experiment");
+  farm.last_job = ReadCounter(session, "job");
+  farm.last_epoch = ReadCounter(session, "epoch");
+  std::map<std::string, std::size_t> place;
+  farm.experiments = LoadExperiments(session, place);
+  farm.jobs = LoadJobs(session);
+  for (const Job& job : farm.jobs) {
+    farm.experiments[place.at(job.experiment)].job_ids.push_back(job.id);
+  }
+  farm.attempts = LoadAttempts(session);
+  farm.devices = LoadDevices(session);
+  farm.agents = LoadAgents(session);
+  return farm;
+}
+
+std::vector<Fence> ReadUnfinalised(Session& session) {
+  std::vector<Fence> fences;
+  Rows rows = session.Query(
+      "SELECT attempt.fence FROM job JOIN attempt ON attempt.fence = job.live_fence JOIN stream_cursor AS c "
+      "ON c.attempt = attempt.fence AND c.source = 0 AND c.stream = 'final' AND c.closed = 1 "
+      "WHERE job.state NOT IN ('SUCCEEDED', 'FAILED', 'CANCELED', 'EXPIRED') AND attempt.finalised = 0 ORDER BY attempt.fence");
+  while (rows.Next()) fences.push_back(rows.Int(0));
+  return fences;
+}
+
+std::vector<v1::StreamCursor> ReadCursors(Session& session, Fence fence) {
+  std::vector<v1::StreamCursor> cursors;
+  Rows rows = session.Query(
+      "SELECT source, stream, last_seq FROM stream_cursor WHERE attempt = ? ORDER BY source, stream",
+      fence);
+  while (rows.Next()) {
+    v1::StreamCursor& cursor = cursors.emplace_back();
+    cursor.set_fence(fence);
+    cursor.set_source(rows.Int32(0));
+    cursor.set_stream(rows.Enum<v1::Stream>(1));
+    cursor.set_last_seq(rows.Int(2));
+  }
+  return cursors;
+}
+
+std::optional<Artifact> ReadArtifact(Session& session, const std::string& name) {
+  Rows rows = session.Query(
+      "SELECT name, sha256, size_bytes, format, architecture, quant, parameters, context_length, pushed_wall_ns "
+      "FROM artifact WHERE name = ? ORDER BY id DESC LIMIT 1",
+      name);
+  if (!rows.Next()) return std::nullopt;
+  Artifact artifact;
+  artifact.name = rows.Text(0);
+  artifact.sha256 = rows.Text(1);
+  artifact.size_bytes = rows.Int(2);
+  artifact.format = rows.Text(3);
+  if (!rows.IsNull(4)) artifact.architecture = rows.Text(4);
+  if (!rows.IsNull(5)) artifact.quant = rows.Text(5);
+  artifact.parameters = rows.MaybeInt(6);
+  artifact.context_length = rows.MaybeInt(7);
+  artifact.pushed_wall_ns = rows.Int(8);
+  return artifact;
+}
+
+}  // namespace joulefarm::controller

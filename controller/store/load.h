@@ -1,0 +1,26 @@
+// Reading back: the farm's state after a restart, and one attempt for the finaliser.
+//
+// Thread rule: the store thread. Ownership: values. Errors: throws SQLite::Exception.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "controller/store/session.h"
+#include "controller/store/store.h"
+
+namespace joulefarm::controller {
+
+FarmSnapshot LoadFarm(Session& session);
+
+std::vector<Fence> ReadUnfinalised(Session& session);
+
+std::vector<v1::StreamCursor> ReadCursors(Session& session, Fence fence);
+
+// Absent when the attempt or the final of its source 0 does not exist.
+std::optional<AttemptData> ReadAttemptData(Session& session, Fence fence);
+
+// The newest of the name.
+std::optional<Artifact> ReadArtifact(Session& session, const std::string& name);
+
+}  // namespace joulefarm::controller

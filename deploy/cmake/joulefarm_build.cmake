@@ -1,0 +1,61 @@
+# Build settings every target shares, and the helpers that make targets.
+
+find_program(JOULEFARM_CCACHE ccache)
+if(JOULEFARM_CCACHE)
+  set(CMAKE_C_COMPILER_LAUNCHER ${JOULEFARM_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${JOULEFARM_CCACHE})
+endif()
+
+find_program(JOULEFARM_MOLD mold)
+if(JOULEFARM_MOLD)
+  add_link_options(-fuse-ld=mold)
+endif()
+
+# Asio's header-only form compiled once per unit costs seconds; absl's deprecations in gRPC headers are not ours.
+add_compile_definitions(BOOST_ASIO_NO_DEPRECATED)
+
+if(JOULEFARM_SANITIZE)
+  add_compile_options(-fsanitize=${JOULEFARM_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${JOULEFARM_SANITIZE})
+endif()
+
+# Own code is held to the warnings; generated code is not.
+function(jf_warnings target)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow)
+  if(JOULEFARM_WERROR)
+    target_compile_options(${target} PRIVATE -Werror)
+  endif()
+endfunction()
+
+# jf_library(NAME <target> SOURCES … LIBS …): a static library of ours; includes are relative to the source root.
+function(jf_library)
+  cmake_parse_arguments(ARG "" "NAME" "SOURCES;LIBS" ${ARGN})
+  add_library(${ARG_NAME} STATIC ${ARG_SOURCES})
+  target_include_directories(${ARG_NAME} PUBLIC ${CMAKE_SOURCE_DIR})
+  target_link_libraries(${ARG_NAME} PUBLIC ${ARG_LIBS})
+  jf_warnings(${ARG_NAME})
+endfunction()
+
+# jf_program(NAME <target> SOURCES … LIBS …): an executable of ours, placed in build/<preset>/bin.
+function(jf_program)
+  cmake_parse_arguments(ARG "" "NAME" "SOURCES;LIBS" ${ARGN})
+  add_executable(${ARG_NAME} ${ARG_SOURCES})
+  target_include_directories(${ARG_NAME} PRIVATE ${CMAKE_SOURCE_DIR})
+  target_link_libraries(${ARG_NAME} PRIVATE ${ARG_LIBS})
+  set_target_properties(${ARG_NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+  jf_warnings(${ARG_NAME})
+endfunction()
+
+# jf_test(NAME <target> SOURCES … LIBS … [TIMEOUT s] [LABELS …]): one ctest entry per test program.
+function(jf_test)
+  cmake_parse_arguments(ARG "" "NAME;TIMEOUT" "SOURCES;LIBS;LABELS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 300)
+  endif()
+  add_executable(${ARG_NAME} ${ARG_SOURCES})
+  target_include_directories(${ARG_NAME} PRIVATE ${CMAKE_SOURCE_DIR})
+  target_link_libraries(${ARG_NAME} PRIVATE ${ARG_LIBS} GTest::gmock GTest::gtest GTest::gtest_main)
+  jf_warnings(${ARG_NAME})
+  add_test(NAME ${ARG_NAME} COMMAND ${ARG_NAME} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(${ARG_NAME} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
+endfunction()

@@ -1,0 +1,190 @@
+#include "agent/artifact/artifact_cache.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <atomic>
+#include <fstream>
+#include <sstream>
+#include <thread>
+#include <vector>
+
+#include "common/sha256/sha256.h"
+#include "tests/agent/small_disk.h"
+#include "tests/agent/temp_dir.h"
+
+namespace joulefarm::agent {
+namespace {
+
+// Content in memory; can break off and can lie.
+class FakeSource : public ArtifactSource {
+ public:
+  explicit FakeSource(std::string content) : content(std::move(content)) {}
+
+  absl::Status Fetch(const std::string&, std::int64_t offset,
+                     const std::function<absl::Status(absl::string_view)>& sink,
+                     std::stop_token stop) override {
+    ++fetches;
+    offsets.push_back(offset);
+    if (!status.ok()) return status;
+    std::size_t at = static_cast<std::size_t>(offset);
+    const std::size_t end = break_after > 0 ? std::min(content.size(), at + break_after) : content.size();
+    while (at < end) {
+      if (stop.stop_requested()) return absl::CancelledError("stopped");
+      const std::size_t n = std::min<std::size_t>(1000, end - at);
+      const absl::Status taken = sink(absl::string_view(content).substr(at, n));
+      if (!taken.ok()) return taken;
+      at += n;
+    }
+    return end < content.size() ? absl::UnavailableError("the line broke") : absl::OkStatus();
+  }
+
+  std::string content;
+  std::size_t break_after = 0;  // 0: never
+  absl::Status status;
+  std::atomic<int> fetches = 0;
+  std::vector<std::int64_t> offsets;
+};
+
+std::string Content(std::size_t size) {
+  std::string content(size, '\0');
+  for (std::size_t i = 0; i < size; ++i) content[i] = static_cast<char>(i * 31 + i / 256);
+  return content;
+}
+
+std::string ReadFile(const std::filesystem::path& path) {
+  std::stringstream text;
+  text << std::ifstream(path, std::ios::binary).rdbuf();
+  return text.str();
+}
+
+class ArtifactCacheTest : public testing::Test {
+ protected:
+  ArtifactCacheTest()
+      : source_(Content(50'000)), cache_(dir_.path() / "artifacts", &source_) {
+    request_ = {.sha256 = Sha256Hex(source_.content), .size_bytes = 50'000, .name = "tiny"};
+  }
+  std::filesystem::path File() { return dir_.path() / "artifacts" / request_.sha256; }
+
+  TempDir dir_;
+  FakeSource source_;
+  ArtifactCache cache_;
+  ArtifactRequest request_;
+};
+
+TEST_F(ArtifactCacheTest, FetchedOnceThenFromDisk) {
+  for (int i = 0; i < 3; ++i) {
+    const auto file = cache_.Get(request_, {});
+    ASSERT_TRUE(file.ok()) << file.status();
+    EXPECT_EQ(*file, File());
+    EXPECT_EQ(ReadFile(*file), source_.content);
+  }
+  EXPECT_EQ(source_.fetches, 1);
+  ArtifactCache second(dir_.path() / "artifacts", &source_);
+  ASSERT_TRUE(second.Get(request_, {}).ok());
+  EXPECT_EQ(source_.fetches, 1) << "a new process finds it too";
+}
+
+TEST_F(ArtifactCacheTest, FlippedByteIsNoticedAndFetchedAgain) {
+  ASSERT_TRUE(cache_.Get(request_, {}).ok());
+  struct stat before {};
+  stat(File().c_str(), &before);
+  {
+    std::fstream file(File(), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(25'000);
+    file.put(static_cast<char>(source_.content[25'000] ^ 1));
+  }
+  // Even when the time of change is put back.
+  const timespec times[2] = {before.st_atim, before.st_mtim};
+  utimensat(AT_FDCWD, File().c_str(), times, 0);
+  const auto file = cache_.Get(request_, {});
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(ReadFile(*file), source_.content);
+  EXPECT_EQ(source_.fetches, 2);
+}
+
+TEST_F(ArtifactCacheTest, LostMarkerCostsAHashNotADownload) {
+  ASSERT_TRUE(cache_.Get(request_, {}).ok());
+  std::filesystem::remove(File().string() + ".ok");
+  ASSERT_TRUE(cache_.Get(request_, {}).ok());
+  EXPECT_EQ(source_.fetches, 1);
+  EXPECT_TRUE(std::filesystem::exists(File().string() + ".ok"));
+}
+
+TEST_F(ArtifactCacheTest, BrokenDownloadIsResumedWhereItBroke) {
+  source_.break_after = 20'000;
+  EXPECT_TRUE(absl::IsUnavailable(cache_.Get(request_, {}).status()));
+  EXPECT_FALSE(std::filesystem::exists(File()));
+  EXPECT_TRUE(absl::IsUnavailable(cache_.Get(request_, {}).status()));
+  const auto file = cache_.Get(request_, {});
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(source_.offsets, (std::vector<std::int64_t>{0, 20'000, 40'000}));
+  EXPECT_EQ(ReadFile(*file), source_.content);
+}
+
+TEST_F(ArtifactCacheTest, WrongRestOfAnEarlierTryIsThrownAway) {
+  std::ofstream(File().string() + ".part", std::ios::binary) << std::string(10'000, 'x');
+  const auto file = cache_.Get(request_, {});
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(source_.offsets, (std::vector<std::int64_t>{10'000, 0}));
+  EXPECT_EQ(ReadFile(*file), source_.content);
+}
+
+TEST_F(ArtifactCacheTest, SourceThatLiesNeverGetsIn) {
+  source_.content[7] = static_cast<char>(source_.content[7] ^ 1);
+  const auto file = cache_.Get(request_, {});
+  EXPECT_TRUE(absl::IsDataLoss(file.status())) << file.status();
+  EXPECT_FALSE(std::filesystem::exists(File()));
+  EXPECT_FALSE(std::filesystem::exists(File().string() + ".part"));
+  EXPECT_EQ(source_.fetches, 2);
+}
+
+TEST_F(ArtifactCacheTest, MoreBytesThanAnnouncedEndTheDownload) {
+  source_.content += std::string(100'000, 'x');
+  EXPECT_TRUE(absl::IsDataLoss(cache_.Get(request_, {}).status()));
+}
+
+TEST_F(ArtifactCacheTest, ErrorsNameTheArtifact) {
+  source_.status = absl::NotFoundError("no such content");
+  const auto file = cache_.Get(request_, {});
+  EXPECT_TRUE(absl::IsNotFound(file.status()));
+  EXPECT_NE(std::string(file.status().message()).find("tiny"), std::string::npos);
+  EXPECT_TRUE(absl::IsInvalidArgument(cache_.Get({.sha256 = "../x", .size_bytes = 1, .name = "evil"}, {}).status()));
+}
+
+TEST_F(ArtifactCacheTest, StopEndsTheDownload) {
+  std::stop_source stop;
+  const auto file = cache_.Get(request_, stop.get_token(), [&](std::int64_t bytes) {
+    if (bytes >= 10'000) stop.request_stop();
+  });
+  EXPECT_TRUE(absl::IsCancelled(file.status())) << file.status();
+  EXPECT_FALSE(std::filesystem::exists(File()));
+}
+
+TEST_F(ArtifactCacheTest, SeveralAskersShareOneDownload) {
+  std::vector<std::thread> threads;
+  std::atomic<int> good = 0;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] { good += cache_.Get(request_, {}).ok() ? 1 : 0; });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(good, 4);
+  EXPECT_EQ(source_.fetches, 1);
+}
+
+TEST(ArtifactCacheDiskTest, FullDiskSaysSoAndLeavesNothingBehind) {
+  SmallDisk disk(256);
+  if (!disk.mounted()) GTEST_SKIP() << "mounting a tmpfs needs root";
+  FakeSource source(Content(1'000'000));
+  ArtifactCache cache(disk.path() / "artifacts", &source);
+  const ArtifactRequest request{
+      .sha256 = Sha256Hex(source.content), .size_bytes = 1'000'000, .name = "big"};
+  const auto file = cache.Get(request, {});
+  EXPECT_TRUE(absl::IsResourceExhausted(file.status())) << file.status();
+  EXPECT_NE(std::string(file.status().message()).find(disk.path().string()), std::string::npos);
+  EXPECT_TRUE(std::filesystem::is_empty(disk.path() / "artifacts"));
+}
+
+}  // namespace
+}  // namespace joulefarm::agent

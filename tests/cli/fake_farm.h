@@ -1,0 +1,64 @@
+// A controller for tests: real gRPC on a free port, answers set by the test.
+//
+// Thread rule: setters and getters from any thread (one mutex). Ownership: owns its server. No gRPC header is seen from here.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "cli/output/table.h"
+#include "joulefarm/v1/artifact_service.pb.h"
+#include "joulefarm/v1/farm_service.pb.h"
+
+namespace joulefarm::cli {
+
+class FakeFarm {
+ public:
+  FakeFarm();
+  ~FakeFarm();
+  FakeFarm(const FakeFarm&) = delete;
+  FakeFarm& operator=(const FakeFarm&) = delete;
+
+  // 127.0.0.1:PORT; stays the same over Stop and Start.
+  const std::string& address() const { return address_; }
+  void Stop();
+  void Start();
+
+  // What the calls answer. Set before the call.
+  using Submit = std::function<absl::StatusOr<v1::SubmitExperimentResponse>(const v1::SubmitExperimentRequest&)>;
+  using Progress = std::function<absl::StatusOr<v1::GetProgressResponse>(const std::string& experiment)>;
+  using Listing = std::function<absl::StatusOr<Table>(const v1::ListRequest&)>;
+  using Sql = std::function<absl::StatusOr<Table>(const std::string& query)>;
+  using CancelJob = std::function<absl::StatusOr<std::string>(const std::string& job)>;
+  using CancelExperiment = std::function<absl::StatusOr<int>(const std::string& experiment)>;
+  void OnSubmit(Submit submit);
+  void OnProgress(Progress progress);
+  void OnList(Listing list);
+  void OnSql(Sql sql);
+  void OnCancelJob(CancelJob cancel);
+  void OnCancelExperiment(CancelExperiment cancel);
+  // PushArtifact verifies nothing and answers this instead when it is not OK.
+  void FailPushesWith(absl::Status status);
+
+  // What arrived.
+  std::vector<v1::ListRequest> lists() const;
+  std::vector<v1::SubmitExperimentRequest> submissions() const;
+  struct Pushed {
+    std::string sha256;
+    std::string content;
+    int pieces = 0;  // how many data messages came with the last push
+  };
+  std::map<std::string, Pushed> pushed() const;
+
+ private:
+  struct Services;
+  std::unique_ptr<Services> services_;
+  std::string address_;
+};
+
+}  // namespace joulefarm::cli

@@ -1,0 +1,93 @@
+#include "cli/output/text.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+namespace joulefarm::cli {
+namespace {
+
+TEST(Text, CleanUtf8ReplacesEveryBadByte) {
+  EXPECT_EQ(CleanUtf8("Zürich ≥ 5 😀"), "Zürich ≥ 5 😀");
+  EXPECT_EQ(CleanUtf8("a\xFFz"), "a\xEF\xBF\xBDz");
+  EXPECT_EQ(CleanUtf8("\xC3"), "\xEF\xBF\xBD");                                             // cut short
+  EXPECT_EQ(CleanUtf8("\xC0\xAF"), "\xEF\xBF\xBD\xEF\xBF\xBD");                             // overlong
+  EXPECT_EQ(CleanUtf8("\xED\xA0\x80"), "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD");             // a surrogate
+  EXPECT_EQ(CleanUtf8("\xF4\x90\x80\x80").size(), 12u);                                     // past U+10FFFF
+}
+
+TEST(Text, OneLineShowsControlCharacters) {
+  EXPECT_EQ(OneLine("a\nb\tc\r"), "a\\nb\\tc\\r");
+  EXPECT_EQ(OneLine("\x1b[31mred\x7f"), "\\x1b[31mred\\x7f");
+  EXPECT_EQ(OneLine("\xC2\x9B" "31m"), "\\x9b31m");  // the one-character CSI
+  EXPECT_EQ(CleanLines("a\nb\x1b"), "a\nb\\x1b");
+}
+
+TEST(Text, DisplayWidthCountsCells) {
+  EXPECT_EQ(DisplayWidth("abc"), 3);
+  EXPECT_EQ(DisplayWidth("± ≥ é"), 5);
+  EXPECT_EQ(DisplayWidth("e\xCC\x81"), 1);  // with a combining accent
+  EXPECT_EQ(DisplayWidth("日本"), 4);
+  EXPECT_EQ(DisplayWidth("😀"), 2);
+}
+
+TEST(Text, ClipKeepsWholeCharacters) {
+  EXPECT_EQ(Clip("abcdef", 6), "abcdef");
+  EXPECT_EQ(Clip("abcdef", 4), "abc…");
+  EXPECT_EQ(Clip("日本語", 4), "日…");  // the second one would need a fifth cell with the mark
+  EXPECT_EQ(Clip("abc", 1), "…");
+}
+
+TEST(Text, ShortestRealReadsBackTheSame) {
+  for (const double value : {0.1, 1.0 / 3, 1e300, 5e-324, 84.13, -2.5, 123456789.125}) {
+    EXPECT_EQ(std::stod(ShortestReal(value)), value);
+  }
+  EXPECT_EQ(ShortestReal(0.1), "0.1");
+  EXPECT_EQ(ShortestReal(5.0), "5");
+}
+
+TEST(Text, SignificantReal) {
+  EXPECT_EQ(SignificantReal(212.4, 3), "212");
+  EXPECT_EQ(SignificantReal(84.13, 3), "84.1");
+  EXPECT_EQ(SignificantReal(0.061, 3), "0.0610");
+  EXPECT_EQ(SignificantReal(9.996, 3), "10.0");
+  EXPECT_EQ(SignificantReal(12345, 3), "12345");
+  EXPECT_EQ(SignificantReal(0, 3), "0");
+  EXPECT_EQ(SignificantReal(-0.5, 2), "-0.50");
+  EXPECT_EQ(SignificantReal(1e-9, 3), "1e-09");
+  EXPECT_EQ(SignificantReal(std::numeric_limits<double>::quiet_NaN(), 3), "nan");
+}
+
+TEST(Text, PlainRealDropsTrailingZeros) {
+  EXPECT_EQ(PlainReal(310.2), "310.2");
+  EXPECT_EQ(PlainReal(5), "5");
+  EXPECT_EQ(PlainReal(1.0 / 3), "0.333333");
+  EXPECT_EQ(PlainReal(1234567.89), "1234568");
+}
+
+TEST(Text, UncertaintySetsThePlace) {
+  EXPECT_EQ(WithUncertainty(0.0612, 0.0204), "0.061 ± 0.020");
+  EXPECT_EQ(WithUncertainty(0.0294, 0.0098), "0.0294 ± 0.0098");
+  EXPECT_EQ(WithUncertainty(1234.5, 250), "1234 ± 250");
+  EXPECT_EQ(WithUncertainty(-1.5, 0.996), "-1.5 ± 1.0");
+  EXPECT_EQ(WithUncertainty(5.125, std::nullopt), "5.12");
+  EXPECT_EQ(WithUncertainty(5.125, 0.0), "5.12");
+}
+
+TEST(Text, HumanBytes) {
+  EXPECT_EQ(HumanBytes(0), "0 B");
+  EXPECT_EQ(HumanBytes(999), "999 B");
+  EXPECT_EQ(HumanBytes(1000), "1.00 kB");
+  EXPECT_EQ(HumanBytes(41'700'000), "41.7 MB");
+  EXPECT_EQ(HumanBytes(999'999), "1.00 MB");
+}
+
+TEST(Text, ShortTimeKeepsWhatIsNotUtc) {
+  EXPECT_EQ(ShortTime("2026-11-21T11:03:04.250Z"), "2026-11-21 11:03:04");
+  EXPECT_EQ(ShortTime("2026-11-21T11:03:04+01:00"), "2026-11-21T11:03:04+01:00");
+  EXPECT_EQ(ShortTime("soon"), "soon");
+}
+
+}  // namespace
+}  // namespace joulefarm::cli

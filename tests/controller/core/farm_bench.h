@@ -1,0 +1,188 @@
+// A farm under test: fake clocks, plans applied to rows at once, effects collected; restarts from the rows.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "controller/core/farm.h"
+#include "tests/controller/core/rows.h"
+
+namespace joulefarm::controller {
+
+constexpr std::int64_t kSecond = 1'000'000'000;
+
+class FarmBench {
+ public:
+  FarmBench() { Restart(); }
+
+  void Restart() {
+    farm_ = std::make_unique<Farm>(FarmConfig{.instance = "test"}, rows_.Snapshot(), now_);
+    Take(farm_->TakeRecoveryPlan());
+  }
+
+  // Effects of the last input.
+  const std::vector<Effect>& Do(const FarmInput& input) {
+    effects_.clear();
+    Take(farm_->Handle(input, now_));
+    return effects_;
+  }
+
+  // Lets time pass, ticking at every deadline on the way.
+  void Pass(std::int64_t ns) {
+    effects_.clear();
+    const std::int64_t end = now_.boot_ns + ns;
+    while (true) {
+      const auto in = farm_->NextTickIn(now_);
+      if (!in.has_value() || now_.boot_ns + *in > end) break;
+      Advance(*in);
+      Take(farm_->Handle(Tick{}, now_));
+    }
+    Advance(end - now_.boot_ns);
+  }
+
+  // The agent dials in and announces a device of its own name.
+  SessionId Join(const std::string& agent, std::vector<v1::HeldAttempt> held = {}, bool clean = true,
+                 const std::string& instance = "one") {
+    AgentHello hello;
+    hello.session = ++last_session_;
+    hello.hello.set_agent_id(agent);
+    hello.hello.set_instance(instance);
+    auto* device = hello.hello.add_devices();
+    device->set_device_id(agent);
+    device->set_clean(clean);
+    device->mutable_facts()->set_os("linux");
+    device->mutable_facts()->set_ram_mib(4096);
+    for (const auto& attempt : held) *hello.hello.add_held() = attempt;
+    Do(hello);
+    return hello.session;
+  }
+
+  static v1::HeldAttempt Held(Fence fence, v1::AttemptState state) {
+    v1::HeldAttempt held;
+    held.set_fence(fence);
+    held.set_state(state);
+    return held;
+  }
+
+  SubmitRequested Request(int cells = 1) {
+    SubmitRequested request;
+    request.token = ++last_token_;
+    request.experiment.name = "study";
+    request.experiment.sha256 = "aa";
+    std::vector<int> order;
+    for (int i = 0; i < cells; ++i) {
+      CellToRun cell;
+      cell.spec.set_cell(absl::StrCat("threads=", i + 1));
+      cell.spec.set_repetitions(3);
+      cell.spec.mutable_limits()->set_queue_ns(24 * 3600 * kSecond);
+      cell.spec.mutable_limits()->set_total_ns(48 * 3600 * kSecond);
+      request.cells.push_back(cell);
+      order.push_back(i);
+    }
+    request.block_orders.push_back(order);
+    request.lost_after_ns = 600 * kSecond;
+    return request;
+  }
+
+  absl::Status Submit(const SubmitRequested& request) {
+    const ReplyToOperator* reply = nullptr;
+    for (const Effect& effect : Do(request)) {
+      if (const auto* r = std::get_if<ReplyToOperator>(&effect)) reply = r;
+    }
+    if (reply == nullptr) return absl::InternalError("no reply");
+    return reply->status;
+  }
+
+  // The grants among the last effects.
+  std::vector<v1::Grant> Grants() const {
+    std::vector<v1::Grant> grants;
+    for (const Effect& effect : effects_) {
+      if (const auto* send = std::get_if<SendToAgent>(&effect); send != nullptr && send->message.has_grant()) {
+        grants.push_back(send->message.grant());
+      }
+    }
+    return grants;
+  }
+
+  std::vector<Fence> Cancels() const {
+    std::vector<Fence> fences;
+    for (const Effect& effect : effects_) {
+      if (const auto* send = std::get_if<SendToAgent>(&effect); send != nullptr && send->message.has_cancel()) {
+        fences.push_back(send->message.cancel().fence());
+      }
+    }
+    return fences;
+  }
+
+  const v1::Welcome* TheWelcome() const {
+    for (const Effect& effect : effects_) {
+      if (const auto* send = std::get_if<SendToAgent>(&effect); send != nullptr && send->message.has_welcome()) {
+        return &send->message.welcome();
+      }
+    }
+    return nullptr;
+  }
+
+  std::vector<CloseSession> Closed() const {
+    std::vector<CloseSession> closed;
+    for (const Effect& effect : effects_) {
+      if (const auto* close = std::get_if<CloseSession>(&effect)) closed.push_back(*close);
+    }
+    return closed;
+  }
+
+  void Accept(SessionId session, Fence fence) {
+    GrantReplied replied{session, {}};
+    replied.reply.set_fence(fence);
+    replied.reply.set_accepted(true);
+    Do(replied);
+  }
+
+  void Refuse(SessionId session, Fence fence) {
+    GrantReplied replied{session, {}};
+    replied.reply.set_fence(fence);
+    replied.reply.set_reason("busy");
+    Do(replied);
+  }
+
+  // The attempt's final is durable and its results are computed.
+  void Finish(Fence fence, v1::Outcome outcome, v1::FailureClass failure = v1::FAILURE_CLASS_UNSPECIFIED, bool clean = true) {
+    Do(FinalStored{fence});
+    AttemptFinalised finalised;
+    finalised.final.set_outcome(outcome);
+    finalised.final.set_failure_class(failure);
+    finalised.final.set_reason("because");
+    finalised.final.set_clean(clean);
+    finalised.results.fence = fence;
+    Do(finalised);
+  }
+
+  const Job& JobOf(const std::string& id) const { return farm_->jobs().at(id); }
+  const Attempt& AttemptOf(Fence fence) const { return farm_->attempts().at(fence); }
+  const Device& DeviceOf(const std::string& id) const { return farm_->devices().at(id); }
+  const Farm& farm() const { return *farm_; }
+  const Rows& rows() const { return rows_; }
+
+ private:
+  void Advance(std::int64_t ns) {
+    now_.boot_ns += ns;
+    now_.wall_ns += ns;
+  }
+  void Take(Plan plan) {
+    rows_.Apply(plan.writes);
+    for (Effect& effect : plan.effects) effects_.push_back(std::move(effect));
+  }
+
+  Instant now_{.boot_ns = 1000 * kSecond, .wall_ns = 1'700'000'000 * kSecond};
+  Rows rows_;
+  std::unique_ptr<Farm> farm_;
+  std::vector<Effect> effects_;
+  SessionId last_session_ = 0;
+  RequestToken last_token_ = 0;
+};
+
+}  // namespace joulefarm::controller

@@ -1,0 +1,58 @@
+#include "controller/store/json_text.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "joulefarm/v1/device.pb.h"
+
+namespace joulefarm::controller {
+namespace {
+
+TEST(JsonTextTest, StringsAreEscaped) {
+  EXPECT_EQ(JsonString("a\"b\\c\n\t\r\x01 ü"), "\"a\\\"b\\\\c\\n\\t\\r\\u0001 ü\"");
+}
+
+TEST(JsonTextTest, Arrays) {
+  EXPECT_EQ(JsonArray(std::vector<std::string>{}), "[]");
+  EXPECT_EQ(JsonArray(std::vector<std::string>{"a", "b"}), "[\"a\",\"b\"]");
+}
+
+TEST(JsonTextTest, ParamsKeepTheirOrderAndTypes) {
+  v1::JobSpec spec;
+  EXPECT_EQ(JsonParams(spec), "{}");
+  for (const auto& [key, json] :
+       {std::pair("threads", "2"), std::pair("model", "\"tiny\""), std::pair("fast", "true")}) {
+    v1::Param* param = spec.add_params();
+    param->set_key(key);
+    param->set_json(json);
+  }
+  EXPECT_EQ(JsonParams(spec), "{\"threads\":2,\"model\":\"tiny\",\"fast\":true}");
+}
+
+TEST(JsonTextTest, AMessageIsAnObjectWithNullsForWhatIsAbsent) {
+  v1::DeviceFacts facts;
+  facts.set_kind(v1::DEVICE_KIND_LAPTOP);
+  facts.set_ram_mib(9'007'199'254);
+  facts.add_engines()->set_name("x");
+  EXPECT_EQ(JsonMessage(facts),
+            "{\"kind\":\"laptop\",\"cpu_model\":null,\"cores\":null,\"ram_mib\":9007199254,\"os\":\"\","
+            "\"os_version\":null,\"kernel\":null,\"arch\":null,\"engines\":[{\"name\":\"x\",\"version\":\"\","
+            "\"path\":\"\"}],\"hostname\":null,\"soc\":null}");
+  v1::DeviceFacts back;
+  ASSERT_TRUE(ParseJsonMessage(JsonMessage(facts), back));
+  EXPECT_EQ(back.SerializeAsString(), facts.SerializeAsString());
+}
+
+TEST(JsonTextTest, WhatIsNotJsonIsRefused) {
+  v1::DeviceFacts facts;
+  EXPECT_FALSE(ParseJsonMessage("{", facts));
+  std::map<std::string, std::string> entries;
+  EXPECT_FALSE(ParseJsonObject("[1]", entries));
+  EXPECT_TRUE(ParseJsonObject("{\"a\":\"b\"}", entries));
+  EXPECT_EQ(entries.at("a"), "b");
+}
+
+}  // namespace
+}  // namespace joulefarm::controller

@@ -1,0 +1,236 @@
+// What the finaliser reads is what the agent sent.
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/controller/store/store_testing.h"
+
+namespace joulefarm::controller {
+namespace {
+
+// One event of every kind, every field set.
+std::vector<v1::Event> EveryEvent() {
+  std::vector<v1::Event> events(9);
+  v1::AttemptFacts* facts = events[0].mutable_facts();
+  facts->set_engine("llama.cpp");
+  facts->set_engine_version("b1");
+  facts->add_engine_argv("llama-server");
+  facts->add_engine_argv("--threads \"2\"");
+  facts->set_os_version("Debian");
+  facts->set_kernel("6.1");
+  facts->set_governor("performance");
+  facts->set_background_cpu(0.0);
+  facts->set_load_ms(310.5);
+  facts->set_load_state("warm");
+  facts->set_agent_version("0.1.0");
+  facts->add_shortened("settle=0s<30s");
+  v1::ChannelInfo* channel = events[1].mutable_channel();
+  channel->set_name("estimated");
+  channel->set_quantity(v1::QUANTITY_POWER_W);
+  channel->set_scale(1e-6);
+  channel->set_nominal_hz(10);
+  channel->set_parent("wall");
+  channel->set_scope(v1::SCOPE_DEVICE);
+  channel->set_provenance(v1::PROVENANCE_ESTIMATED);
+  channel->set_gain_u(0.5);
+  channel->set_offset_u(0.1);
+  channel->set_refresh_ns(1000);
+  channel->set_wrap_raw(1LL << 40);
+  channel->set_primary(true);
+  channel->set_description("from CPU use");
+  v1::RunDone* run = events[2].mutable_run();
+  run->set_run(1);
+  run->set_warmup(true);
+  run->set_start_ns(10);
+  run->set_end_ns(20);
+  run->set_output_sha256("aa");
+  run->set_peak_rss_bytes(1 << 20);
+  v1::PhaseDone* phase = events[3].mutable_phase();
+  phase->set_phase(v1::PHASE_IDLE_UNLOADED);
+  phase->set_start_ns(1);
+  phase->set_end_ns(2);
+  events[4] = events[3];
+  events[4].mutable_phase()->set_phase(v1::PHASE_DECODE);
+  events[4].mutable_phase()->set_run(0);
+  events[4].mutable_phase()->set_request(0);
+  v1::RequestDone* request = events[5].mutable_request();
+  request->set_run(1);
+  request->set_t_req_ns(11);
+  request->set_t_first_ns(12);
+  request->set_t_last_ns(13);
+  request->set_idx_first(1);
+  request->set_idx_last(64);
+  request->set_n_prompt(7);
+  request->set_n_evaluated(7);
+  request->set_n_cached(0);
+  request->set_prompt_ms(1.25);
+  request->set_n_gen(64);
+  request->set_stop("limit");
+  v1::ClockSnapshot* clock = events[6].mutable_clock();
+  clock->set_boottime_ns(1);
+  clock->set_monotonic_ns(2);
+  clock->set_monotonic_raw_ns(3);
+  clock->set_realtime_ns(4);
+  v1::Reason* reason = events[7].mutable_reason();
+  reason->set_run(0);
+  reason->set_domain(v1::DOMAIN_SPEED);
+  reason->set_quality(v1::QUALITY_SUSPECT);
+  reason->set_code("background");
+  reason->set_detail("12%>5%");
+  events[8].mutable_note()->set_name("engine");
+  events[8].mutable_note()->set_text("exited with code 0");
+  std::int64_t t_ns = 100;
+  for (v1::Event& event : events) event.set_t_ns(++t_ns);
+  return events;
+}
+
+std::vector<std::string> Debug(const std::vector<v1::Event>& events) {
+  std::vector<std::string> out;
+  for (const v1::Event& event : events) out.push_back(event.ShortDebugString());
+  return out;
+}
+
+class ReadAttemptTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    store_ = OpenStore(":memory:");
+    ASSERT_NE(store_, nullptr);
+    AddLeasedJob(*store_);
+  }
+  void Ingest(v1::Stream stream, const std::vector<std::string>& payloads) {
+    std::int64_t seq = 0;
+    for (const std::string& payload : payloads) {
+      auto outcome = store_->Ingest({MakeFrame(1, stream, ++seq, payload)});
+      ASSERT_TRUE(outcome.ok()) << outcome.status();
+      ASSERT_EQ(outcome->response.rejected_size(), 0)
+          << outcome->response.rejected(0).ShortDebugString();
+    }
+  }
+  AttemptData Read() {
+    Ingest(v1::STREAM_FINAL, {FinalOf({}).SerializeAsString()});
+    auto data = store_->ReadAttempt(1);
+    EXPECT_TRUE(data.ok()) << data.status();
+    return data.ok() ? *std::move(data) : AttemptData();
+  }
+
+  std::unique_ptr<SqliteStore> store_;
+};
+
+TEST_F(ReadAttemptTest, EveryEventComesBackInOrderWithEveryField) {
+  const std::vector<v1::Event> events = EveryEvent();
+  const std::vector<v1::Event> head(events.begin(), events.begin() + 4);
+  const std::vector<v1::Event> tail(events.begin() + 4, events.end());
+  Ingest(v1::STREAM_EVENT,
+         {EventsOf(head).SerializeAsString(), EventsOf(tail).SerializeAsString()});
+  const AttemptData data = Read();
+  EXPECT_EQ(Debug(data.events), Debug(events));
+  EXPECT_EQ(data.spec.cell(), "model=tiny");
+  EXPECT_EQ(data.final.ended_ns(), 900);
+}
+
+TEST_F(ReadAttemptTest, AbsentFieldsStayAbsent) {
+  std::vector<v1::Event> events(3);
+  events[0].mutable_channel()->set_name("cpu");
+  events[1].mutable_run()->set_run(0);
+  events[2].mutable_request()->set_t_req_ns(5);
+  Ingest(v1::STREAM_EVENT, {EventsOf(events).SerializeAsString()});
+  EXPECT_EQ(Debug(Read().events), Debug(events));
+}
+
+TEST_F(ReadAttemptTest, LaterFactsAddToEarlierOnes) {
+  std::vector<v1::Event> events(2);
+  events[0].mutable_facts()->set_engine("llama.cpp");
+  events[0].mutable_facts()->set_governor("powersave");
+  events[1].mutable_facts()->set_load_ms(310);
+  events[1].mutable_facts()->set_governor("performance");
+  Ingest(v1::STREAM_EVENT, {EventsOf(events).SerializeAsString()});
+  const AttemptData data = Read();
+  ASSERT_EQ(data.events.size(), 1u);
+  EXPECT_EQ(data.events[0].facts().engine(), "llama.cpp");
+  EXPECT_EQ(data.events[0].facts().governor(), "performance");
+  EXPECT_EQ(data.events[0].facts().load_ms(), 310);
+  EXPECT_FALSE(data.events[0].facts().has_kernel());
+}
+
+TEST_F(ReadAttemptTest, TokensAreJoinedPerRequest) {
+  v1::TokenBatch first;
+  first.set_run(1);
+  first.add_idx(1);
+  first.add_t_ns(100);
+  first.add_id(17);
+  first.add_id(-1);
+  v1::TokenBatch other;
+  other.set_run(1);
+  other.set_request(1);
+  other.add_idx(4);
+  other.add_t_ns(400);
+  v1::TokenBatch second;
+  second.set_run(1);
+  second.add_idx(3);
+  second.add_idx(3);  // an event without a new token
+  second.add_t_ns(200);
+  second.add_t_ns(300);
+  v1::TokenBatch ids_only;
+  ids_only.set_run(1);
+  ids_only.add_id(2'000'000'000);
+  Ingest(v1::STREAM_TOKEN, {first.SerializeAsString(), other.SerializeAsString(),
+                            second.SerializeAsString(), ids_only.SerializeAsString()});
+  const AttemptData data = Read();
+  ASSERT_EQ(data.tokens.size(), 2u);
+  EXPECT_EQ(data.tokens[0].ShortDebugString(),
+            "run: 1 idx: 1 idx: 3 idx: 3 t_ns: 100 t_ns: 200 t_ns: 300 id: 17 id: -1 id: 2000000000");
+  EXPECT_EQ(data.tokens[1].ShortDebugString(), "run: 1 request: 1 idx: 4 t_ns: 400");
+}
+
+TEST_F(ReadAttemptTest, ChunksComeByChannelThenTime) {
+  v1::TraceBatch power;
+  v1::TraceChunk* late = power.add_chunks();
+  late->set_channel("p");
+  late->set_t0_ns(200);
+  late->set_t1_ns(300);
+  late->set_n(2);
+  late->set_data(std::string("\0\1\2", 3));
+  late->set_lost(4);
+  v1::TraceChunk* early = power.add_chunks();
+  early->set_channel("p");
+  early->set_t0_ns(100);
+  early->set_n(7);
+  early->set_gap(true);
+  v1::TraceBatch host;
+  host.add_chunks()->set_channel("cpu");
+  host.mutable_chunks(0)->set_t0_ns(500);
+  host.mutable_chunks(0)->set_data("x");
+  Ingest(v1::STREAM_POWER, {power.SerializeAsString()});
+  Ingest(v1::STREAM_HOST, {host.SerializeAsString()});
+  const AttemptData data = Read();
+  ASSERT_EQ(data.chunks.size(), 3u);
+  EXPECT_EQ(data.chunks[0].chunk.ShortDebugString(), host.chunks(0).ShortDebugString());
+  EXPECT_EQ(data.chunks[1].chunk.ShortDebugString(), early->ShortDebugString());
+  EXPECT_EQ(data.chunks[2].chunk.ShortDebugString(), late->ShortDebugString());
+}
+
+TEST_F(ReadAttemptTest, MetricsKeepTheirOrderAndTheirRun) {
+  v1::MetricBatch batch;
+  for (const char* name : {"z", "a"}) {
+    v1::Metric* metric = batch.add_metrics();
+    metric->set_name(name);
+    metric->set_value(1.5);
+  }
+  batch.mutable_metrics(1)->set_run(0);
+  batch.mutable_metrics(1)->set_unit("1/s");
+  batch.mutable_metrics(1)->set_t_ns(9);
+  Ingest(v1::STREAM_METRIC, {batch.SerializeAsString()});
+  const AttemptData data = Read();
+  ASSERT_EQ(data.metrics.size(), 2u);
+  EXPECT_EQ(data.metrics[0].ShortDebugString(), batch.metrics(0).ShortDebugString());
+  EXPECT_EQ(data.metrics[1].ShortDebugString(), batch.metrics(1).ShortDebugString());
+}
+
+TEST_F(ReadAttemptTest, WithoutAFinalThereIsNothingToRead) {
+  EXPECT_EQ(store_->ReadAttempt(1).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(store_->ReadAttempt(2).status().code(), absl::StatusCode::kNotFound);
+}
+
+}  // namespace
+}  // namespace joulefarm::controller

@@ -1,0 +1,263 @@
+#include "tests/sim/sim_agent.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/crc32c/crc32c.h"
+
+namespace joulefarm::sim {
+
+using agent::Fence;
+
+namespace {
+
+constexpr std::size_t kWindow = 8;
+
+v1::Frame MakeFrame(Fence fence, v1::Stream stream, std::int64_t seq, const google::protobuf::Message& payload) {
+  v1::Frame frame;
+  frame.set_fence(fence);
+  frame.set_stream(stream);
+  frame.set_seq(seq);
+  frame.set_payload(payload.SerializeAsString());
+  frame.set_crc32c(Crc32c(frame.payload()));
+  return frame;
+}
+
+}  // namespace
+
+void SimAgent::Start() {
+  agent::SessionOptions options;
+  options.agent_id = id_;
+  options.boot_id = "boot";
+  options.instance = absl::StrCat(id_, "/", ++life_);
+  options.high_water = high_water_;
+  options.random = [this] { return world_.Fraction(); };
+  v1::DeviceAnnouncement device;
+  device.set_device_id(id_);
+  device.set_clean(true);
+  device.mutable_facts()->set_os("linux");
+  options.devices.push_back(device);
+  for (auto& [fence, kept] : disk_) {
+    const bool interrupted = !kept.ended;
+    if (interrupted) AddFinal(kept, v1::OUTCOME_INTERRUPTED, v1::FAILURE_CLASS_INFRA);
+    kept.ended = true;
+    options.kept.push_back({fence, kept.grant.device_id(), kept.grant.job_id(),
+                            interrupted ? v1::ATTEMPT_STATE_INTERRUPTED : v1::ATTEMPT_STATE_UPLOADING});
+  }
+  session_ = std::make_unique<agent::Session>(std::move(options));
+  Tell(agent::StartRequested{});
+}
+
+void SimAgent::Kill() {
+  ++life_;
+  session_.reset();
+  timers_.clear();
+  running_.clear();
+  uploading_ = in_flight_ = false;
+  witness_.on_device.erase(id_);
+  if (link_ != nullptr) controller_.Cut(link_, absl::UnavailableError("the agent is gone"));
+  link_.reset();
+  world_.After(world_.Between(100 * kMs, 120 * kSecond), [this] {
+    if (session_ == nullptr) Start();
+  });
+}
+
+void SimAgent::Tell(const agent::Event& event) {
+  if (session_ == nullptr) return;
+  const std::int64_t life = life_;
+  for (const agent::Effect& effect : session_->Handle(event, world_.now())) {
+    if (life != life_) return;
+    Do(effect);
+  }
+}
+
+void SimAgent::Do(const agent::Effect& effect) {
+  if (const auto* connect = std::get_if<agent::Connect>(&effect)) {
+    connection_ = connect->connection;
+    link_ = controller_.Dial(*this);
+    if (link_ == nullptr) {
+      world_.After(kMs, [this, life = life_, connection = connection_] {
+        if (life == life_) Tell(agent::LinkLost{connection, agent::Rpc::kControl, absl::UnavailableError("refused")});
+      });
+      return;
+    }
+    link_->id = connection_;
+    v1::AgentMessage message;
+    *message.mutable_hello() = connect->hello;
+    controller_.FromAgent(link_, std::move(message));
+  } else if (std::get_if<agent::Disconnect>(&effect) != nullptr) {
+    if (link_ != nullptr) controller_.Cut(link_, absl::CancelledError("hung up"));
+    link_.reset();
+    uploading_ = in_flight_ = false;
+  } else if (const auto* upload = std::get_if<agent::OpenUpload>(&effect)) {
+    epoch_ = upload->session_epoch;
+    for (const v1::StreamCursor& cursor : upload->cursors) {
+      const auto it = disk_.find(cursor.fence());
+      if (it == disk_.end()) continue;
+      if (cursor.stream() == v1::STREAM_EVENT) it->second.acked_events = cursor.last_seq();
+      if (cursor.stream() == v1::STREAM_FINAL) it->second.acked_final = cursor.last_seq() > 0;
+    }
+    uploading_ = true;
+    in_flight_ = false;
+    std::vector<Fence> fences;
+    for (const auto& [fence, kept] : disk_) fences.push_back(fence);
+    world_.After(0, [this, life = life_, fences] {
+      if (life != life_) return;
+      for (const Fence fence : fences) CheckUploaded(fence);
+      Pump();
+    });
+  } else if (const auto* send = std::get_if<agent::Send>(&effect)) {
+    if (link_ != nullptr && send->connection == connection_) controller_.FromAgent(link_, send->message);
+  } else if (const auto* persist = std::get_if<agent::PersistGrant>(&effect)) {
+    Kept kept;
+    kept.grant = persist->grant;
+    Fence& mark = high_water_[persist->grant.device_id()];
+    mark = std::max(mark, persist->grant.fence());
+    disk_[persist->grant.fence()] = std::move(kept);
+    world_.After(kMs, [this, life = life_, fence = persist->grant.fence()] {
+      if (life == life_) Tell(agent::GrantPersisted{fence, absl::OkStatus()});
+    });
+  } else if (const auto* start = std::get_if<agent::StartAttempt>(&effect)) {
+    Run(start->grant);
+  } else if (const auto* stop = std::get_if<agent::StopAttempt>(&effect)) {
+    world_.After(world_.Between(kMs, 2 * kSecond), [this, life = life_, fence = stop->fence] {
+      if (life == life_ && running_.count(fence) > 0) EndRun(fence, v1::OUTCOME_CANCELED, v1::FAILURE_CLASS_UNSPECIFIED);
+    });
+  } else if (const auto* forget = std::get_if<agent::ForgetAttempt>(&effect)) {
+    disk_.erase(forget->fence);
+  } else if (const auto* arm = std::get_if<agent::ArmTimer>(&effect)) {
+    const std::int64_t mine = timers_[arm->timer] = ++timer_generation_;
+    const std::int64_t delay = std::max<std::int64_t>(0, arm->deadline_ns - world_.now());
+    world_.After(delay, [this, life = life_, timer = arm->timer, mine] {
+      if (life == life_ && timers_[timer] == mine) Tell(agent::TimerFired{timer});
+    });
+  } else if (const auto* disarm = std::get_if<agent::DisarmTimer>(&effect)) {
+    timers_[disarm->timer] = ++timer_generation_;
+  } else if (std::get_if<agent::Exit>(&effect) != nullptr) {
+    // Its supervisor starts it again.
+    world_.After(0, [this, life = life_] {
+      if (life == life_) Kill();
+    });
+  }
+}
+
+void SimAgent::Run(const v1::Grant& grant) {
+  const Fence fence = grant.fence();
+  const auto [it, fresh] = witness_.executed.emplace(fence, id_);
+  if (!fresh) witness_.violations.push_back(absl::StrCat("fence ", fence, " executed twice, by ", it->second, " and ", id_));
+  const auto busy = witness_.on_device.find(id_);
+  if (busy != witness_.on_device.end()) {
+    witness_.violations.push_back(absl::StrCat("device ", id_, " runs ", busy->second, " and ", fence));
+  }
+  witness_.on_device[id_] = fence;
+  running_.insert(fence);
+  Tell(agent::AttemptMoved{fence, v1::ATTEMPT_STATE_RUNNING, ""});
+  std::int64_t at = 0;
+  for (int run = 0; run < grant.spec().repetitions(); ++run) {
+    at += world_.Between(kSecond, 40 * kSecond);
+    world_.After(at, [this, life = life_, fence, run] {
+      if (life != life_ || running_.count(fence) == 0 || disk_.count(fence) == 0) return;
+      AddRun(disk_.at(fence), run);
+      Pump();
+    });
+  }
+  world_.After(at + kSecond, [this, life = life_, fence] {
+    if (life == life_ && running_.count(fence) > 0) EndRun(fence, v1::OUTCOME_SUCCEEDED, v1::FAILURE_CLASS_UNSPECIFIED);
+  });
+}
+
+void SimAgent::EndRun(Fence fence, v1::Outcome outcome, v1::FailureClass failure) {
+  running_.erase(fence);
+  witness_.on_device.erase(id_);
+  if (const auto it = disk_.find(fence); it != disk_.end()) {
+    AddFinal(it->second, outcome, failure);
+    it->second.ended = true;
+  }
+  Tell(agent::AttemptEnded{fence, true, absl::OkStatus()});
+  Pump();
+}
+
+void SimAgent::AddRun(Kept& kept, int run) {
+  v1::EventBatch batch;
+  v1::Event& event = *batch.add_events();
+  event.set_t_ns(world_.now());
+  event.mutable_run()->set_run(run);
+  event.mutable_run()->set_start_ns(world_.now() - kSecond);
+  event.mutable_run()->set_end_ns(world_.now());
+  kept.events.push_back(MakeFrame(kept.grant.fence(), v1::STREAM_EVENT, static_cast<std::int64_t>(kept.events.size()) + 1, batch));
+}
+
+void SimAgent::AddFinal(Kept& kept, v1::Outcome outcome, v1::FailureClass failure) {
+  if (!kept.final.empty()) return;
+  v1::Final final;
+  final.set_outcome(outcome);
+  final.set_failure_class(failure);
+  final.set_clean(true);
+  if (!kept.events.empty()) {
+    v1::StreamCursor& last = *final.add_last();
+    last.set_fence(kept.grant.fence());
+    last.set_stream(v1::STREAM_EVENT);
+    last.set_last_seq(static_cast<std::int64_t>(kept.events.size()));
+  }
+  kept.final.push_back(MakeFrame(kept.grant.fence(), v1::STREAM_FINAL, 1, final));
+}
+
+// One batch in flight at a time; the next goes when the answer is here.
+void SimAgent::Pump() {
+  if (!uploading_ || in_flight_ || link_ == nullptr) return;
+  std::vector<v1::Frame> frames;
+  for (const auto& [fence, kept] : disk_) {
+    for (const v1::Frame& frame : kept.events) {
+      if (frame.seq() > kept.acked_events && frames.size() < kWindow) frames.push_back(frame);
+    }
+    if (!kept.final.empty() && !kept.acked_final && frames.size() < kWindow) frames.push_back(kept.final.front());
+  }
+  if (frames.empty()) return;
+  in_flight_ = true;
+  controller_.Upload(link_, epoch_, std::move(frames));
+}
+
+void SimAgent::OnUploadResponse(const std::shared_ptr<Link>& link, const v1::UploadResponse& response) {
+  if (link != link_ || session_ == nullptr) return;
+  in_flight_ = false;
+  std::set<Fence> touched;
+  for (const v1::StreamCursor& ack : response.acks()) {
+    const auto it = disk_.find(ack.fence());
+    if (it == disk_.end()) continue;
+    if (ack.stream() == v1::STREAM_EVENT) it->second.acked_events = std::max(it->second.acked_events, ack.last_seq());
+    if (ack.stream() == v1::STREAM_FINAL) it->second.acked_final = true;
+    touched.insert(ack.fence());
+  }
+  for (const v1::StreamCursor& resume : response.resume_from()) {
+    const auto it = disk_.find(resume.fence());
+    if (it != disk_.end() && resume.stream() == v1::STREAM_EVENT) it->second.acked_events = resume.last_seq();
+  }
+  std::set<Fence> refused;
+  for (const v1::FrameRejected& rejected : response.rejected()) refused.insert(rejected.fence());
+  for (const Fence fence : refused) Tell(agent::AttemptRefused{.fence = fence, .detail = "stale"});
+  for (const Fence fence : touched) CheckUploaded(fence);
+  Pump();
+}
+
+void SimAgent::CheckUploaded(Fence fence) {
+  const auto it = disk_.find(fence);
+  if (it == disk_.end() || !it->second.ended || !it->second.acked_final) return;
+  if (it->second.acked_events < static_cast<std::int64_t>(it->second.events.size())) return;
+  Tell(agent::AttemptUploaded{fence});
+}
+
+void SimAgent::FromController(const std::shared_ptr<Link>& link, const v1::ControllerMessage& message) {
+  if (link != link_) return;
+  if (message.has_welcome()) Tell(agent::WelcomeReceived{connection_, message.welcome()});
+  if (message.has_grant()) Tell(agent::GrantReceived{connection_, message.grant()});
+  if (message.has_cancel()) Tell(agent::CancelReceived{connection_, message.cancel()});
+  if (message.has_heartbeat_ack()) Tell(agent::HeartbeatAckReceived{connection_, message.heartbeat_ack()});
+}
+
+void SimAgent::OnLinkLost(const std::shared_ptr<Link>& link, const absl::Status& status) {
+  if (link != link_) return;
+  uploading_ = in_flight_ = false;
+  Tell(agent::LinkLost{connection_, agent::Rpc::kControl, status});
+}
+
+}  // namespace joulefarm::sim

@@ -1,0 +1,82 @@
+// An agent host of the simulation: the real session machine, a disk that survives kill -9, and a workload that takes fake time.
+//
+// Thread rule: the simulation's one thread.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "agent/core/session.h"
+#include "tests/sim/sim_controller.h"
+#include "tests/sim/world.h"
+
+namespace joulefarm::sim {
+
+// What no crash of anything may break; checked as it happens.
+struct Witness {
+  std::map<agent::Fence, std::string> executed;     // fence to agent: twice is a failure
+  std::map<std::string, agent::Fence> on_device;    // what runs on a device now
+  std::vector<std::string> violations;
+};
+
+class SimAgent {
+ public:
+  SimAgent(World& world, SimController& controller, Witness& witness, std::string id)
+      : world_(world), controller_(controller), witness_(witness), id_(std::move(id)) {}
+
+  void Start();
+  // kill -9: the engine with it (the next process would kill it), memory gone, disk kept.
+  void Kill();
+  bool running() const { return session_ != nullptr; }
+  const std::shared_ptr<Link>& link() const { return link_; }
+
+  // Network.
+  void FromController(const std::shared_ptr<Link>& link, const v1::ControllerMessage& message);
+  void OnLinkLost(const std::shared_ptr<Link>& link, const absl::Status& status);
+  void OnUploadResponse(const std::shared_ptr<Link>& link, const v1::UploadResponse& response);
+
+ private:
+  // What is on the agent's disk of one attempt.
+  struct Kept {
+    v1::Grant grant;
+    bool ended = false;
+    std::vector<v1::Frame> events;
+    std::vector<v1::Frame> final;
+    std::int64_t acked_events = 0;
+    bool acked_final = false;
+  };
+
+  void Tell(const agent::Event& event);
+  void Do(const agent::Effect& effect);
+  void Run(const v1::Grant& grant);
+  void EndRun(agent::Fence fence, v1::Outcome outcome, v1::FailureClass failure);
+  void AddRun(Kept& kept, int run);
+  static void AddFinal(Kept& kept, v1::Outcome outcome, v1::FailureClass failure);
+  void Pump();
+  void CheckUploaded(agent::Fence fence);
+
+  World& world_;
+  SimController& controller_;
+  Witness& witness_;
+  const std::string id_;
+  std::int64_t life_ = 0;
+  std::unique_ptr<agent::Session> session_;
+  std::map<agent::Timer, std::int64_t> timers_;  // generation of the armed one
+  std::int64_t timer_generation_ = 0;
+  std::shared_ptr<Link> link_;
+  std::int64_t connection_ = 0;
+  std::int64_t epoch_ = 0;
+  bool uploading_ = false;  // the Upload stream is open
+  bool in_flight_ = false;
+  std::set<agent::Fence> running_;
+
+  // The disk.
+  std::map<agent::Fence, Kept> disk_;
+  std::map<std::string, agent::Fence> high_water_;
+};
+
+}  // namespace joulefarm::sim
