@@ -2,16 +2,15 @@
 
 #include <spdlog/spdlog.h>
 
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
 #include <csignal>
 #include <deque>
 #include <random>
 #include <thread>
 #include <utility>
-
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/signal_set.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "agent/artifact/artifact_cache.h"
@@ -60,8 +59,8 @@ v1::DeviceAnnouncement Announce(const AgentOptions& options, const std::vector<v
 
 }  // namespace
 
-// Owns the executor and carries out what the session asks for. Members are destroyed from the bottom: attempts first,
-// then the link, then the spool, then the lock on the state.
+// Owns the executor and carries out what the session asks for. Members are destroyed from the
+// bottom: attempts first, then the link, then the spool, then the lock on the state.
 class Agent::Shell {
  public:
   static absl::StatusOr<std::unique_ptr<Shell>> Create(AgentOptions options);
@@ -150,14 +149,16 @@ absl::Status Agent::Shell::Open() {
   FoundEngines found = FindEngines(search, StopFd(std::stop_token()));
   for (const std::string& note : found.notes) Say(Severity::kWarning, note);
   for (const v1::Engine& engine : found.engines) {
-    Say(Severity::kInfo, absl::StrCat("found engine ", engine.name(), " ", engine.version(), " at ", engine.path()));
+    Say(Severity::kInfo,
+        absl::StrCat("found engine ", engine.name(), " ", engine.version(), " at ", engine.path()));
   }
   environment_.engines = std::move(found.engines);
   environment_.engine_search = DescribeSearch(search);
   link_ = std::make_unique<ControllerLink>(
       LinkOptions{.target = options_.controller, .agent_id = options_.id}, spool_.get(),
       [this](std::function<void()> work) { asio::post(io_, std::move(work)); }, MakeLinkHandlers());
-  artifacts_ = std::make_unique<ArtifactCache>(options_.state_dir / "artifacts", &link_->artifacts());
+  artifacts_ =
+      std::make_unique<ArtifactCache>(options_.state_dir / "artifacts", &link_->artifacts());
   environment_.spool = spool_.get();
   environment_.artifacts = artifacts_.get();
   environment_.paths = HostPaths(options_.root);
@@ -186,8 +187,9 @@ absl::Status Agent::Shell::OpenSpool() {
   if (!opened.ok()) return opened.status();
   spool_ = std::move(opened->spool);
   if (opened->set_aside) {
-    Say(Severity::kError, absl::StrCat("the spool was damaged and is set aside as ", *opened->set_aside,
-                                       "; what it held of unfinished attempts is lost"));
+    Say(Severity::kError,
+        absl::StrCat("the spool was damaged and is set aside as ", *opened->set_aside,
+                     "; what it held of unfinished attempts is lost"));
   }
   return absl::OkStatus();
 }
@@ -268,17 +270,19 @@ void Agent::Shell::SpoolFailed(const absl::Status& status) {
 
 void Agent::Shell::Do(StartAttempt& effect) {
   const Fence fence = effect.grant.fence();
-  Say(Severity::kInfo, absl::StrCat("attempt ", fence, " of job ", effect.grant.job_id(), " begins"));
+  Say(Severity::kInfo,
+      absl::StrCat("attempt ", fence, " of job ", effect.grant.job_id(), " begins"));
   RunCallbacks callbacks;
   callbacks.moved = [this](Fence moved, v1::AttemptState state, const std::string& detail) {
     Feed(AttemptMoved{moved, state, detail});
   };
-  callbacks.ended = [this](Fence ended, bool clean, absl::Status stored) {
+  callbacks.ended = [this](Fence ended, bool clean) { Feed(AttemptEnded{ended, clean}); };
+  callbacks.stored = [this](Fence ended, const absl::Status& stored) {
     asio::post(io_, [this, ended] {
       Say(Severity::kInfo, absl::StrCat("attempt ", ended, " is over"));
       runners_.erase(ended);
     });
-    Feed(AttemptEnded{ended, clean, std::move(stored)});
+    if (!stored.ok()) Feed(EndNotStored{ended, stored});
   };
   runners_.emplace(fence, std::make_unique<AttemptRunner>(std::move(effect.grant), environment_,
                                                           std::move(callbacks)));
@@ -295,7 +299,8 @@ void Agent::Shell::Do(ForgetAttempt& effect) {
 }
 
 void Agent::Shell::Do(Exit& effect) {
-  Say(effect.code == 0 ? Severity::kInfo : Severity::kError, absl::StrCat("agent ends: ", effect.text));
+  Say(effect.code == 0 ? Severity::kInfo : Severity::kError,
+      absl::StrCat("agent ends: ", effect.text));
   exit_code_ = effect.code;
   runners_.clear();  // stops and waits for what a bounded drain left running
   link_->Shutdown([this] { io_.stop(); });

@@ -1,7 +1,8 @@
 // One agent: the session machine inside its shell. main builds one, tests build several.
 //
-// Thread rule: Create, Start, Wait and the destructor on one thread; RequestStop from any thread. Inside, one io_context
-// thread owns the session; attempts have threads of their own and post. Ownership: owns everything it starts.
+// Thread rule: Create, Start, Wait and the destructor on one thread; RequestStop from any thread.
+// Inside, one io_context thread owns the session; attempts have threads of their own and post.
+// Ownership: owns everything it starts.
 #pragma once
 
 #include <filesystem>
@@ -38,8 +39,8 @@ struct AgentOptions {
 
 class Agent {
  public:
-  // Locks and opens the state, cleans up after a predecessor, looks around. FAILED_PRECONDITION: state in use, spool of
-  // a newer agent, plaintext beyond loopback.
+  // Locks and opens the state, cleans up after a predecessor, looks around. FAILED_PRECONDITION:
+  // state in use, spool of a newer agent, plaintext beyond loopback.
   static absl::StatusOr<std::unique_ptr<Agent>> Create(AgentOptions options);
   ~Agent();
   Agent(const Agent&) = delete;

@@ -1,8 +1,8 @@
 // joulefarm-agent: flags and configuration, then an Agent until it ends.
-#include <CLI/CLI.hpp>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -44,9 +44,9 @@ absl::StatusOr<AgentOptions> MakeOptions(const Flags& flags) {
   if (flags.controller) options.controller = *flags.controller;
   if (file.has_id()) options.id = file.id();
   if (flags.id) options.id = *flags.id;
-  options.state_dir = flags.state         ? std::filesystem::path(*flags.state)
-                      : file.has_state()  ? std::filesystem::path(file.state())
-                                          : DefaultStateDir("agent");
+  options.state_dir = flags.state        ? std::filesystem::path(*flags.state)
+                      : file.has_state() ? std::filesystem::path(file.state())
+                                         : DefaultStateDir("agent");
   options.root = flags.root;
   for (const config::v1::Label& label : file.labels()) options.labels[label.key()] = label.value();
   const config::v1::EstimatedPower& power = file.estimated_power();
@@ -81,8 +81,8 @@ int Serve(const Flags& flags) {
 }
 
 int Main(int argc, char** argv) {
-  spdlog::set_default_logger(std::make_shared<spdlog::logger>(
-      "agent", std::make_shared<spdlog::sinks::stderr_sink_mt>()));
+  spdlog::set_default_logger(
+      std::make_shared<spdlog::logger>("agent", std::make_shared<spdlog::sinks::stderr_sink_mt>()));
   spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
   spdlog::flush_on(spdlog::level::info);
   CLI::App app{"Runs inference jobs on this host for a Joulefarm controller.", "joulefarm-agent"};
@@ -91,7 +91,8 @@ int Main(int argc, char** argv) {
   app.add_option("--config", flags.config, "Configuration file (YAML)")->type_name("FILE");
   app.add_option("--controller", flags.controller, "Controller to dial, default 127.0.0.1:7070")
       ->type_name("HOST:PORT");
-  app.add_option("--id", flags.id, "This agent's id, default hostname and a random suffix that stays")
+  app.add_option("--id", flags.id,
+                 "This agent's id, default hostname and a random suffix that stays")
       ->type_name("NAME");
   app.add_option("--state", flags.state, "State directory")->type_name("DIR");
   app.add_option("--root", flags.root, "Where /proc and /sys are read below, default /")

@@ -22,8 +22,8 @@ absl::Status KillLeftovers(Spool& spool, Recovered& recovered) {
           absl::StrCat("made sure that process ", process.pid, " of an earlier run is gone"));
     } else {
       recovered.clean = false;
-      recovered.notes.push_back(absl::StrCat("process ", process.pid,
-                                             " of an earlier run is still there: ", killed.message()));
+      recovered.notes.push_back(absl::StrCat(
+          "process ", process.pid, " of an earlier run is still there: ", killed.message()));
     }
   }
   return absl::OkStatus();
@@ -68,8 +68,8 @@ absl::StatusOr<Recovered> Recover(Spool& spool, const std::filesystem::path& run
       const absl::Status status = Interrupt(spool, grant, recovered.clean);
       if (!status.ok()) {
         // Absent from the Hello it ends LOST, which is true.
-        recovered.notes.push_back(absl::StrCat("attempt ", grant.fence(), " was interrupted and is lost: ",
-                                               status.message()));
+        recovered.notes.push_back(absl::StrCat("attempt ", grant.fence(),
+                                               " was interrupted and is lost: ", status.message()));
         spool.Forget(grant.fence());
         continue;
       }

@@ -1,5 +1,5 @@
-// What an agent does about its predecessor before it says hello: kills the engines that were left, gives interrupted
-// attempts their last word, and clears their folders.
+// What an agent does about its predecessor before it says hello: kills the engines that were left,
+// gives interrupted attempts their last word, and clears their folders.
 //
 // Thread rule: before the agent starts. Ownership: none.
 #pragma once

@@ -24,24 +24,29 @@ constexpr char kFooter[] =
     "  joulefarm result list --experiment exp-1           every run, with units and labels\n"
     "  joulefarm sql \"select model, avg(otps) from result group by model\"\n"
     "\n"
-    "Which controller: --controller, else --context, else JOULEFARM_CONTROLLER, else the current context or the\n"
+    "Which controller: --controller, else --context, else JOULEFARM_CONTROLLER, else the current "
+    "context or the\n"
     "controller of ~/.config/joulefarm/config.yaml, else 127.0.0.1:7070. That file may say:\n"
     "  controller: lab-host:7070\n"
     "  contexts: {lab: {controller: lab-host:7070}, desk: {controller: 127.0.0.1:7070}}\n"
     "  current: lab\n"
     "\n"
-    "Exit codes: 0 done, every job SUCCEEDED; 1 some job ended otherwise; 2 usage, invalid file, not found,\n"
+    "Exit codes: 0 done, every job SUCCEEDED; 1 some job ended otherwise; 2 usage, invalid file, "
+    "not found,\n"
     "unsatisfiable; 3 connection or infrastructure; 4 --timeout passed; 130 Ctrl-C (jobs go on).\n"
     "NO_COLOR switches colours off.";
 
 void BuildApp(CLI::App& app, Session& session) {
   app.name("joulefarm");
-  app.description("Joulefarm: benchmarks of inference on a farm of devices, with energy that can be trusted");
+  app.description(
+      "Joulefarm: benchmarks of inference on a farm of devices, with energy that can be trusted");
   app.get_formatter()->column_width(34);
   app.require_subcommand(1);
   app.footer(kFooter);
-  app.set_version_flag("--version", std::string("joulefarm ") + JOULEFARM_VERSION, "the version of this program");
-  app.add_option("--controller", session.controller, "the controller to talk to")->type_name("HOST:PORT");
+  app.set_version_flag("--version", std::string("joulefarm ") + JOULEFARM_VERSION,
+                       "the version of this program");
+  app.add_option("--controller", session.controller, "the controller to talk to")
+      ->type_name("HOST:PORT");
   app.add_option("--context", session.context, "a context of the config file")->type_name("NAME");
   AddSubmit(app, session);
   AddExperiment(app, session);
@@ -68,7 +73,9 @@ int FailParse(const CLI::App& app, const CLI::ParseError& error, Console& consol
   const auto commands = command.get_subcommands([](const CLI::App*) { return true; });
   const bool extra = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError);
   const std::vector<std::string> rest = app.remaining(true);
-  const auto option = std::find_if(rest.begin(), rest.end(), [](const std::string& word) { return absl::StartsWith(word, "-"); });
+  const auto option = std::find_if(rest.begin(), rest.end(), [](const std::string& word) {
+    return absl::StartsWith(word, "-");
+  });
   std::string message = error.what();
   if ((extra || !commands.empty()) && option != rest.end()) {
     std::vector<std::string> options;
@@ -76,20 +83,25 @@ int FailParse(const CLI::App& app, const CLI::ParseError& error, Console& consol
       for (const CLI::Option* known : level->get_options()) options.push_back(known->get_name());
     }
     const std::optional<std::string> nearest = NearestName(*option, options);
-    message = absl::StrCat("there is no option ", Quoted(*option), nearest ? absl::StrCat("; did you mean ", *nearest, "?") : "");
+    message = absl::StrCat("there is no option ", Quoted(*option),
+                           nearest ? absl::StrCat("; did you mean ", *nearest, "?") : "");
   } else if (!commands.empty()) {
     std::vector<std::string> names;
     for (const CLI::App* sub : commands) names.push_back(sub->get_name());
-    message = rest.empty() ? absl::StrCat("say which command of \"", path, "\": ", absl::StrJoin(names, ", "))
-                           : absl::StrCat("there is no command ", Quoted(rest.front()), Suggestion(rest.front(), names, "commands"));
+    message = rest.empty() ? absl::StrCat("say which command of \"", path,
+                                          "\": ", absl::StrJoin(names, ", "))
+                           : absl::StrCat("there is no command ", Quoted(rest.front()),
+                                          Suggestion(rest.front(), names, "commands"));
   } else if (extra && !rest.empty()) {
     message = absl::StrCat("unexpected argument ", Quoted(rest.front()));
   }
-  console.err << "error: " << CleanLines(message) << "\n" << path << " --help says more." << std::endl;
+  console.err << "error: " << CleanLines(message) << "\n"
+              << path << " --help says more." << std::endl;
   return kExitUsage;
 }
 
-// A write error of the output is an error of the command, unless the reader simply has enough (`| head`).
+// A write error of the output is an error of the command, unless the reader simply has enough (`|
+// head`).
 int Finish(Console& console, int exit) {
   console.out.flush();
   const int error = console.out_error();

@@ -20,8 +20,8 @@ constexpr auto kStream = std::chrono::hours(1);
 constexpr auto kPush = std::chrono::hours(24);
 constexpr auto kInterruptCheck = std::chrono::milliseconds(50);
 
-// gRPC wraps the reason several times: "failed to connect to all addresses; last error: UNKNOWN: ipv4:…: Failed to connect to remote
-// host: Connection refused".
+// gRPC wraps the reason several times: "failed to connect to all addresses; last error: UNKNOWN:
+// ipv4:…: Failed to connect to remote host: Connection refused".
 std::string Reason(const std::string& message) {
   static const std::string kInner = "Failed to connect to remote host: ";
   const std::size_t at = message.rfind(kInner);
@@ -36,6 +36,8 @@ absl::Status ToAbsl(const grpc::Status& status) {
 }
 
 std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
+  // Kept until the process ends: gRPC 1.51's shutdown with its last channel may wait ten seconds for a poller.
+  [[maybe_unused]] static const bool kept = (grpc_init(), true);
   grpc::ChannelArguments arguments;
   // A lab's controller is reached directly, whatever http_proxy says.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);

@@ -1,8 +1,10 @@
-// The controller as the CLI sees it: plain calls that return absl::Status. The only place of the CLI that knows gRPC.
+// The controller as the CLI sees it: plain calls that return absl::Status. The only place of the
+// CLI that knows gRPC.
 //
-// Thread rule: used from one thread; calls block. Ownership: owns its channel. Status codes are the server's; UNAVAILABLE messages of a
-// controller that cannot be reached are shortened to the reason ("Connection refused"), see IsUnreachable. CANCELLED when `interrupted`
-// became true during a call.
+// Thread rule: used from one thread; calls block. Ownership: owns its channel. Status codes are the
+// server's; UNAVAILABLE messages of a controller that cannot be reached are shortened to the reason
+// ("Connection refused"), see IsUnreachable. CANCELLED when `interrupted` became true during a
+// call.
 #pragma once
 
 #include <chrono>
@@ -35,7 +37,8 @@ class FarmClient {
   absl::StatusOr<v1::GetProgressResponse> GetProgress(const std::string& experiment);
   absl::StatusOr<v1::GetVersionResponse> GetVersion();
 
-  // Rows go to the sink as they arrive; End is called only after the last one arrived safely. OK as well when the sink wants no more.
+  // Rows go to the sink as they arrive; End is called only after the last one arrived safely. OK as
+  // well when the sink wants no more.
   absl::Status List(const v1::ListRequest& request, TableSink& sink);
   absl::Status Sql(const std::string& query, TableSink& sink);
 
@@ -43,7 +46,8 @@ class FarmClient {
 
   // The next piece of content, empty at the end.
   using ReadPiece = std::function<absl::StatusOr<std::string>()>;
-  // Sends the header, then what `read` gives. The server may answer before the end when it has the content already.
+  // Sends the header, then what `read` gives. The server may answer before the end when it has the
+  // content already.
   absl::StatusOr<v1::PushArtifactResponse> PushArtifact(const v1::PushArtifactHeader& header,
                                                         const ReadPiece& read);
 

@@ -28,15 +28,17 @@ class ConfigReader {
   absl::StatusOr<Config> Read(const YAML::Node& root) {
     if (!root || root.IsNull()) return config_;
     const std::vector<std::string> keys{"controller", "contexts", "current"};
-    absl::Status status = ForEach(root, "the file", keys, [&](const std::string& key, const YAML::Node& value) {
-      if (key == "controller") return Text(value, key, config_.controller.emplace());
-      if (key == "current") return Text(value, key, config_.current.emplace());
-      return Contexts(value);
-    });
+    absl::Status status =
+        ForEach(root, "the file", keys, [&](const std::string& key, const YAML::Node& value) {
+          if (key == "controller") return Text(value, key, config_.controller.emplace());
+          if (key == "current") return Text(value, key, config_.current.emplace());
+          return Contexts(value);
+        });
     if (!status.ok()) return status;
     if (config_.current && config_.contexts.count(*config_.current) == 0) {
-      return Error(root["current"], absl::StrCat("there is no context ", Quoted(*config_.current),
-                                                 Suggestion(*config_.current, Names(), "contexts")));
+      return Error(root["current"],
+                   absl::StrCat("there is no context ", Quoted(*config_.current),
+                                Suggestion(*config_.current, Names(), "contexts")));
     }
     return config_;
   }
@@ -56,7 +58,8 @@ class ConfigReader {
   template <typename Take>
   absl::Status ForEach(const YAML::Node& node, absl::string_view what,
                        const std::vector<std::string>& keys, Take take) const {
-    if (!node.IsMap()) return Error(node, absl::StrCat(what, " must be a mapping of keys to values"));
+    if (!node.IsMap())
+      return Error(node, absl::StrCat(what, " must be a mapping of keys to values"));
     std::set<std::string> seen;
     for (const auto& entry : node) {
       const std::string key = entry.first.IsScalar() ? entry.first.Scalar() : "";
@@ -64,7 +67,8 @@ class ConfigReader {
         return Error(entry.first,
                      absl::StrCat("unknown key ", Quoted(key), Suggestion(key, keys, "keys")));
       }
-      if (!seen.insert(key).second) return Error(entry.first, absl::StrCat("key ", Quoted(key), " twice"));
+      if (!seen.insert(key).second)
+        return Error(entry.first, absl::StrCat("key ", Quoted(key), " twice"));
       if (absl::Status status = take(key, entry.second); !status.ok()) return status;
     }
     return absl::OkStatus();
@@ -79,12 +83,11 @@ class ConfigReader {
   absl::Status Contexts(const YAML::Node& node) {
     return ForEach(node, "contexts", {}, [&](const std::string& name, const YAML::Node& context) {
       bool found = false;
-      absl::Status status =
-          ForEach(context, absl::StrCat("context ", Quoted(name)), {"controller"},
-                  [&](const std::string& key, const YAML::Node& value) {
-                    found = true;
-                    return Text(value, key, config_.contexts[name]);
-                  });
+      absl::Status status = ForEach(context, absl::StrCat("context ", Quoted(name)), {"controller"},
+                                    [&](const std::string& key, const YAML::Node& value) {
+                                      found = true;
+                                      return Text(value, key, config_.contexts[name]);
+                                    });
       if (!status.ok() || found) return status;
       return Error(context, absl::StrCat("context ", Quoted(name), " names no controller"));
     });
@@ -110,7 +113,8 @@ absl::StatusOr<Config> ReadConfig(const std::optional<std::string>& path) {
   std::ifstream file(*path);
   if (!file) {
     if (errno == ENOENT || errno == ENOTDIR) return Config{};
-    return absl::InvalidArgumentError(absl::StrCat("cannot read ", *path, ": ", std::strerror(errno)));
+    return absl::InvalidArgumentError(
+        absl::StrCat("cannot read ", *path, ": ", std::strerror(errno)));
   }
   std::ostringstream text;
   text << file.rdbuf();
@@ -122,8 +126,8 @@ absl::StatusOr<std::string> Checked(const std::string& address, absl::string_vie
   int port = 0;
   if (colon == std::string::npos || colon == 0 ||
       !absl::SimpleAtoi(address.substr(colon + 1), &port) || port < 1 || port > 65535) {
-    return absl::InvalidArgumentError(absl::StrCat(origin, ": ", Quoted(address),
-                                                   " is no HOST:PORT, such as ", kDefaultController));
+    return absl::InvalidArgumentError(absl::StrCat(
+        origin, ": ", Quoted(address), " is no HOST:PORT, such as ", kDefaultController));
   }
   return address;
 }
@@ -152,13 +156,15 @@ absl::StatusOr<std::string> ResolveController(const ControllerChoice& choice) {
     if (found == config->contexts.end()) {
       std::vector<std::string> names;
       for (const auto& [name, address] : config->contexts) names.push_back(name);
-      return absl::InvalidArgumentError(
-          absl::StrCat("--context: there is no context ", Quoted(*choice.context), " in ",
-                       path ? *path : "the config file", Suggestion(*choice.context, names, "contexts")));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "--context: there is no context ", Quoted(*choice.context), " in ",
+          path ? *path : "the config file", Suggestion(*choice.context, names, "contexts")));
     }
     return Checked(found->second, absl::StrCat("context ", found->first));
   }
-  if (config->current) return Checked(config->contexts.at(*config->current), absl::StrCat("context ", *config->current));
+  if (config->current)
+    return Checked(config->contexts.at(*config->current),
+                   absl::StrCat("context ", *config->current));
   if (config->controller) return Checked(*config->controller, *path);
   return std::string(kDefaultController);
 }

@@ -32,9 +32,10 @@ struct ControllerChoice {
   std::function<std::optional<std::string>(const std::string&)> environment;
 };
 
-// HOST:PORT. In this order: --controller, --context, JOULEFARM_CONTROLLER, the file's current context, the file's controller,
-// the default. The file is read only when it can matter; one that is not there is no error. INVALID_ARGUMENT for an
-// unknown context, a broken file or an address that is not HOST:PORT.
+// HOST:PORT. In this order: --controller, --context, JOULEFARM_CONTROLLER, the file's current
+// context, the file's controller, the default. The file is read only when it can matter; one that
+// is not there is no error. INVALID_ARGUMENT for an unknown context, a broken file or an address
+// that is not HOST:PORT.
 absl::StatusOr<std::string> ResolveController(const ControllerChoice& choice);
 
 }  // namespace joulefarm::cli

@@ -1,6 +1,8 @@
-// The seams to the outside: streams, environment, time, Ctrl-C. main.cc supplies the real ones, tests their own.
+// The seams to the outside: streams, environment, time, Ctrl-C. main.cc supplies the real ones,
+// tests their own.
 //
-// Thread rule: used from the main thread; `interrupted` may be called from any. Ownership: the streams outlive the console.
+// Thread rule: used from the main thread; `interrupted` may be called from any. Ownership: the
+// streams outlive the console.
 #pragma once
 
 #include <chrono>
@@ -38,11 +40,16 @@ struct Console {
   std::function<void()> catch_interrupt = [] {};
   std::function<bool()> interrupted = [] { return false; };
 
-  // Errno of the first failed write to `out`; 0 when there was none. EPIPE is a reader that has seen enough.
+  // Errno of the first failed write to `out`; 0 when there was none. EPIPE is a reader that has
+  // seen enough.
   std::function<int()> out_error = [] { return 0; };
 
-  Look LookOfOut() const { return {out_is_terminal ? width() : 0, out_is_terminal && WantsColor()}; }
-  Look LookOfErr() const { return {err_is_terminal ? width() : 0, err_is_terminal && WantsColor()}; }
+  Look LookOfOut() const {
+    return {out_is_terminal ? width() : 0, out_is_terminal && WantsColor()};
+  }
+  Look LookOfErr() const {
+    return {err_is_terminal ? width() : 0, err_is_terminal && WantsColor()};
+  }
 
  private:
   bool WantsColor() const {

@@ -32,8 +32,9 @@ absl::StatusOr<std::map<std::string, std::string>> MergedFilters(const ListingOp
     const std::string value = filter.substr(equals + 1);
     const auto [found, added] = merged.emplace(key, value);
     if (!added && found->second != value) {
-      return absl::InvalidArgumentError(absl::StrCat("--filter ", filter, ": ", key, " is already asked to be ",
-                                                     found->second, "; a listing takes one value per key"));
+      return absl::InvalidArgumentError(absl::StrCat("--filter ", filter, ": ", key,
+                                                     " is already asked to be ", found->second,
+                                                     "; a listing takes one value per key"));
     }
   }
   return merged;
@@ -71,7 +72,8 @@ int RunListing(Session& session, const Listing& listing, const ListingOptions& o
   return kExitOk;
 }
 
-int RunGet(Session& session, const Listing& listing, const std::string& id, const std::string& format) {
+int RunGet(Session& session, const Listing& listing, const std::string& id,
+           const std::string& format) {
   const auto client = session.Client();
   if (!client.ok()) return session.Fail(client.status());
   v1::ListRequest request;
@@ -82,14 +84,16 @@ int RunGet(Session& session, const Listing& listing, const std::string& id, cons
   if (!status.ok()) return session.Fail(status);
   Table& table = collector.table();
   if (table.rows.empty()) {
-    return session.Fail(absl::NotFoundError(absl::StrCat("there is none of that id among the ", listing.plural, ": ", id)));
+    return session.Fail(absl::NotFoundError(
+        absl::StrCat("there is none of that id among the ", listing.plural, ": ", id)));
   }
   table.rows.resize(1);  // several may share a name; the newest comes first
   ShowObjects(session, table, "", format);
   return kExitOk;
 }
 
-void ShowObjects(Session& session, const Table& table, const std::string& head, const std::string& format) {
+void ShowObjects(Session& session, const Table& table, const std::string& head,
+                 const std::string& format) {
   Console& console = session.console();
   const Format parsed = ParseFormat(format).value_or(Format::kTable);
   const bool single = table.rows.size() == 1;

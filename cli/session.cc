@@ -18,7 +18,8 @@ absl::StatusOr<FarmClient*> Session::Client() {
 
 int Session::Fail(const absl::Status& status) {
   console_.out.flush();
-  console_.err << "error: " << Explain(status, client_ == nullptr ? "" : client_->address()) << std::endl;
+  console_.err << "error: " << Explain(status, client_ == nullptr ? "" : client_->address())
+               << std::endl;
   return ExitCodeOf(status);
 }
 

@@ -1,6 +1,8 @@
-// What every command shares: the console, the global options, the connection, and how errors are told.
+// What every command shares: the console, the global options, the connection, and how errors are
+// told.
 //
-// Thread rule: one thread. Ownership: the console outlives the session; the session owns the client.
+// Thread rule: one thread. Ownership: the console outlives the session; the session owns the
+// client.
 #pragma once
 
 #include <functional>
@@ -29,7 +31,8 @@ class Session {
 
   Console& console() { return console_; }
 
-  // The client of the chosen controller; connects with its first call. INVALID_ARGUMENT when the choice makes no sense.
+  // The client of the chosen controller; connects with its first call. INVALID_ARGUMENT when the
+  // choice makes no sense.
   absl::StatusOr<FarmClient*> Client();
 
   // Prints "error: …" and returns the exit code.

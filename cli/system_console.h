@@ -1,6 +1,7 @@
 // The real console: standard streams, terminal size, environment, Ctrl-C.
 //
-// Thread rule: one per process, used from main. Ownership: owns its stream buffers; restores nothing at exit.
+// Thread rule: one per process, used from main. Ownership: owns its stream buffers; restores
+// nothing at exit.
 #pragma once
 
 #include <memory>

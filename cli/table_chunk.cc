@@ -56,8 +56,8 @@ absl::Status ChunkFeeder::Feed(const v1::TableChunk& chunk) {
   }
   for (const v1::Row& row : chunk.rows()) {
     if (static_cast<std::size_t>(row.cells_size()) != width_) {
-      return absl::InternalError(absl::StrCat("the table has a row of ", row.cells_size(), " cells for ", width_,
-                                              " columns"));
+      return absl::InternalError(absl::StrCat("the table has a row of ", row.cells_size(),
+                                              " cells for ", width_, " columns"));
     }
     RowValues values;
     values.reserve(width_);

@@ -18,8 +18,12 @@ std::string Jobs(int n) { return absl::StrCat(n, n == 1 ? " job" : " jobs"); }
 class Waiter {
  public:
   Waiter(Session& session, FarmClient& client, const WaitOptions& options)
-      : session_(session), console_(session.console()), client_(client), options_(options),
-        display_(console_.err), start_(console_.now()) {}
+      : session_(session),
+        console_(session.console()),
+        client_(client),
+        options_(options),
+        display_(console_.err),
+        start_(console_.now()) {}
 
   absl::StatusOr<WaitResult> Run() {
     console_.catch_interrupt();
@@ -39,7 +43,8 @@ class Waiter {
         display_.Clear();
         return progress.status();
       }
-      if (options_.timeout && result.elapsed >= *options_.timeout) return Ended(result, WaitEnd::kTimeout);
+      if (options_.timeout && result.elapsed >= *options_.timeout)
+        return Ended(result, WaitEnd::kTimeout);
       Sleep(result.elapsed);
       if (console_.interrupted()) return Ended(result, WaitEnd::kInterrupted);
     }
@@ -61,14 +66,16 @@ class Waiter {
 
   void Reached(const WaitResult& result) {
     if (lost_at_) {
-      Say(absl::StrCat("The controller answers again after ", Clock(console_.now() - *lost_at_), "."));
+      Say(absl::StrCat("The controller answers again after ", Clock(console_.now() - *lost_at_),
+                       "."));
       lost_at_.reset();
     }
     const v1::GetProgressResponse& progress = result.progress;
     estimator_.Observe(result.elapsed, progress.succeeded() + progress.failed(), progress.jobs());
     if (console_.err_is_terminal) {
-      display_.Show(ProgressLines(
-          {progress, options_.scope, result.elapsed, estimator_.Left(result.elapsed)}, console_.LookOfErr()));
+      display_.Show(
+          ProgressLines({progress, options_.scope, result.elapsed, estimator_.Left(result.elapsed)},
+                        console_.LookOfErr()));
       return;
     }
     // Without the clock, so that only a change of the counts makes a line.
@@ -102,8 +109,10 @@ class Waiter {
   std::string last_counts_;
 };
 
-// A listing of one experiment, tried again while the controller cannot be reached and the time allows.
-absl::Status Fetch(Session& session, FarmClient& client, v1::Listing listing, const std::string& experiment,
+// A listing of one experiment, tried again while the controller cannot be reached and the time
+// allows.
+absl::Status Fetch(Session& session, FarmClient& client, v1::Listing listing,
+                   const std::string& experiment,
                    std::optional<std::chrono::steady_clock::time_point> deadline, Table& table) {
   Console& console = session.console();
   v1::ListRequest request;
@@ -123,7 +132,10 @@ void PrintFailures(Session& session, const v1::GetProgressResponse& progress) {
   if (progress.failed() == 0) return;
   Console& console = session.console();
   const Look look = console.LookOfOut();
-  console.out << '\n' << Styled(absl::StrCat(Jobs(progress.failed()), " did not succeed:"), Style::kBad, look) << '\n';
+  console.out << '\n'
+              << Styled(absl::StrCat(Jobs(progress.failed()), " did not succeed:"), Style::kBad,
+                        look)
+              << '\n';
   for (const std::string& failure : progress.failures()) {
     const std::string lines = CleanLines(failure);
     std::size_t begin = 0;
@@ -136,37 +148,42 @@ void PrintFailures(Session& session, const v1::GetProgressResponse& progress) {
   const int more = progress.failed() - progress.failures_size();
   if (more > 0) {
     console.out << "  and " << more << " more: "
-                << session.Hint(absl::StrCat("job list --experiment ", progress.experiment())) << '\n';
+                << session.Hint(absl::StrCat("job list --experiment ", progress.experiment()))
+                << '\n';
   }
-  console.out << "Look closer: " << session.Hint("job get JOB") << ", " << session.Hint("job logs JOB") << '\n';
+  console.out << "Look closer: " << session.Hint("job get JOB") << ", "
+              << session.Hint("job logs JOB") << '\n';
 }
 
 }  // namespace
 
-absl::StatusOr<WaitResult> WaitForExperiment(Session& session, FarmClient& client, const WaitOptions& options) {
+absl::StatusOr<WaitResult> WaitForExperiment(Session& session, FarmClient& client,
+                                             const WaitOptions& options) {
   return Waiter(session, client, options).Run();
 }
 
 int ExitCodeOfProgress(const v1::GetProgressResponse& progress) {
-  return progress.failed() == 0 && progress.succeeded() == progress.jobs() ? kExitOk : kExitJobFailed;
+  return progress.failed() == 0 && progress.succeeded() == progress.jobs() ? kExitOk
+                                                                           : kExitJobFailed;
 }
 
 int ReportUnfinished(Session& session, const WaitResult& result) {
   std::ostream& err = session.console().err;
   const v1::GetProgressResponse& progress = result.progress;
-  const std::string seen =
-      progress.jobs() == 0 ? ""
-                           : absl::StrCat(" with ", progress.succeeded() + progress.failed(), " of ",
-                                          Jobs(progress.jobs()), " done");
+  const std::string seen = progress.jobs() == 0
+                               ? ""
+                               : absl::StrCat(" with ", progress.succeeded() + progress.failed(),
+                                              " of ", Jobs(progress.jobs()), " done");
   const bool timeout = result.end == WaitEnd::kTimeout;
   if (timeout) {
     err << "Time-out: stopped watching" << seen << ". The jobs go on.\n";
   } else {
     err << "Detached" << seen << ". The jobs go on.\n";
   }
-  err << "  watch again:  " << session.Hint(absl::StrCat("experiment get ", progress.experiment(), " --wait"))
-      << "\n  stop them:    " << session.Hint(absl::StrCat("experiment cancel ", progress.experiment()))
-      << std::endl;
+  err << "  watch again:  "
+      << session.Hint(absl::StrCat("experiment get ", progress.experiment(), " --wait"))
+      << "\n  stop them:    "
+      << session.Hint(absl::StrCat("experiment cancel ", progress.experiment())) << std::endl;
   return timeout ? kExitTimeout : kExitInterrupted;
 }
 
@@ -188,8 +205,9 @@ int WaitAndReport(Session& session, FarmClient& client, const WaitOptions& optio
   if (status.ok()) {
     status = Fetch(session, client, v1::LISTING_RESULTS, progress.experiment(), deadline, results);
   }
-  console.out << Styled(OneLine(progress.name()), Style::kStrong, look) << " (" << OneLine(progress.experiment())
-              << "): " << progress.succeeded() << " of " << Jobs(progress.jobs()) << " succeeded";
+  console.out << Styled(OneLine(progress.name()), Style::kStrong, look) << " ("
+              << OneLine(progress.experiment()) << "): " << progress.succeeded() << " of "
+              << Jobs(progress.jobs()) << " succeeded";
   if (options.watched == Watched::kFromSubmission) console.out << " in " << Clock(result->elapsed);
   console.out << "\n\n";
   if (status.ok()) {

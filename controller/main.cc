@@ -1,5 +1,7 @@
 // joulefarm-controller: wiring only.
 #include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <iostream>
@@ -89,6 +91,8 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
+  // gRPC's own log repeats in riddles what our errors say; the operator may ask for it.
+  ::setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
   spdlog::set_default_logger(spdlog::stderr_logger_mt("controller"));
   spdlog::flush_on(spdlog::level::info);
 

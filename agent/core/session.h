@@ -96,6 +96,7 @@ class Session {
   void On(const GrantPersisted& event);
   void On(const AttemptMoved& event);
   void On(const AttemptEnded& event);
+  void On(const EndNotStored& event);
   void On(const AttemptUploaded& event);
   void On(const AttemptRefused& event);
   void On(const FramesMissing& event);

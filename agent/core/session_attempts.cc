@@ -103,19 +103,24 @@ void Session::On(const AttemptEnded& event) {
   }
   if (attempt.forget_when_ended) {
     Drop(event.fence);
-  } else if (!event.stored.ok()) {
-    Say(Severity::kError, absl::StrCat("attempt ", event.fence,
-                                       ": its end could not be kept: ", event.stored.message()));
-    Drop(event.fence);
-    // A new Hello without it is how the controller learns that it is lost.
-    if (link_ == Link::kOnline) {
-      CloseConnection();
-      Retry();
-    }
   } else {
     ReportAttempt(event.fence, attempt);
   }
   ReportDevice(device_id);
+  MaybeExit();
+}
+
+void Session::On(const EndNotStored& event) {
+  const auto it = attempts_.find(event.fence);
+  if (it == attempts_.end() || it->second.stage != Stage::kFinished) return;
+  Say(Severity::kError, absl::StrCat("attempt ", event.fence,
+                                     ": its end could not be kept: ", event.status.message()));
+  Drop(event.fence);
+  // A new Hello without it is how the controller learns that it is lost.
+  if (link_ == Link::kOnline) {
+    CloseConnection();
+    Retry();
+  }
   MaybeExit();
 }
 

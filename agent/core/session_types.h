@@ -73,11 +73,16 @@ struct AttemptMoved {
   v1::AttemptState state = v1::ATTEMPT_STATE_UNSPECIFIED;
   std::string detail;
 };
-// Nothing of the attempt runs any more. `stored`: whether its Final is in the spool.
+// Nothing of the attempt runs any more. Told before its Final can reach the controller, which may
+// grant the device anew at once.
 struct AttemptEnded {
   Fence fence = 0;
   bool clean = true;
-  absl::Status stored;
+};
+// The Final of an ended attempt could not be kept.
+struct EndNotStored {
+  Fence fence = 0;
+  absl::Status status;
 };
 // The controller has everything of a finished attempt.
 struct AttemptUploaded {
@@ -99,7 +104,7 @@ struct FramesMissing {
 using Event =
     std::variant<StartRequested, DrainRequested, WelcomeReceived, GrantReceived, CancelReceived,
                  HeartbeatAckReceived, LinkLost, TimerFired, GrantPersisted, AttemptMoved,
-                 AttemptEnded, AttemptUploaded, AttemptRefused, FramesMissing>;
+                 AttemptEnded, EndNotStored, AttemptUploaded, AttemptRefused, FramesMissing>;
 
 // --- effects, to be carried out in order ---
 // Opens Control and sends the Hello.

@@ -128,15 +128,13 @@ std::optional<ExitStatus> ChildProcess::exit_status() {
 }
 
 bool ChildProcess::SignalFamily(int signal) {
-  bool any = false;
+  // The group as a whole first: it may grow faster than it can be listed.
   if (signal != 0) kill(-pid_, signal);
-  for (const ProcStat& member : MembersOf("/proc", pid_, start_ticks_)) {
-    if (!member.alive()) continue;
-    any = true;
-    seen_.emplace(member.pid, member.start_ticks);
+  const std::vector<ProcStat> living = LivingMembers("/proc", pid_, start_ticks_, seen_);
+  for (const ProcStat& member : living) {
     if (signal != 0 && member.group != pid_) SignalProcess(member, signal);
   }
-  return any;
+  return !living.empty();
 }
 
 void ChildProcess::Terminate(std::int64_t grace_ns) {

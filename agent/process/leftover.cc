@@ -64,6 +64,20 @@ std::vector<ProcStat> MembersOf(const std::filesystem::path& proc, pid_t pid,
   return result;
 }
 
+std::vector<ProcStat> LivingMembers(const std::filesystem::path& proc, pid_t pid,
+                                    std::uint64_t start_ticks,
+                                    std::map<pid_t, std::uint64_t>& seen) {
+  for (const ProcStat& member : MembersOf(proc, pid, start_ticks)) {
+    if (member.alive()) seen.insert_or_assign(member.pid, member.start_ticks);
+  }
+  std::vector<ProcStat> living;
+  for (const auto& [member, member_ticks] : seen) {
+    const std::optional<ProcStat> stat = ReadProcStat(proc, member);
+    if (stat && stat->start_ticks == member_ticks && stat->alive()) living.push_back(*stat);
+  }
+  return living;
+}
+
 void SignalProcess(const ProcStat& process, int signal) {
   // The descriptor holds on to the process, so that the check and the signal speak of the same one.
   const UniqueFd fd(static_cast<int>(syscall(SYS_pidfd_open, process.pid, 0)));
@@ -75,10 +89,10 @@ void SignalProcess(const ProcStat& process, int signal) {
 
 absl::Status KillLeftover(pid_t pid, std::uint64_t start_ticks) {
   const std::int64_t deadline_ns = BoottimeNs() + 5'000'000'000;
+  std::map<pid_t, std::uint64_t> seen;
   while (true) {
     std::vector<std::string> alive;
-    for (const ProcStat& process : MembersOf(kProc, pid, start_ticks)) {
-      if (!process.alive()) continue;
+    for (const ProcStat& process : LivingMembers(kProc, pid, start_ticks, seen)) {
       alive.push_back(absl::StrCat(process.pid, " (state ", std::string(1, process.state), ")"));
       SignalProcess(process, SIGKILL);
     }

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,13 @@ std::string ChildMarker(pid_t pid, std::uint64_t start_ticks);
 // descendants. Never the caller itself.
 std::vector<ProcStat> MembersOf(const std::filesystem::path& proc, pid_t pid,
                                 std::uint64_t start_ticks);
+
+// Adds the living members to `seen` and returns those of `seen` that still live. A member that is
+// dying has lost its marker before it is dead, so whoever waits for the end has to go by what was
+// seen.
+std::vector<ProcStat> LivingMembers(const std::filesystem::path& proc, pid_t pid,
+                                    std::uint64_t start_ticks,
+                                    std::map<pid_t, std::uint64_t>& seen);
 
 // Sends a signal if the process still is the one that was listed.
 void SignalProcess(const ProcStat& process, int signal);

@@ -69,7 +69,7 @@ void OutputReader::Loop() {
 }
 
 bool OutputReader::ReadOnce(Stream& stream) {
-  std::array<char, 64 * 1024> buffer;
+  std::array<char, std::size_t{64} * 1024> buffer;
   const ssize_t n = read(stream.fd.get(), buffer.data(), buffer.size());
   const std::int64_t t_ns = BoottimeNs();
   if (n < 0) return errno == EAGAIN || errno == EINTR;

@@ -30,8 +30,8 @@ struct OutputLine {
 class OutputReader {
  public:
   // Longer lines are handed out in pieces.
-  static constexpr std::size_t kLongestLine = 64 * 1024;
-  static constexpr std::size_t kTailBytes = 64 * 1024;
+  static constexpr std::size_t kLongestLine = std::size_t{64} * 1024;
+  static constexpr std::size_t kTailBytes = std::size_t{64} * 1024;
 
   OutputReader(UniqueFd stdout_fd, UniqueFd stderr_fd,
                std::function<void(const OutputLine&)> on_line);

@@ -101,9 +101,11 @@ void AttemptRunner::Run() {
     final_word.set_reason(outcome.reason);
     final_word.set_ended_ns(BoottimeNs());
     final_word.set_clean(clean);
-    stored = recorder.Finish(std::move(final_word));
+    if (callbacks_.ended) callbacks_.ended(grant_.fence(), clean);
+    // Nobody wants the last word of an attempt the controller has given up.
+    if (!stop || stop->why != StopWhy::kAborted) stored = recorder.Finish(std::move(final_word));
   }
-  if (callbacks_.ended) callbacks_.ended(grant_.fence(), clean, std::move(stored));
+  if (callbacks_.stored) callbacks_.stored(grant_.fence(), std::move(stored));
 }
 
 WorkloadOutcome AttemptRunner::Execute(SpoolRecorder& recorder, bool& clean) {

@@ -45,9 +45,10 @@ struct RunEnvironment {
 
 struct RunCallbacks {
   std::function<void(Fence, v1::AttemptState, const std::string& detail)> moved;
-  // The last call: nothing of the attempt runs any more. `stored`: its Final is durable (or nobody
-  // wants it).
-  std::function<void(Fence, bool clean, absl::Status stored)> ended;
+  // Nothing of the attempt runs any more; its Final is not written yet.
+  std::function<void(Fence, bool clean)> ended;
+  // The last call. Whether its Final is durable (or nobody wants it).
+  std::function<void(Fence, absl::Status stored)> stored;
 };
 
 class AttemptRunner {

@@ -38,6 +38,11 @@ WorkloadOutcome Canceled() {
   return {v1::OUTCOME_CANCELED, v1::FAILURE_CLASS_UNSPECIFIED, "stopped"};
 }
 
+WorkloadOutcome Canceled(absl::string_view tail) {
+  return {v1::OUTCOME_CANCELED, v1::FAILURE_CLASS_UNSPECIFIED,
+          absl::StrCat("stopped.", LastOutput(tail))};
+}
+
 std::string LastOutput(absl::string_view tail) {
   const std::string text = PrintableTail(tail, kOutputBytes);
   return text.empty() ? "\nIt printed nothing." : absl::StrCat("\nLast output:\n", text);

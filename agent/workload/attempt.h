@@ -19,6 +19,8 @@ WorkloadOutcome Succeeded();
 WorkloadOutcome Failed(v1::FailureClass failure_class, std::string reason);
 WorkloadOutcome TimedOut(std::string reason);
 WorkloadOutcome Canceled();
+// With the last output of the engine that was stopped: a limit may have stopped it.
+WorkloadOutcome Canceled(absl::string_view tail);
 
 // "\nLast output:\n…", or that there was none. At most 4 KiB of it.
 std::string LastOutput(absl::string_view tail);

@@ -55,12 +55,12 @@ class CommandAttempt {
     }
     attempt_.EngineIs((*child)->pid());
     const Wake wake = (*child)->Wait(attempt_.stop(), attempt_.run_deadline_ns());
-    const std::int64_t end_ns = BoottimeNs();
+    const std::int64_t exit_ns = BoottimeNs();
     // The peak is read while the engine is still attached; a program that has ended keeps what the
     // samples saw.
     const bool ended = wake == Wake::kReady;
     (*child)->Terminate(ended ? 0 : kGraceNs);
-    report.Finish(end_ns);
+    const std::int64_t end_ns = report.Finish(exit_ns);
     if (ended && (*child)->exit_status()->success()) {
       // Before the sampler lets go of the program: it knows the peak.
       attempt_.RecordRun(run, start_ns, end_ns, report.output_sha256());
@@ -76,7 +76,7 @@ class CommandAttempt {
     const std::string during = absl::StrCat("in ", attempt_.RunName(run));
     switch (wake) {
       case Wake::kStop:
-        return Canceled();
+        return Canceled(tail);
       case Wake::kDeadline:
         return attempt_.LimitPassed("run", attempt_.spec().limits().run_ns(), during, tail);
       case Wake::kReady:

@@ -1,5 +1,6 @@
 #include "agent/workload/command_report.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -21,6 +22,7 @@ void CommandReport::Take(const OutputLine& line) {
   std::optional<ReportLine> report;
   if (line.source == OutputSource::kStdout) report = ParseReportLine(line.text);
   if (report) {
+    last_report_ns_ = line.t_ns;
     std::visit([&](const auto& taken) { TakeReport(taken, line.t_ns); }, *report);
   } else {
     log_.Take(line.text);
@@ -74,10 +76,11 @@ void CommandReport::FlushTokens() {
   attempt_.context().recorder->Record(std::exchange(batch_, {}));
 }
 
-void CommandReport::Finish(std::int64_t end_ns) {
+std::int64_t CommandReport::Finish(std::int64_t end_ns) {
+  end_ns = std::max(end_ns, last_report_ns_);
   if (open_) {
     const std::string name = PhaseName(open_->phase);
-    ClosePhase(std::max(end_ns, open_->start_ns));
+    ClosePhase(end_ns);
     for (const v1::Domain domain : {v1::DOMAIN_SPEED, v1::DOMAIN_ENERGY}) {
       v1::Event event;
       v1::Reason& reason = *event.mutable_reason();
@@ -91,6 +94,7 @@ void CommandReport::Finish(std::int64_t end_ns) {
   }
   FlushTokens();
   if (tokens_ > 0 && prefill_ns_ && *prefill_ns_ <= first_token_ns_) RecordRequest();
+  return end_ns;
 }
 
 void CommandReport::RecordRequest() {

@@ -26,8 +26,10 @@ class CommandReport {
       : attempt_(attempt), log_(log), run_(run) {}
 
   void Take(const OutputLine& line);
-  // The program has ended at `end_ns`: what is still open is closed there, and a reason says so.
-  void Finish(std::int64_t end_ns);
+  // The program was seen to have ended at `end_ns`. Returns the end of the run: that, or the
+  // arrival of the last report where its output was read only afterwards. A phase still open is
+  // closed there, and a reason says so.
+  std::int64_t Finish(std::int64_t end_ns);
   // Over the ids of all tokens; nullopt when there was none.
   std::optional<std::string> output_sha256();
 
@@ -48,6 +50,7 @@ class CommandReport {
   };
   std::optional<OpenPhase> open_;
   std::optional<std::int64_t> prefill_ns_;
+  std::int64_t last_report_ns_ = 0;
   std::int32_t tokens_ = 0;
   std::int64_t first_token_ns_ = 0;
   std::int64_t last_token_ns_ = 0;

@@ -21,7 +21,7 @@ namespace http = boost::beast::http;
 using Result = LoopbackConnection::Result;
 
 constexpr std::size_t kSample = 300;
-constexpr std::size_t kLongestErrorBody = 64 * 1024;
+constexpr std::size_t kLongestErrorBody = std::size_t{64} * 1024;
 constexpr std::int64_t kConnectNs = 5'000'000'000;
 
 std::string Request(absl::string_view method, absl::string_view target, std::uint16_t port,

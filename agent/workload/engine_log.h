@@ -14,7 +14,7 @@ class EngineLog {
  public:
   // Per attempt; what comes later is only kept as the last output, and one line says so.
   static constexpr std::int64_t kMostLines = 20'000;
-  static constexpr std::int64_t kMostBytes = 4 * 1024 * 1024;
+  static constexpr std::int64_t kMostBytes = std::int64_t{4} * 1024 * 1024;
   static constexpr std::size_t kLongestLine = 4096;
 
   explicit EngineLog(Recorder* recorder) : recorder_(recorder) {}

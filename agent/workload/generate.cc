@@ -142,7 +142,7 @@ class GenerateAttempt {
                                             " of ", spec_.prompts_size());
     switch (result.end) {
       case StreamEnd::kStop:
-        return Canceled();
+        return Canceled(server_.tail());
       case StreamEnd::kDeadline:
         return attempt_.LimitPassed("run", attempt_.spec().limits().run_ns(), during,
                                     server_.tail());

@@ -158,7 +158,7 @@ LlamaServer::Start LlamaServer::AwaitHealth(std::int64_t deadline_ns, WorkloadOu
     const Wake wake = child_->Wait(attempt_.stop(),
                                    answer.health == Health::kOk ? 0 : BoottimeNs() + kHealthPollNs);
     if (wake == Wake::kStop) {
-      failure = Canceled();
+      failure = Canceled(tail());
       return Start::kFailed;
     }
     if (wake == Wake::kReady) {
@@ -205,7 +205,7 @@ WorkloadOutcome LlamaServer::Crashed(const ExitStatus& status, const std::string
 WorkloadOutcome LlamaServer::Broken(const std::string& during, const std::string& symptom,
                                     std::int64_t wait_ns) {
   const Wake wake = child_->Wait(attempt_.stop(), BoottimeNs() + wait_ns);
-  if (wake == Wake::kStop) return Canceled();
+  if (wake == Wake::kStop) return Canceled(tail());
   if (wake == Wake::kReady) {
     child_->Terminate(0);
     return Crashed(*child_->exit_status(), during);

@@ -101,7 +101,7 @@ LoopbackConnection::Result LoopbackConnection::Write(absl::string_view bytes,
 LoopbackConnection::Result LoopbackConnection::Read(std::string& bytes, std::int64_t& t_ns,
                                                     std::optional<std::int64_t> deadline_ns,
                                                     const StopFd& stop) {
-  bytes.resize(64 * 1024);
+  bytes.resize(std::size_t{64} * 1024);
   while (true) {
     if (const Result waited = FromWake(stop.WaitFor(fd_.get(), POLLIN, deadline_ns));
         waited != Result::kOk) {

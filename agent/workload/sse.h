@@ -21,7 +21,7 @@ struct SseEvent {
 class SseParser {
  public:
   // An event that grows beyond this is refused.
-  static constexpr std::size_t kLongestEvent = 4 * 1024 * 1024;
+  static constexpr std::size_t kLongestEvent = std::size_t{4} * 1024 * 1024;
 
   // Appends the events that are complete now. An error: this is not a stream of events, or one is
   // too long; the parser is of no use afterwards.

@@ -1,5 +1,4 @@
 #include <CLI/CLI.hpp>
-
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -33,8 +32,8 @@ class Meter {
     const auto now = console_.now();
     if (now - drawn_ < kRedraw) return;
     drawn_ = now;
-    display_.Show({Clip(absl::StrCat(verb_, "  ", bytes * 100 / total_, " %  ", HumanBytes(bytes), " of ",
-                                     HumanBytes(total_)),
+    display_.Show({Clip(absl::StrCat(verb_, "  ", bytes * 100 / total_, " %  ", HumanBytes(bytes),
+                                     " of ", HumanBytes(total_)),
                         std::max(20, console_.LookOfErr().width))});
   }
 
@@ -57,7 +56,8 @@ class FileReader {
           absl::StrCat("cannot read ", path, ": ", error ? error.message() : "no such file"));
     }
     if (!std::filesystem::is_regular_file(kind)) {
-      return absl::InvalidArgumentError(absl::StrCat("cannot push ", path, ": it is no regular file"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("cannot push ", path, ": it is no regular file"));
     }
     FileReader reader;
     reader.path_ = path;
@@ -65,7 +65,8 @@ class FileReader {
     errno = 0;
     reader.stream_.open(path, std::ios::binary);
     if (!reader.stream_) {
-      return absl::InvalidArgumentError(absl::StrCat("cannot read ", path, ": ", std::strerror(errno)));
+      return absl::InvalidArgumentError(
+          absl::StrCat("cannot read ", path, ": ", std::strerror(errno)));
     }
     return reader;
   }
@@ -103,13 +104,15 @@ absl::StatusOr<v1::PushArtifactHeader> Describe(Console& console, const PushOpti
     meter.At(bytes);
   }
   v1::PushArtifactHeader header;
-  header.set_name(options.name.empty() ? std::filesystem::path(options.file).stem().string() : options.name);
+  header.set_name(options.name.empty() ? std::filesystem::path(options.file).stem().string()
+                                       : options.name);
   header.set_sha256(sha.HexDigest());
   header.set_size_bytes(bytes);
   return header;
 }
 
-absl::StatusOr<v1::PushArtifactResponse> Send(Console& console, FarmClient& client, const std::string& path,
+absl::StatusOr<v1::PushArtifactResponse> Send(Console& console, FarmClient& client,
+                                              const std::string& path,
                                               const v1::PushArtifactHeader& header) {
   auto file = FileReader::Open(path);
   if (!file.ok()) return file.status();
@@ -123,7 +126,8 @@ absl::StatusOr<v1::PushArtifactResponse> Send(Console& console, FarmClient& clie
   });
 }
 
-absl::StatusOr<v1::PushArtifactResponse> Push(Console& console, FarmClient& client, const PushOptions& options) {
+absl::StatusOr<v1::PushArtifactResponse> Push(Console& console, FarmClient& client,
+                                              const PushOptions& options) {
   const auto header = Describe(console, options);
   if (!header.ok()) return header.status();
   v1::StatArtifactRequest stat;
@@ -131,7 +135,8 @@ absl::StatusOr<v1::PushArtifactResponse> Push(Console& console, FarmClient& clie
   const auto known = client.StatArtifact(stat);
   if (!known.ok() && !absl::IsNotFound(known.status())) return known.status();
   if (known.ok()) {
-    // The content lies there: the header alone gives it this name. A server that has lost it meanwhile asks for all of it.
+    // The content lies there: the header alone gives it this name. A server that has lost it
+    // meanwhile asks for all of it.
     auto named = client.PushArtifact(*header, [] { return std::string(); });
     if (named.ok() || !absl::IsDataLoss(named.status())) return named;
   }
@@ -151,7 +156,8 @@ int RunPush(Session& session, const PushOptions& options) {
   Console& console = session.console();
   const auto response = Push(console, **client, options);
   if (!response.ok()) return session.Fail(response.status());
-  console.out << OneLine(response->name()) << "  " << response->sha256() << "  " << HumanBytes(response->size_bytes())
+  console.out << OneLine(response->name()) << "  " << response->sha256() << "  "
+              << HumanBytes(response->size_bytes())
               << (response->existing() ? "  (was there already)" : "") << '\n';
   return kExitOk;
 }
@@ -169,26 +175,30 @@ void AddArtifact(CLI::App& app, Session& session) {
   group->group("Running experiments");
 
   auto push_options = std::make_shared<PushOptions>();
-  CLI::App* push = AddCommand(*group, "push",
-                              "Store a file with the controller under a name",
+  CLI::App* push = AddCommand(*group, "push", "Store a file with the controller under a name",
                               "  joulefarm artifact push models/tiny-q8_0.gguf\n"
                               "  joulefarm artifact push prompts.jsonl --name chat-prompts",
-                              "Content that is there already is not sent again. A name pushed again means the new content, for\n"
+                              "Content that is there already is not sent again. A name pushed "
+                              "again means the new content, for\n"
                               "experiments submitted from then on.");
   push->add_option("FILE", push_options->file, "the file")->required();
-  push->add_option("--name", push_options->name, "how experiments name it; default: the file's name without its extension")
+  push->add_option("--name", push_options->name,
+                   "how experiments name it; default: the file's name without its extension")
       ->type_name("NAME");
   push->callback([=, &session] {
     session.action = [=, &session] { return RunPush(session, *push_options); };
   });
 
   auto options = std::make_shared<ListingOptions>();
-  CLI::App* list = AddCommand(*group, "list", "List artifacts: name, size, format, quantisation, content",
-                              "  joulefarm artifact list -o name");
+  CLI::App* list =
+      AddCommand(*group, "list", "List artifacts: name, size, format, quantisation, content",
+                 "  joulefarm artifact list -o name");
   AddListingOptions(*list, *options);
   list->add_option("--name", options->named["name"], "of this name")->type_name("NAME");
   list->callback([options, &session] {
-    session.action = [options, &session] { return RunListing(session, ArtifactListing(), *options); };
+    session.action = [options, &session] {
+      return RunListing(session, ArtifactListing(), *options);
+    };
   });
 }
 

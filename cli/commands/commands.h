@@ -1,6 +1,8 @@
-// The commands of the CLI: each function adds one group to the command line and sets session.action when chosen.
+// The commands of the CLI: each function adds one group to the command line and sets session.action
+// when chosen.
 //
-// Thread rule: one thread, during set-up. Ownership: the app keeps the options, the session outlives the app.
+// Thread rule: one thread, during set-up. Ownership: the app keeps the options, the session
+// outlives the app.
 #pragma once
 
 #include <memory>
@@ -32,7 +34,8 @@ void AddListingOptions(CLI::App& command, ListingOptions& options);
 // A group (`job`) that needs one of its commands.
 CLI::App* AddGroup(CLI::App& app, const std::string& name, const std::string& description,
                    const std::string& examples);
-// A command with details and examples below its help; the description alone stands in the list of commands.
+// A command with details and examples below its help; the description alone stands in the list of
+// commands.
 CLI::App* AddCommand(CLI::App& app, const std::string& name, const std::string& description,
                      const std::string& examples, const std::string& details = "");
 

@@ -20,11 +20,14 @@ void AddDevice(CLI::App& app, Session& session) {
   group->group("The farm");
 
   auto options = std::make_shared<ListingOptions>();
-  CLI::App* list = AddCommand(*group, "list", "List devices: whether they can be reached, are free, and are well",
+  CLI::App* list = AddCommand(*group, "list",
+                              "List devices: whether they can be reached, are free, and are well",
                               "  joulefarm device list --kind jetson -o wide");
   AddListingOptions(*list, *options);
-  list->add_option("--link", options->named["link"], "ONLINE, UNKNOWN or OFFLINE")->type_name("LINK");
-  list->add_option("--kind", options->named["kind"], "phone, jetson, laptop, server or board")->type_name("KIND");
+  list->add_option("--link", options->named["link"], "ONLINE, UNKNOWN or OFFLINE")
+      ->type_name("LINK");
+  list->add_option("--kind", options->named["kind"], "phone, jetson, laptop, server or board")
+      ->type_name("KIND");
   list->add_option("--agent", options->named["agent_id"], "of this agent")->type_name("AGENT");
   list->callback([options, &session] {
     session.action = [options, &session] { return RunListing(session, DeviceListing(), *options); };
@@ -32,7 +35,8 @@ void AddDevice(CLI::App& app, Session& session) {
 
   auto id = std::make_shared<std::string>();
   auto format = std::make_shared<std::string>("table");
-  CLI::App* get = AddCommand(*group, "get", "Everything known about one device", "  joulefarm device get edge-7f3a -o json");
+  CLI::App* get = AddCommand(*group, "get", "Everything known about one device",
+                             "  joulefarm device get edge-7f3a -o json");
   get->add_option("DEVICE", *id, "device id")->required();
   AddFormat(*get, *format);
   get->callback([=, &session] {
@@ -41,7 +45,8 @@ void AddDevice(CLI::App& app, Session& session) {
 }
 
 void AddAgent(CLI::App& app, Session& session) {
-  CLI::App* group = AddGroup(app, "agent", "The programs that run jobs on devices", "  joulefarm agent list");
+  CLI::App* group =
+      AddGroup(app, "agent", "The programs that run jobs on devices", "  joulefarm agent list");
   group->group("The farm");
 
   auto options = std::make_shared<ListingOptions>();
@@ -49,14 +54,16 @@ void AddAgent(CLI::App& app, Session& session) {
                               "  joulefarm agent list\n"
                               "  joulefarm agent list --link OFFLINE -o json");
   AddListingOptions(*list, *options);
-  list->add_option("--link", options->named["link"], "ONLINE, UNKNOWN or OFFLINE")->type_name("LINK");
+  list->add_option("--link", options->named["link"], "ONLINE, UNKNOWN or OFFLINE")
+      ->type_name("LINK");
   list->callback([options, &session] {
     session.action = [options, &session] { return RunListing(session, AgentListing(), *options); };
   });
 
   auto id = std::make_shared<std::string>();
   auto format = std::make_shared<std::string>("table");
-  CLI::App* get = AddCommand(*group, "get", "Everything known about one agent", "  joulefarm agent get edge-7f3a");
+  CLI::App* get = AddCommand(*group, "get", "Everything known about one agent",
+                             "  joulefarm agent get edge-7f3a");
   get->add_option("AGENT", *id, "agent id")->required();
   AddFormat(*get, *format);
   get->callback([=, &session] {

@@ -22,7 +22,9 @@ int RunGetExperiment(Session& session, const GetOptions& options) {
   wait.experiment = options.id;
   if (!options.timeout.empty()) {
     const auto timeout = ParseDuration(options.timeout);
-    if (!timeout.ok()) return session.FailUsage(absl::StrCat("--timeout: ", absl::string_view(timeout.status().message())));
+    if (!timeout.ok())
+      return session.FailUsage(
+          absl::StrCat("--timeout: ", absl::string_view(timeout.status().message())));
     wait.timeout = std::chrono::nanoseconds(*timeout);
   }
   const auto client = session.Client();
@@ -41,9 +43,10 @@ int RunCancel(Session& session, const std::vector<std::string>& ids) {
       continue;
     }
     session.console().out << response->experiment() << ": "
-                          << (response->jobs() == 0 ? "nothing left to cancel"
-                                                    : absl::StrCat("canceled ", response->jobs(),
-                                                                   response->jobs() == 1 ? " job" : " jobs"))
+                          << (response->jobs() == 0
+                                  ? "nothing left to cancel"
+                                  : absl::StrCat("canceled ", response->jobs(),
+                                                 response->jobs() == 1 ? " job" : " jobs"))
                           << '\n';
   }
   return exit;
@@ -68,18 +71,25 @@ void AddExperiment(CLI::App& app, Session& session) {
   AddListingOptions(*list, *options);
   list->add_option("--name", options->named["name"], "of this name")->type_name("NAME");
   list->callback([options, &session] {
-    session.action = [options, &session] { return RunListing(session, ExperimentListing(), *options); };
+    session.action = [options, &session] {
+      return RunListing(session, ExperimentListing(), *options);
+    };
   });
 
   auto get_options = std::make_shared<GetOptions>();
-  CLI::App* get = AddCommand(*group, "get", "Everything known about one experiment; --wait watches it to its end",
+  CLI::App* get = AddCommand(*group, "get",
+                             "Everything known about one experiment; --wait watches it to its end",
                              "  joulefarm experiment get quant-sweep -o json\n"
                              "  joulefarm experiment get exp-1 --wait --timeout 1h");
-  get->add_option("EXPERIMENT", get_options->id, "id, or the name of the newest experiment so named")->required();
+  get->add_option("EXPERIMENT", get_options->id,
+                  "id, or the name of the newest experiment so named")
+      ->required();
   AddFormat(*get, get_options->format);
-  CLI::Option* wait = get->add_flag("--wait", get_options->wait,
-                                    "watch until every job has ended, then print the result summary");
-  get->add_option("--timeout", get_options->timeout, "stop watching after this time (exit code 4); the jobs go on")
+  CLI::Option* wait =
+      get->add_flag("--wait", get_options->wait,
+                    "watch until every job has ended, then print the result summary");
+  get->add_option("--timeout", get_options->timeout,
+                  "stop watching after this time (exit code 4); the jobs go on")
       ->type_name("DURATION")
       ->needs(wait);
   get->callback([=, &session] {
@@ -90,9 +100,8 @@ void AddExperiment(CLI::App& app, Session& session) {
   CLI::App* cancel = AddCommand(*group, "cancel", "Cancel the jobs that have not ended",
                                 "  joulefarm experiment cancel exp-1");
   cancel->add_option("EXPERIMENT", *ids, "ids, or names (the newest so named)")->required();
-  cancel->callback([=, &session] {
-    session.action = [=, &session] { return RunCancel(session, *ids); };
-  });
+  cancel->callback(
+      [=, &session] { session.action = [=, &session] { return RunCancel(session, *ids); }; });
 }
 
 }  // namespace joulefarm::cli

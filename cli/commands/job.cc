@@ -25,7 +25,8 @@ int RunCancel(Session& session, const std::vector<std::string>& ids) {
   return exit;
 }
 
-// Prints log rows as lines: seconds since the attempt's first line, source, text; a heading where another attempt begins.
+// Prints log rows as lines: seconds since the attempt's first line, source, text; a heading where
+// another attempt begins.
 class LogPrinter : public TableSink {
  public:
   explicit LogPrinter(std::ostream& out, const Look& look) : out_(out), look_(look) {}
@@ -38,8 +39,10 @@ class LogPrinter : public TableSink {
       first_ns_ = RealAt(table_, row, "t_ns").value_or(0);
     }
     std::string prefix;
-    if (const auto time = RealAt(table_, row, "t_ns")) prefix = absl::StrFormat("%9.3f  ", (*time - first_ns_) / 1e9);
-    if (const auto source = TextAt(table_, row, "source")) absl::StrAppendFormat(&prefix, "%-6s  ", OneLine(*source));
+    if (const auto time = RealAt(table_, row, "t_ns"))
+      prefix = absl::StrFormat("%9.3f  ", (*time - first_ns_) / 1e9);
+    if (const auto source = TextAt(table_, row, "source"))
+      absl::StrAppendFormat(&prefix, "%-6s  ", OneLine(*source));
     const std::string text = PlainText(table_.At(row, "text"));
     out_ << Styled(prefix, Style::kDim, look_) << OneLine(text) << '\n';
     ++rows_;
@@ -57,7 +60,8 @@ class LogPrinter : public TableSink {
   int rows_ = 0;
 };
 
-int RunLogs(Session& session, const std::string& job, const std::string& format, std::int64_t limit) {
+int RunLogs(Session& session, const std::string& job, const std::string& format,
+            std::int64_t limit) {
   const auto client = session.Client();
   if (!client.ok()) return session.Fail(client.status());
   v1::ListRequest request;
@@ -99,9 +103,7 @@ void AddLogs(CLI::App& group, Session& session) {
 
 }  // namespace
 
-Listing JobListing() {
-  return {v1::LISTING_JOBS, "jobs", JobView};
-}
+Listing JobListing() { return {v1::LISTING_JOBS, "jobs", JobView}; }
 
 void AddJob(CLI::App& app, Session& session) {
   CLI::App* group = AddGroup(app, "job", "One cell of an experiment on one device",
@@ -115,7 +117,8 @@ void AddJob(CLI::App& app, Session& session) {
                               "  joulefarm job list --experiment exp-1 --state FAILED\n"
                               "  joulefarm job list --device edge-7f3a --limit 20 -o json");
   AddListingOptions(*list, *options);
-  list->add_option("--experiment", options->named["experiment"], "of this experiment")->type_name("EXPERIMENT");
+  list->add_option("--experiment", options->named["experiment"], "of this experiment")
+      ->type_name("EXPERIMENT");
   list->add_option("--state", options->named["state"],
                    "QUEUED, HELD, ACTIVE, CANCELING, SUCCEEDED, FAILED, CANCELED or EXPIRED")
       ->type_name("STATE");
@@ -128,7 +131,8 @@ void AddJob(CLI::App& app, Session& session) {
 
   auto id = std::make_shared<std::string>();
   auto format = std::make_shared<std::string>("table");
-  CLI::App* get = AddCommand(*group, "get", "Everything known about one job, with the whole reason of a failure",
+  CLI::App* get = AddCommand(*group, "get",
+                             "Everything known about one job, with the whole reason of a failure",
                              "  joulefarm job get job-7");
   get->add_option("JOB", *id, "job id")->required();
   AddFormat(*get, *format);
@@ -140,9 +144,8 @@ void AddJob(CLI::App& app, Session& session) {
   CLI::App* cancel = AddCommand(*group, "cancel", "Cancel jobs; one that has ended stays as it is",
                                 "  joulefarm job cancel job-7 job-8");
   cancel->add_option("JOB", *ids, "job ids")->required();
-  cancel->callback([=, &session] {
-    session.action = [=, &session] { return RunCancel(session, *ids); };
-  });
+  cancel->callback(
+      [=, &session] { session.action = [=, &session] { return RunCancel(session, *ids); }; });
 
   AddLogs(*group, session);
 }

@@ -14,7 +14,8 @@ struct SqlOptions {
   std::string format = "table";
 };
 
-int RunOrPrompt(Session& session, const SqlOptions& options, const RunStatement& run, const std::string& where) {
+int RunOrPrompt(Session& session, const SqlOptions& options, const RunStatement& run,
+                const std::string& where) {
   const Format format = ParseFormat(options.format).value_or(Format::kTable);
   if (options.query.empty()) return RunPrompt(session, run, format, where);
   return RunStatements(session, run, options.query, format);
@@ -26,14 +27,18 @@ int RunSql(Session& session, const SqlOptions& options) {
     if (!database.ok()) return session.Fail(database.status());
     return RunOrPrompt(
         session, options,
-        [&](const std::string& statement, TableSink& sink) { return (*database)->Run(statement, sink); },
+        [&](const std::string& statement, TableSink& sink) {
+          return (*database)->Run(statement, sink);
+        },
         options.database);
   }
   const auto client = session.Client();
   if (!client.ok()) return session.Fail(client.status());
   return RunOrPrompt(
       session, options,
-      [&](const std::string& statement, TableSink& sink) { return (*client)->Sql(statement, sink); },
+      [&](const std::string& statement, TableSink& sink) {
+        return (*client)->Sql(statement, sink);
+      },
       absl::StrCat("The controller at ", (*client)->address()));
 }
 
@@ -42,21 +47,23 @@ int RunSql(Session& session, const SqlOptions& options) {
 void AddSql(CLI::App& app, Session& session) {
   auto options = std::make_shared<SqlOptions>();
   CLI::App* command = AddCommand(
-      app, "sql",
-      "Query the results database, read-only",
+      app, "sql", "Query the results database, read-only",
       "  joulefarm sql \"select model, otps, energy_j, energy_est_j, provenance from result\"\n"
       "  joulefarm sql -o csv \"select * from result_summary\" > summary.csv\n"
       "  joulefarm sql --db ~/.local/state/joulefarm/controller/joulefarm.db\n"
       "  echo \"select count(*) from run;\" | joulefarm sql",
-      "Asks the controller, which limits time and rows, or with --db a file. Without QUERY: a prompt, or statements\n"
-      "from a pipe. The views to begin with are result and result_summary; docs/schema.md names every column and unit.");
+      "Asks the controller, which limits time and rows, or with --db a file. Without QUERY: a "
+      "prompt, or statements\n"
+      "from a pipe. The views to begin with are result and result_summary; docs/schema.md names "
+      "every column and unit.");
   command->group("Results");
   command->add_option("QUERY", options->query, "SQL; several statements are separated by ;");
-  command->add_option("--db", options->database, "a results database file instead of the controller")->type_name("FILE");
+  command
+      ->add_option("--db", options->database, "a results database file instead of the controller")
+      ->type_name("FILE");
   AddFormat(*command, options->format);
-  command->callback([=, &session] {
-    session.action = [=, &session] { return RunSql(session, *options); };
-  });
+  command->callback(
+      [=, &session] { session.action = [=, &session] { return RunSql(session, *options); }; });
 }
 
 }  // namespace joulefarm::cli

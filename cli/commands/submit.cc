@@ -1,5 +1,4 @@
 #include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -36,24 +35,31 @@ absl::StatusOr<std::string> ReadExperiment(const std::string& file, std::istream
   std::ostringstream text;
   // Opening a directory succeeds, reading it does not.
   if (!stream || (stream.peek() == EOF && !stream.eof())) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("cannot read ", file, ": ", errno == 0 ? "it is no file" : std::strerror(errno)));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "cannot read ", file, ": ", errno == 0 ? "it is no file" : std::strerror(errno)));
   }
   text << stream.rdbuf();
-  if (stream.bad()) return absl::InvalidArgumentError(absl::StrCat("cannot read ", file, ": ", std::strerror(errno)));
+  if (stream.bad())
+    return absl::InvalidArgumentError(
+        absl::StrCat("cannot read ", file, ": ", std::strerror(errno)));
   return text.str();
 }
 
-std::string Count(std::size_t n, const char* noun) { return absl::StrCat(n, " ", noun, n == 1 ? "" : "s"); }
+std::string Count(std::size_t n, const char* noun) {
+  return absl::StrCat(n, " ", noun, n == 1 ? "" : "s");
+}
 
 // "3 cells × 1 device × 1 block, 9 runs".
 std::string Scope(const v1::SubmitExperimentResponse& response) {
   std::set<std::string> devices;
-  for (const v1::CellPlan& cell : response.cells()) devices.insert(cell.devices().begin(), cell.devices().end());
+  for (const v1::CellPlan& cell : response.cells())
+    devices.insert(cell.devices().begin(), cell.devices().end());
   return absl::StrCat(Count(static_cast<std::size_t>(response.cells_size()), "cell"), " × ",
                       Count(devices.size(), "device"), " × ",
                       Count(static_cast<std::size_t>(response.blocks()), "block"), ", ",
-                      Count(static_cast<std::size_t>(response.jobs()) * static_cast<std::size_t>(response.runs_per_job()), "run"));
+                      Count(static_cast<std::size_t>(response.jobs()) *
+                                static_cast<std::size_t>(response.runs_per_job()),
+                            "run"));
 }
 
 std::ptrdiff_t Blocked(const v1::SubmitExperimentResponse& response) {
@@ -66,16 +72,17 @@ std::string CellsJson(const v1::SubmitExperimentResponse& response) {
   for (const v1::CellPlan& cell : response.cells()) {
     std::vector<std::string> devices;
     for (const std::string& device : cell.devices()) devices.push_back(JsonString(device));
-    cells.push_back(absl::StrCat("{\"cell\": ", JsonString(cell.cell()), ", \"workload\": ", JsonString(cell.workload()),
-                                 ", \"devices\": [", absl::StrJoin(devices, ", "), "], \"blocked\": ",
-                                 cell.blocked().empty() ? "null" : JsonString(cell.blocked()), "}"));
+    cells.push_back(absl::StrCat(
+        "{\"cell\": ", JsonString(cell.cell()), ", \"workload\": ", JsonString(cell.workload()),
+        ", \"devices\": [", absl::StrJoin(devices, ", "),
+        "], \"blocked\": ", cell.blocked().empty() ? "null" : JsonString(cell.blocked()), "}"));
   }
   return absl::StrCat("[", absl::StrJoin(cells, ", "), "]");
 }
 
 // One object for scripts; with progress once the wait is over.
-void PrintJson(const v1::SubmitExperimentResponse& response, const v1::GetProgressResponse* progress,
-               std::ostream& out) {
+void PrintJson(const v1::SubmitExperimentResponse& response,
+               const v1::GetProgressResponse* progress, std::ostream& out) {
   Table table;
   RowValues row;
   const auto add = [&](const char* name, ColumnKind kind, Value value) {
@@ -112,14 +119,16 @@ void PrintCells(const v1::SubmitExperimentResponse& response, const Look& look, 
                    {"RUNS ON", Align::kLeft, Fit::kShrink}};
   for (const v1::CellPlan& cell : response.cells()) {
     TextCell where{OneLine(absl::StrJoin(cell.devices(), ", "))};
-    if (!cell.blocked().empty()) where = {absl::StrCat("nowhere: ", OneLine(cell.blocked())), Style::kBad};
+    if (!cell.blocked().empty())
+      where = {absl::StrCat("nowhere: ", OneLine(cell.blocked())), Style::kBad};
     table.rows.push_back({{OneLine(cell.cell())}, {OneLine(cell.workload())}, where});
   }
   // A reason is read to its end: the plan is not clipped.
   Render(table, Look{0, look.color}, out);
 }
 
-int ReportDryRun(Session& session, const v1::SubmitExperimentResponse& response, const std::string& format) {
+int ReportDryRun(Session& session, const v1::SubmitExperimentResponse& response,
+                 const std::string& format) {
   Console& console = session.console();
   const bool blocked = Blocked(response) > 0;
   if (format == "json") {
@@ -132,20 +141,25 @@ int ReportDryRun(Session& session, const v1::SubmitExperimentResponse& response,
   PrintCells(response, look, console.out);
   if (!blocked) return kExitOk;
   console.out.flush();
-  return session.FailUsage(absl::StrCat(Blocked(response), " of ", Count(static_cast<std::size_t>(response.cells_size()), "cell"),
-                                        " can run nowhere"));
+  return session.FailUsage(absl::StrCat(
+      Blocked(response), " of ", Count(static_cast<std::size_t>(response.cells_size()), "cell"),
+      " can run nowhere"));
 }
 
-void ReportAccepted(Session& session, const v1::SubmitExperimentResponse& response, std::ostream& out,
-                    bool hints) {
+void ReportAccepted(Session& session, const v1::SubmitExperimentResponse& response,
+                    std::ostream& out, bool hints) {
   out << response.experiment() << " (" << OneLine(response.name()) << ") "
-      << (response.existing() ? "was accepted before under this request id: " : "accepted: ") << Scope(response) << '\n';
+      << (response.existing() ? "was accepted before under this request id: " : "accepted: ")
+      << Scope(response) << '\n';
   if (!hints) return;
-  out << "  watch:    " << session.Hint(absl::StrCat("experiment get ", response.experiment(), " --wait"))
-      << "\n  results:  " << session.Hint(absl::StrCat("result list --experiment ", response.experiment())) << '\n';
+  out << "  watch:    "
+      << session.Hint(absl::StrCat("experiment get ", response.experiment(), " --wait"))
+      << "\n  results:  "
+      << session.Hint(absl::StrCat("result list --experiment ", response.experiment())) << '\n';
 }
 
-int WaitAfterSubmit(Session& session, FarmClient& client, const v1::SubmitExperimentResponse& response,
+int WaitAfterSubmit(Session& session, FarmClient& client,
+                    const v1::SubmitExperimentResponse& response,
                     std::optional<std::chrono::nanoseconds> timeout, const std::string& format) {
   WaitOptions wait;
   wait.experiment = response.experiment();
@@ -168,14 +182,16 @@ int RunSubmit(Session& session, const SubmitOptions& options) {
   if (!options.timeout.empty()) {
     const auto parsed = ParseDuration(options.timeout);
     if (!parsed.ok()) {
-      return session.FailUsage(absl::StrCat("--timeout: ", absl::string_view(parsed.status().message())));
+      return session.FailUsage(
+          absl::StrCat("--timeout: ", absl::string_view(parsed.status().message())));
     }
     timeout = std::chrono::nanoseconds(*parsed);
   }
   v1::SubmitExperimentRequest request;
   for (const std::string& set : options.set) {
     if (set.find('=') == std::string::npos || set.front() == '=') {
-      return session.FailUsage(absl::StrCat("--set ", set, ": write KEY=VALUE, such as --set repetitions=5"));
+      return session.FailUsage(
+          absl::StrCat("--set ", set, ": write KEY=VALUE, such as --set repetitions=5"));
     }
     request.add_set(set);
   }
@@ -193,6 +209,7 @@ int RunSubmit(Session& session, const SubmitOptions& options) {
 
   const auto response = (*client)->Submit(request);
   if (!response.ok()) return session.Fail(response.status());
+  for (const std::string& warning : response->warnings()) console.err << "warning: " << OneLine(warning) << '\n';
   if (options.dry_run) return ReportDryRun(session, *response, options.format);
   if (options.wait) {
     // Into err when out is for a script: whoever waits should know the id from the beginning.
@@ -214,40 +231,49 @@ int RunSubmit(Session& session, const SubmitOptions& options) {
 
 void AddSubmit(CLI::App& app, Session& session) {
   auto options = std::make_shared<SubmitOptions>();
-  CLI::App* command = AddCommand(
-      app, "submit",
-      "Submit an experiment file",
-      "  joulefarm submit -f exp.yaml --dry-run\n"
-      "  joulefarm submit -f exp.yaml --wait --timeout 2h\n"
-      "  joulefarm submit -f exp.yaml --set repetitions=5 --set matrix.threads=[1,2]\n"
-      "  id=$(joulefarm submit -f exp.yaml --request-id nightly-$(date +%F) -o name)",
-      "Prints the experiment's id. With --wait it shows progress, then the result summary, and exits 0 only when every\n"
-      "job succeeded. DURATION is written like 30s, 10m or 1h30m.");
+  CLI::App* command =
+      AddCommand(app, "submit", "Submit an experiment file",
+                 "  joulefarm submit -f exp.yaml --dry-run\n"
+                 "  joulefarm submit -f exp.yaml --wait --timeout 2h\n"
+                 "  joulefarm submit -f exp.yaml --set repetitions=5 --set matrix.threads=[1,2]\n"
+                 "  id=$(joulefarm submit -f exp.yaml --request-id nightly-$(date +%F) -o name)",
+                 "Prints the experiment's id. With --wait it shows progress, then the result "
+                 "summary, and exits 0 only when every\n"
+                 "job succeeded. DURATION is written like 30s, 10m or 1h30m.");
   command->group("Running experiments");
   command->add_option("-f,--file", options->file, "the experiment file; - reads standard input")
       ->required()
       ->type_name("FILE");
-  CLI::Option* wait = command->add_flag("--wait", options->wait, "wait until every job has ended; Ctrl-C only stops watching");
-  command->add_option("--timeout", options->timeout, "stop waiting after this time (exit code 4); the jobs go on")
+  CLI::Option* wait = command->add_flag(
+      "--wait", options->wait, "wait until every job has ended; Ctrl-C only stops watching");
+  command
+      ->add_option("--timeout", options->timeout,
+                   "stop waiting after this time (exit code 4); the jobs go on")
       ->type_name("DURATION")
       ->needs(wait);
-  command->add_flag("--dry-run", options->dry_run, "only print the cells and where they can run (exit code 2 when one can run nowhere)")
+  command
+      ->add_flag(
+          "--dry-run", options->dry_run,
+          "only print the cells and where they can run (exit code 2 when one can run nowhere)")
       ->excludes(wait);
-  command->add_option("--set", options->set, "change a key of the file, such as limits.run=1h; may be repeated")
+  command
+      ->add_option("--set", options->set,
+                   "change a key of the file, such as limits.run=1h; may be repeated")
       ->type_name("KEY=VALUE")
       ->take_all()
       ->expected(1)
       ->allow_extra_args(false);
-  command->add_option("--request-id", options->request_id,
-                      "submitting again with the same id and content gives the same experiment")
+  command
+      ->add_option("--request-id", options->request_id,
+                   "submitting again with the same id and content gives the same experiment")
       ->type_name("ID");
-  command->add_option("-o,--output", options->format, "table, json (one object) or name (only the id)")
+  command
+      ->add_option("-o,--output", options->format, "table, json (one object) or name (only the id)")
       ->check(CLI::IsMember({"table", "json", "name"}).description(""))
       ->type_name("FORMAT")
       ->default_str("table");
-  command->callback([=, &session] {
-    session.action = [=, &session] { return RunSubmit(session, *options); };
-  });
+  command->callback(
+      [=, &session] { session.action = [=, &session] { return RunSubmit(session, *options); }; });
 }
 
 }  // namespace joulefarm::cli

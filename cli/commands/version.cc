@@ -10,7 +10,10 @@ int RunVersion(Session& session, const std::string& format) {
   if (!client.ok()) return session.Fail(client.status());
   const auto server = (*client)->GetVersion();
   Table table;
-  table.columns = {{"version"}, {"controller"}, {"controller_version"}, {"schema_version", ColumnKind::kNumber},
+  table.columns = {{"version"},
+                   {"controller"},
+                   {"controller_version"},
+                   {"schema_version", ColumnKind::kNumber},
                    {"database"}};
   RowValues row{std::string(JOULEFARM_VERSION), (*client)->address(), {}, {}, {}};
   if (server.ok()) {
@@ -29,14 +32,14 @@ int RunVersion(Session& session, const std::string& format) {
 
 void AddVersion(CLI::App& app, Session& session) {
   auto format = std::make_shared<std::string>("table");
-  CLI::App* command = AddCommand(app, "version", "Versions of this program, the controller and its database",
-                                 "  joulefarm version\n"
-                                 "  joulefarm version -o json");
+  CLI::App* command =
+      AddCommand(app, "version", "Versions of this program, the controller and its database",
+                 "  joulefarm version\n"
+                 "  joulefarm version -o json");
   command->group("The farm");
   AddFormat(*command, *format);
-  command->callback([=, &session] {
-    session.action = [=, &session] { return RunVersion(session, *format); };
-  });
+  command->callback(
+      [=, &session] { session.action = [=, &session] { return RunVersion(session, *format); }; });
 }
 
 }  // namespace joulefarm::cli

@@ -1,7 +1,7 @@
 // One printer per output format. A printer takes a table piece by piece and writes to a stream.
 //
-// Thread rule: one thread. Ownership: the stream outlives the printer. json, jsonl, csv and name stream row by row; table and wide keep
-// the rows until End, since widths depend on all of them.
+// Thread rule: one thread. Ownership: the stream outlives the printer. json, jsonl, csv and name
+// stream row by row; table and wide keep the rows until End, since widths depend on all of them.
 #pragma once
 
 #include <memory>

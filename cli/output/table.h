@@ -1,4 +1,5 @@
-// The table model every printer takes: named columns with a kind, rows of values that may be absent.
+// The table model every printer takes: named columns with a kind, rows of values that may be
+// absent.
 //
 // Thread rule: plain values. Ownership: values. Absent is std::monostate (NULL), never 0 or "".
 #pragma once
@@ -48,8 +49,8 @@ struct Table {
   const Value& At(const RowValues& row, absl::string_view name) const;
 };
 
-// Takes a table piece by piece: Begin once, then rows in order, then End. A table without rows has Begin and End only.
-// A row has as many values as there are columns.
+// Takes a table piece by piece: Begin once, then rows in order, then End. A table without rows has
+// Begin and End only. A row has as many values as there are columns.
 class TableSink {
  public:
   virtual ~TableSink() = default;

@@ -13,7 +13,8 @@ namespace {
 
 constexpr char kReplacement[] = "\xEF\xBF\xBD";
 
-// One code point at the front of the text. `length` is 0 when the first byte begins no valid sequence.
+// One code point at the front of the text. `length` is 0 when the first byte begins no valid
+// sequence.
 struct Decoded {
   char32_t code = 0;
   std::size_t length = 0;
@@ -125,7 +126,8 @@ std::string Exponent(double value, int digits) {
   return {buffer.data(), static_cast<std::size_t>(written)};
 }
 
-// Decimal exponent of the value rounded to `digits` significant digits (9.99 with two digits is 10: exponent 1).
+// Decimal exponent of the value rounded to `digits` significant digits (9.99 with two digits is 10:
+// exponent 1).
 int DecimalExponent(double value, int digits) {
   std::array<char, 64> buffer{};
   std::snprintf(buffer.data(), buffer.size(), "%.*e", digits - 1, value);
@@ -231,7 +233,8 @@ std::string HumanBytes(std::int64_t bytes) {
 
 std::string ShortTime(absl::string_view rfc3339) {
   // 2026-11-21T11:09:33 is 19 characters; only UTC is shortened, so that no offset is lost.
-  if (rfc3339.size() < 20 || rfc3339[10] != 'T' || rfc3339.back() != 'Z') return std::string(rfc3339);
+  if (rfc3339.size() < 20 || rfc3339[10] != 'T' || rfc3339.back() != 'Z')
+    return std::string(rfc3339);
   return absl::StrCat(rfc3339.substr(0, 10), " ", rfc3339.substr(11, 8));
 }
 

@@ -15,13 +15,15 @@ namespace joulefarm::cli {
 // Valid UTF-8: each byte that belongs to no valid sequence becomes U+FFFD.
 std::string CleanUtf8(absl::string_view text);
 
-// As CleanUtf8, and control characters become visible (\n, \t, \x1b): one line that cannot steer a terminal.
+// As CleanUtf8, and control characters become visible (\n, \t, \x1b): one line that cannot steer a
+// terminal.
 std::string OneLine(absl::string_view text);
 
 // As OneLine for each line, but line breaks stay.
 std::string CleanLines(absl::string_view text);
 
-// Terminal cells a text without control characters takes: 0 for combining marks, 2 for East Asian wide characters and emoji.
+// Terminal cells a text without control characters takes: 0 for combining marks, 2 for East Asian
+// wide characters and emoji.
 int DisplayWidth(absl::string_view text);
 
 // The text itself when it fits `width` cells, otherwise its beginning and "…". width ≥ 1.
@@ -30,14 +32,15 @@ std::string Clip(absl::string_view text, int width);
 // The shortest decimal text that reads back as the same double. "nan" and "inf" for those.
 std::string ShortestReal(double value);
 
-// A number for people: about `digits` significant digits, no exponent between 1e-4 and 1e15, trailing zeros kept so that columns
-// line up ("84.1", "212", "0.0610").
+// A number for people: about `digits` significant digits, no exponent between 1e-4 and 1e15,
+// trailing zeros kept so that columns line up ("84.1", "212", "0.0610").
 std::string SignificantReal(double value, int digits);
 
 // A real of unknown meaning for people: up to six significant digits, trailing zeros dropped.
 std::string PlainReal(double value);
 
-// "0.061 ± 0.020": the uncertainty (k = 1) rounded to two significant digits, the value to the same place.
+// "0.061 ± 0.020": the uncertainty (k = 1) rounded to two significant digits, the value to the same
+// place.
 std::string WithUncertainty(double value, std::optional<double> uncertainty);
 
 // "41.7 MB", decimal units.

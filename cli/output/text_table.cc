@@ -42,8 +42,9 @@ void DropToFit(int limit, TextTable& table, std::vector<int>& widths) {
       if (table.columns[i].fit == Fit::kShrink) readable[i] = std::min(readable[i], kReadable);
     }
     if (TotalWidth(readable) <= limit) return;
-    const auto last = std::find_if(table.columns.rbegin(), table.columns.rend(),
-                                   [](const TextColumn& column) { return column.fit == Fit::kDrop; });
+    const auto last =
+        std::find_if(table.columns.rbegin(), table.columns.rend(),
+                     [](const TextColumn& column) { return column.fit == Fit::kDrop; });
     if (last == table.columns.rend()) return;
     const auto at = table.columns.rend() - last - 1;
     table.columns.erase(table.columns.begin() + at);
@@ -59,7 +60,8 @@ void ShrinkToFit(const TextTable& table, int limit, std::vector<int>& widths) {
     int widest = -1;
     for (std::size_t i = 0; i < widths.size(); ++i) {
       if (table.columns[i].fit != Fit::kShrink || widths[i] <= kNarrowest) continue;
-      if (widest < 0 || widths[i] > widths[static_cast<std::size_t>(widest)]) widest = static_cast<int>(i);
+      if (widest < 0 || widths[i] > widths[static_cast<std::size_t>(widest)])
+        widest = static_cast<int>(i);
     }
     if (widest < 0) return;
     --widths[static_cast<std::size_t>(widest)];
@@ -174,7 +176,8 @@ void RenderRecord(const std::vector<Column>& columns, const RowValues& row, cons
   for (std::size_t i = 0; i < columns.size(); ++i) {
     const std::string label = absl::StrCat(columns[i].name, ":");
     const std::string indent(static_cast<std::size_t>(width) + 3, ' ');
-    const std::string padding(static_cast<std::size_t>(width + 2 - DisplayWidth(columns[i].name)), ' ');
+    const std::string padding(static_cast<std::size_t>(width + 2 - DisplayWidth(columns[i].name)),
+                              ' ');
     const std::string* text = std::get_if<std::string>(&row[i]);
     std::vector<std::string> lines;
     if (text != nullptr && columns[i].kind == ColumnKind::kJson) {
@@ -185,11 +188,13 @@ void RenderRecord(const std::vector<Column>& columns, const RowValues& row, cons
     }
     out << Styled(label, Style::kStrong, look) << padding;
     if (lines.empty() || lines.size() == 1) {
-      const TextCell cell = lines.empty() ? FullCellOf(row[i]) : TextCell{lines[0], StyleOfWord(lines[0])};
+      const TextCell cell =
+          lines.empty() ? FullCellOf(row[i]) : TextCell{lines[0], StyleOfWord(lines[0])};
       out << Styled(cell.text, cell.style, look) << '\n';
       continue;
     }
-    for (std::size_t k = 0; k < lines.size(); ++k) out << (k == 0 ? "" : indent) << lines[k] << '\n';
+    for (std::size_t k = 0; k < lines.size(); ++k)
+      out << (k == 0 ? "" : indent) << lines[k] << '\n';
   }
 }
 

@@ -12,7 +12,8 @@
 
 namespace joulefarm::cli {
 
-// How to draw: `width` in terminal cells, 0 for no limit; colours only where the reader is a terminal that wants them.
+// How to draw: `width` in terminal cells, 0 for no limit; colours only where the reader is a
+// terminal that wants them.
 struct Look {
   int width = 0;
   bool color = false;
@@ -23,7 +24,8 @@ enum class Style { kPlain, kStrong, kDim, kGood, kWarn, kBad };
 // The text wrapped in the style's escape codes when the look has colours.
 std::string Styled(absl::string_view text, Style style, const Look& look);
 
-// The style of a state or grade word: SUCCEEDED and VALID are good, FAILED and INVALID bad, and so on.
+// The style of a state or grade word: SUCCEEDED and VALID are good, FAILED and INVALID bad, and so
+// on.
 Style StyleOfWord(absl::string_view word);
 
 enum class Align { kLeft, kRight };
@@ -50,9 +52,10 @@ struct TextTable {
 // How wide the table is when nothing is clipped.
 int Width(const TextTable& table);
 
-// Writes the header and the rows, two blanks between columns, no blanks at line ends. When a width is set and the table is wider, columns with Fit::kDrop are
-// left out, the last first, until those with Fit::kShrink have 24 cells each; then these are clipped, the widest first,
-// down to 8 cells each; what still does not fit runs over.
+// Writes the header and the rows, two blanks between columns, no blanks at line ends. When a width
+// is set and the table is wider, columns with Fit::kDrop are left out, the last first, until those
+// with Fit::kShrink have 24 cells each; then these are clipped, the widest first, down to 8 cells
+// each; what still does not fit runs over.
 void Render(const TextTable& table, const Look& look, std::ostream& out);
 
 // A value as a cell of a raw table: NULL is a dim `-`.
@@ -60,7 +63,8 @@ TextCell CellOf(const Value& value, ColumnKind kind);
 // The same in full: reals shortest round trip, times unabridged.
 TextCell FullCellOf(const Value& value);
 
-// One object as `key: value` lines, keys aligned. JSON columns and texts of several lines are written indented below their key.
+// One object as `key: value` lines, keys aligned. JSON columns and texts of several lines are
+// written indented below their key.
 void RenderRecord(const std::vector<Column>& columns, const RowValues& row, const Look& look,
                   std::ostream& out);
 

@@ -14,7 +14,8 @@ namespace joulefarm::cli {
 
 class LocalDatabase {
  public:
-  // NOT_FOUND when the file is not there, FAILED_PRECONDITION when it is no results database of a version this program knows.
+  // NOT_FOUND when the file is not there, FAILED_PRECONDITION when it is no results database of a
+  // version this program knows.
   static absl::StatusOr<std::unique_ptr<LocalDatabase>> Open(const std::string& path);
   ~LocalDatabase();
   LocalDatabase(const LocalDatabase&) = delete;

@@ -15,8 +15,9 @@ namespace {
 
 int FailQuery(Session& session, const absl::Status& status) {
   if (absl::IsResourceExhausted(status) || absl::IsDeadlineExceeded(status)) {
-    return session.FailUsage(absl::StrCat(absl::string_view(status.message()),
-                                          "\nAsk for less (LIMIT, WHERE), or open a copy of the database with --db FILE."));
+    return session.FailUsage(absl::StrCat(
+        absl::string_view(status.message()),
+        "\nAsk for less (LIMIT, WHERE), or open a copy of the database with --db FILE."));
   }
   return session.Fail(status);
 }
@@ -57,13 +58,17 @@ std::string DotQuery(absl::string_view line) {
   const std::string argument(
       absl::StripAsciiWhitespace(line.substr(std::min(command.size(), line.size()))));
   const std::string named =
-      argument.empty() ? "" : absl::StrCat(" and name = '", absl::StrReplaceAll(argument, {{"'", "''"}}), "'");
+      argument.empty()
+          ? ""
+          : absl::StrCat(" and name = '", absl::StrReplaceAll(argument, {{"'", "''"}}), "'");
   if (command == ".tables") {
-    return "select name, type from sqlite_schema where type in ('table', 'view') and name not like 'sqlite_%' "
+    return "select name, type from sqlite_schema where type in ('table', 'view') and name not like "
+           "'sqlite_%' "
            "order by type desc, name;";
   }
   if (command == ".schema") {
-    return absl::StrCat("select name, sql from sqlite_schema where sql is not null", named, " order by name;");
+    return absl::StrCat("select name, sql from sqlite_schema where sql is not null", named,
+                        " order by name;");
   }
   return "";
 }
@@ -71,7 +76,8 @@ std::string DotQuery(absl::string_view line) {
 enum class Line { kTaken, kLeave, kSql };
 
 // Commands that are no SQL, understood only where no statement has begun.
-Line TakeCommand(Session& session, const RunStatement& run, const std::string& line, Format format) {
+Line TakeCommand(Session& session, const RunStatement& run, const std::string& line,
+                 Format format) {
   const std::string word(absl::StripAsciiWhitespace(line));
   if (word == ".quit" || word == ".exit" || word == "quit" || word == "exit") return Line::kLeave;
   if (word.empty()) return Line::kTaken;
@@ -95,7 +101,8 @@ Line TakeCommand(Session& session, const RunStatement& run, const std::string& l
 
 int RunTyped(Session& session, const RunStatement& run, Format format, const std::string& where) {
   Console& console = session.console();
-  console.out << where << ", read-only. End statements with ; and leave with .quit; .help says more.\n";
+  console.out << where
+              << ", read-only. End statements with ; and leave with .quit; .help says more.\n";
   StatementReader reader;
   std::string line;
   for (;;) {
@@ -115,7 +122,8 @@ int RunTyped(Session& session, const RunStatement& run, Format format, const std
 
 }  // namespace
 
-int RunStatements(Session& session, const RunStatement& run, const std::string& text, Format format) {
+int RunStatements(Session& session, const RunStatement& run, const std::string& text,
+                  Format format) {
   StatementReader reader;
   reader.Add(text);
   const auto next = [&] {

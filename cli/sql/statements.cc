@@ -6,7 +6,8 @@
 namespace joulefarm::cli {
 namespace {
 
-// Where the piece of SQL that begins at `at` ends: a quoted text, a comment, or one character. `text.size()` when it does not end.
+// Where the piece of SQL that begins at `at` ends: a quoted text, a comment, or one character.
+// `text.size()` when it does not end.
 std::size_t EndOfPiece(absl::string_view text, std::size_t at) {
   const auto after = [&](absl::string_view close, std::size_t from) {
     const std::size_t found = text.find(close, from);
@@ -28,12 +29,16 @@ bool IsComment(absl::string_view text, std::size_t at) {
 // Whether there is anything but blanks, comments and semicolons.
 bool HasSql(absl::string_view text) {
   for (std::size_t at = 0; at < text.size(); at = EndOfPiece(text, at)) {
-    if (!IsComment(text, at) && text[at] != ';' && !absl::ascii_isspace(static_cast<unsigned char>(text[at]))) return true;
+    if (!IsComment(text, at) && text[at] != ';' &&
+        !absl::ascii_isspace(static_cast<unsigned char>(text[at])))
+      return true;
   }
   return false;
 }
 
-std::string Trimmed(absl::string_view text) { return std::string(absl::StripAsciiWhitespace(text)); }
+std::string Trimmed(absl::string_view text) {
+  return std::string(absl::StripAsciiWhitespace(text));
+}
 
 }  // namespace
 

@@ -15,7 +15,8 @@ class StatementReader {
  public:
   // More text, usually a line with its line break.
   void Add(absl::string_view text);
-  // The next complete statement with its `;`, comments kept, surrounding blanks removed; never one of blanks and comments only.
+  // The next complete statement with its `;`, comments kept, surrounding blanks removed; never one
+  // of blanks and comments only.
   std::optional<std::string> Next();
   // What is left at the end of input, without `;`; absent when only blanks and comments are.
   std::optional<std::string> Rest();

@@ -31,7 +31,9 @@ ViewColumn Number(const std::string& header, const std::string& name, Fit fit = 
 
 // Reasons may carry an engine's last output: the first line says what happened.
 ViewColumn FirstLine(const std::string& header, const std::string& name) {
-  return {{header, Align::kLeft, Fit::kShrink}, {name}, [name](const Table& table, const RowValues& row) {
+  return {{header, Align::kLeft, Fit::kShrink},
+          {name},
+          [name](const Table& table, const RowValues& row) {
             const std::optional<std::string> text = TextAt(table, row, name);
             if (!text || text->empty()) return TextCell{};
             return TextCell{OneLine(text->substr(0, text->find('\n')))};
@@ -39,8 +41,10 @@ ViewColumn FirstLine(const std::string& header, const std::string& name) {
 }
 
 // A number as people read it, from any numeric column.
-ViewColumn Real(const std::string& header, const std::string& name, int digits, Fit fit = Fit::kKeep) {
-  return {{header, Align::kRight, fit}, {name},
+ViewColumn Real(const std::string& header, const std::string& name, int digits,
+                Fit fit = Fit::kKeep) {
+  return {{header, Align::kRight, fit},
+          {name},
           [name, digits](const Table& table, const RowValues& row) {
             const std::optional<double> value = RealAt(table, row, name);
             return value ? TextCell{SignificantReal(*value, digits)} : TextCell{"-", Style::kDim};
@@ -71,9 +75,11 @@ TextCell MachineCell(const Table& table, const RowValues& row) {
   const std::map<std::string, std::string> facts =
       FlatJson(TextAt(table, row, "facts").value_or(""));
   std::vector<std::string> parts;
-  const auto add = [&](const std::string& key, const std::string& before, const std::string& after) {
+  const auto add = [&](const std::string& key, const std::string& before,
+                       const std::string& after) {
     const auto found = facts.find(key);
-    if (found != facts.end() && !found->second.empty()) parts.push_back(before + found->second + after);
+    if (found != facts.end() && !found->second.empty())
+      parts.push_back(before + found->second + after);
   };
   add("cpu_model", "", "");
   add("cores", "", " cores");
@@ -90,15 +96,21 @@ std::size_t Distinct(const Table& table, const std::string& name) {
 }  // namespace
 
 ListingView ExperimentView() {
-  return {Plain("ID", "id"),           Plain("NAME", "name", Fit::kShrink),
-          Plain("STATE", "state"),     Number("JOBS", "jobs"),
-          Number("QUEUED", "queued"),  Number("ACTIVE", "active"),
-          Number("SUCCEEDED", "succeeded"), Number("FAILED", "failed"),
-          Plain("SUBMITTED (UTC)", "submitted", Fit::kDrop), Plain("FINISHED (UTC)", "finished", Fit::kDrop)};
+  return {Plain("ID", "id"),
+          Plain("NAME", "name", Fit::kShrink),
+          Plain("STATE", "state"),
+          Number("JOBS", "jobs"),
+          Number("QUEUED", "queued"),
+          Number("ACTIVE", "active"),
+          Number("SUCCEEDED", "succeeded"),
+          Number("FAILED", "failed"),
+          Plain("SUBMITTED (UTC)", "submitted", Fit::kDrop),
+          Plain("FINISHED (UTC)", "finished", Fit::kDrop)};
 }
 
 ListingView JobView(const Table& jobs) {
-  ListingView view{Plain("ID", "id"), Plain("EXPERIMENT", "experiment", Fit::kShrink), Cells("CELL")};
+  ListingView view{Plain("ID", "id"), Plain("EXPERIMENT", "experiment", Fit::kShrink),
+                   Cells("CELL")};
   if (Distinct(jobs, "block") > 1) view.push_back(Number("BLOCK", "block"));
   view.push_back(Plain("DEVICE", "device_id", Fit::kShrink));
   view.push_back(Plain("STATE", "state"));
@@ -125,41 +137,51 @@ ListingView AgentView() {
 }
 
 ListingView ArtifactView() {
-  ViewColumn size{{"SIZE", Align::kRight, Fit::kKeep}, {"size_bytes"},
+  ViewColumn size{{"SIZE", Align::kRight, Fit::kKeep},
+                  {"size_bytes"},
                   [](const Table& table, const RowValues& row) {
                     const std::optional<double> bytes = RealAt(table, row, "size_bytes");
                     return bytes ? TextCell{HumanBytes(static_cast<std::int64_t>(*bytes))}
                                  : TextCell{"-", Style::kDim};
                   }};
-  ViewColumn hash{{"SHA-256", Align::kLeft, Fit::kKeep}, {"sha256"},
-                  [](const Table& table, const RowValues& row) {
-                    return TextCell{OneLine(TextAt(table, row, "sha256").value_or("-").substr(0, 12))};
-                  }};
-  return {Plain("NAME", "name", Fit::kShrink), size, Plain("FORMAT", "format", Fit::kDrop),
-          Plain("ARCHITECTURE", "architecture", Fit::kDrop), Plain("QUANT", "quant"),
-          hash, Plain("PUSHED (UTC)", "pushed", Fit::kDrop)};
+  ViewColumn hash{
+      {"SHA-256", Align::kLeft, Fit::kKeep},
+      {"sha256"},
+      [](const Table& table, const RowValues& row) {
+        return TextCell{OneLine(TextAt(table, row, "sha256").value_or("-").substr(0, 12))};
+      }};
+  return {Plain("NAME", "name", Fit::kShrink),
+          size,
+          Plain("FORMAT", "format", Fit::kDrop),
+          Plain("ARCHITECTURE", "architecture", Fit::kDrop),
+          Plain("QUANT", "quant"),
+          hash,
+          Plain("PUSHED (UTC)", "pushed", Fit::kDrop)};
 }
 
 ListingView ResultView(const Table& results) {
   const bool several = Distinct(results, "experiment") > 1;
   std::vector<std::string> cells;
-  for (const RowValues& row : results.rows) cells.push_back(TextAt(results, row, "cell").value_or(""));
+  for (const RowValues& row : results.rows)
+    cells.push_back(TextAt(results, row, "cell").value_or(""));
   auto labels = several ? std::map<std::string, std::string>{} : ShortCells(cells);
   if (labels.size() == 1) labels.begin()->second = CellWords(labels.begin()->first);
 
   ListingView view;
   if (several) view.push_back(Plain("EXPERIMENT", "experiment", Fit::kShrink));
-  view.push_back({{"CELL", Align::kLeft, Fit::kShrink}, {"cell"},
+  view.push_back({{"CELL", Align::kLeft, Fit::kShrink},
+                  {"cell"},
                   [labels](const Table& table, const RowValues& row) {
                     const std::string cell = TextAt(table, row, "cell").value_or("");
                     const auto found = labels.find(cell);
                     return TextCell{OneLine(found == labels.end() ? cell : found->second)};
                   }});
   view.push_back(Plain("JOB", "job_id"));
-  view.push_back({{"RUN", Align::kRight, Fit::kKeep}, {"run"}, [](const Table& table, const RowValues& row) {
-                    const std::string run = PlainText(table.At(row, "run"));
-                    return IsWarmup(table, row) ? TextCell{"warm-up " + run, Style::kDim} : TextCell{run};
-                  }});
+  view.push_back(
+      {{"RUN", Align::kRight, Fit::kKeep}, {"run"}, [](const Table& table, const RowValues& row) {
+         const std::string run = PlainText(table.At(row, "run"));
+         return IsWarmup(table, row) ? TextCell{"warm-up " + run, Style::kDim} : TextCell{run};
+       }});
   view.push_back(Plain("DEVICE", "device_id", Fit::kShrink));
   view.push_back(Real("OTPS tok/s", "otps", 3));
   view.push_back(Real("TTFT ms", "ttft_ms", 3));
@@ -168,14 +190,18 @@ ListingView ResultView(const Table& results) {
                   [](const Table& table, const RowValues& row) {
                     return EnergyCell(DecodeJoulesPerToken(table, row));
                   }});
-  view.push_back({{"MEAN W", Align::kRight, Fit::kDrop}, {"mean_w", "mean_est_w", "mean_sim_w"},
-                  [](const Table& table, const RowValues& row) { return EnergyCell(MeanWatts(table, row)); }});
+  view.push_back(
+      {{"MEAN W", Align::kRight, Fit::kDrop},
+       {"mean_w", "mean_est_w", "mean_sim_w"},
+       [](const Table& table, const RowValues& row) { return EnergyCell(MeanWatts(table, row)); }});
   view.push_back(Real("LOAD ms", "load_ms", 3, Fit::kDrop));
   view.push_back(Real("RSS MiB", "peak_rss_mib", 3, Fit::kDrop));
   view.push_back(Plain("SPEED", "speed_quality"));
-  view.push_back({{"ENERGY", Align::kLeft, Fit::kKeep}, {"energy_quality", "provenance"},
+  view.push_back({{"ENERGY", Align::kLeft, Fit::kKeep},
+                  {"energy_quality", "provenance"},
                   [](const Table& table, const RowValues& row) {
-                    return EnergyGrade(TextAt(table, row, "provenance"), TextAt(table, row, "energy_quality"));
+                    return EnergyGrade(TextAt(table, row, "provenance"),
+                                       TextAt(table, row, "energy_quality"));
                   }});
   return view;
 }
@@ -208,22 +234,26 @@ void RenderRaw(const Table& table, const Look& look, std::ostream& out) {
     bool numbers = false;
     bool others = false;
     for (const RowValues& row : table.rows) {
-      const bool number = std::holds_alternative<double>(row[i]) || std::holds_alternative<std::int64_t>(row[i]);
+      const bool number =
+          std::holds_alternative<double>(row[i]) || std::holds_alternative<std::int64_t>(row[i]);
       numbers = numbers || number;
       others = others || (!number && !IsNull(row[i]));
     }
     const Align align = numbers && !others ? Align::kRight : Align::kLeft;
-    text.columns.push_back({OneLine(table.columns[i].name), align, others ? Fit::kShrink : Fit::kKeep});
+    text.columns.push_back(
+        {OneLine(table.columns[i].name), align, others ? Fit::kShrink : Fit::kKeep});
   }
   for (const RowValues& row : table.rows) {
     std::vector<TextCell> cells;
-    for (std::size_t i = 0; i < row.size(); ++i) cells.push_back(CellOf(row[i], table.columns[i].kind));
+    for (std::size_t i = 0; i < row.size(); ++i)
+      cells.push_back(CellOf(row[i], table.columns[i].kind));
     text.rows.push_back(std::move(cells));
   }
   Render(text, look, out);
 }
 
-void RenderSideBySide(const Table& table, const std::string& head, const Look& look, std::ostream& out) {
+void RenderSideBySide(const Table& table, const std::string& head, const Look& look,
+                      std::ostream& out) {
   std::vector<Column> common;
   RowValues shared;
   TextTable text;
@@ -234,7 +264,8 @@ void RenderSideBySide(const Table& table, const std::string& head, const Look& l
   for (std::size_t i = 0; i < table.columns.size(); ++i) {
     const Column& column = table.columns[i];
     if (column.name == head) continue;
-    if (std::all_of(table.rows.begin(), table.rows.end(), [&](const RowValues& row) { return row[i] == table.rows.front()[i]; })) {
+    if (std::all_of(table.rows.begin(), table.rows.end(),
+                    [&](const RowValues& row) { return row[i] == table.rows.front()[i]; })) {
       common.push_back(column);
       shared.push_back(table.rows.front()[i]);
       continue;

@@ -13,7 +13,8 @@
 
 namespace joulefarm::cli {
 
-// One column of a view, made from one or more columns of the table. Left out when the table has none of `needs`.
+// One column of a view, made from one or more columns of the table. Left out when the table has
+// none of `needs`.
 struct ViewColumn {
   TextColumn head;
   std::vector<std::string> needs;
@@ -28,7 +29,8 @@ ListingView JobView(const Table& jobs);
 ListingView DeviceView();
 ListingView AgentView();
 ListingView ArtifactView();
-// Runs; cells shortened to the factors that differ, an experiment column only when there are several.
+// Runs; cells shortened to the factors that differ, an experiment column only when there are
+// several.
 ListingView ResultView(const Table& results);
 
 // Draws the view; a table of which the view knows no column is drawn with all of its columns.
@@ -37,8 +39,9 @@ void RenderView(const ListingView& view, const Table& table, const Look& look, s
 // A table with every column, as a query's answer is shown: fitted to the look's width.
 void RenderRaw(const Table& table, const Look& look, std::ostream& out);
 
-// Several rows at once: first what they have in common as `key: value`, then one line per other column of the table and one column per row, headed by
-// the values of `head`. At least one row.
-void RenderSideBySide(const Table& table, const std::string& head, const Look& look, std::ostream& out);
+// Several rows at once: first what they have in common as `key: value`, then one line per other
+// column of the table and one column per row, headed by the values of `head`. At least one row.
+void RenderSideBySide(const Table& table, const std::string& head, const Look& look,
+                      std::ostream& out);
 
 }  // namespace joulefarm::cli

@@ -16,7 +16,9 @@ constexpr int kMaxActive = 8;
 constexpr int kBar = 24;
 constexpr int kWidthUnknown = 100;
 
-int Ended(const v1::GetProgressResponse& progress) { return progress.succeeded() + progress.failed(); }
+int Ended(const v1::GetProgressResponse& progress) {
+  return progress.succeeded() + progress.failed();
+}
 
 std::string Repeat(const char* text, int times) {
   std::string out;
@@ -31,7 +33,8 @@ std::string Pad(const std::string& text, int width) {
 std::string Bar(const v1::GetProgressResponse& progress, const Look& look) {
   const int jobs = std::max(1, progress.jobs());
   const int full = std::clamp(Ended(progress) * kBar / jobs, 0, kBar);
-  return Styled(Repeat("█", full), Style::kGood, look) + Styled(Repeat("░", kBar - full), Style::kDim, look);
+  return Styled(Repeat("█", full), Style::kGood, look) +
+         Styled(Repeat("░", kBar - full), Style::kDim, look);
 }
 
 std::string Counts(const v1::GetProgressResponse& progress) {
@@ -44,7 +47,8 @@ std::string Counts(const v1::GetProgressResponse& progress) {
 
 std::string Headline(const ProgressPicture& picture, int width, const Look& look) {
   const std::string name = OneLine(picture.progress.name());
-  const std::string scope = picture.scope.empty() ? absl::StrCat(picture.progress.jobs(), " jobs") : picture.scope;
+  const std::string scope =
+      picture.scope.empty() ? absl::StrCat(picture.progress.jobs(), " jobs") : picture.scope;
   std::string right = Clock(picture.elapsed);
   if (picture.left) absl::StrAppend(&right, ", about ", Clock(*picture.left), " left");
   const int room = width - DisplayWidth(right) - 2;
@@ -99,15 +103,17 @@ std::vector<std::string> ProgressLines(const ProgressPicture& picture, const Loo
   int cell_width = 0;
   const int shown = std::min(kMaxActive, progress.active_jobs_size());
   for (int i = 0; i < shown; ++i) {
-    device_width = std::max(device_width, DisplayWidth(OneLine(progress.active_jobs(i).device_id())));
-    cell_width = std::max(cell_width, DisplayWidth(OneLine(CellWords(progress.active_jobs(i).cell()))));
+    device_width =
+        std::max(device_width, DisplayWidth(OneLine(progress.active_jobs(i).device_id())));
+    cell_width =
+        std::max(cell_width, DisplayWidth(OneLine(CellWords(progress.active_jobs(i).cell()))));
   }
   for (int i = 0; i < shown; ++i) {
     const v1::ActiveJob& job = progress.active_jobs(i);
-    const std::string text = absl::StrCat(
-        "  ", Pad(OneLine(job.device_id()), device_width), "  ",
-        Pad(OneLine(CellWords(job.cell())), cell_width), "  ", absl::AsciiStrToLower(OneLine(job.state())),
-        job.detail().empty() ? "" : "  ", OneLine(job.detail()));
+    const std::string text = absl::StrCat("  ", Pad(OneLine(job.device_id()), device_width), "  ",
+                                          Pad(OneLine(CellWords(job.cell())), cell_width), "  ",
+                                          absl::AsciiStrToLower(OneLine(job.state())),
+                                          job.detail().empty() ? "" : "  ", OneLine(job.detail()));
     lines.push_back(Clip(text, width));
   }
   const int more = std::max(progress.active(), progress.active_jobs_size()) - shown;
@@ -115,7 +121,8 @@ std::vector<std::string> ProgressLines(const ProgressPicture& picture, const Loo
   return lines;
 }
 
-std::string ProgressLine(const v1::GetProgressResponse& progress, std::chrono::nanoseconds elapsed) {
+std::string ProgressLine(const v1::GetProgressResponse& progress,
+                         std::chrono::nanoseconds elapsed) {
   return absl::StrCat(Clock(elapsed), "  ", Counts(progress));
 }
 

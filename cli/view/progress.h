@@ -1,6 +1,7 @@
 // How far an experiment is, as lines: a live picture for terminals, single lines for logs.
 //
-// Thread rule: pure, but LiveDisplay, which belongs to one thread. Ownership: the display's stream outlives it.
+// Thread rule: pure, but LiveDisplay, which belongs to one thread. Ownership: the display's stream
+// outlives it.
 #pragma once
 
 #include <chrono>

@@ -20,7 +20,8 @@ using Factors = std::vector<std::pair<std::string, std::string>>;
 Factors ParseCell(const std::string& cell) {
   Factors factors;
   for (const absl::string_view part : absl::StrSplit(cell, ',')) {
-    const std::pair<std::string, std::string> factor = absl::StrSplit(part, absl::MaxSplits('=', 1));
+    const std::pair<std::string, std::string> factor =
+        absl::StrSplit(part, absl::MaxSplits('=', 1));
     if (factor.first.empty() || part.find('=') == absl::string_view::npos) return {};
     factors.push_back(factor);
   }
@@ -37,7 +38,8 @@ bool SameKeys(const Factors& a, const Factors& b) {
 
 }  // namespace
 
-std::optional<std::string> TextAt(const Table& table, const RowValues& row, absl::string_view name) {
+std::optional<std::string> TextAt(const Table& table, const RowValues& row,
+                                  absl::string_view name) {
   const Value& value = table.At(row, name);
   if (const std::string* text = std::get_if<std::string>(&value)) return *text;
   return std::nullopt;
@@ -46,7 +48,8 @@ std::optional<std::string> TextAt(const Table& table, const RowValues& row, absl
 std::optional<double> RealAt(const Table& table, const RowValues& row, absl::string_view name) {
   const Value& value = table.At(row, name);
   if (const double* real = std::get_if<double>(&value)) return *real;
-  if (const std::int64_t* number = std::get_if<std::int64_t>(&value)) return static_cast<double>(*number);
+  if (const std::int64_t* number = std::get_if<std::int64_t>(&value))
+    return static_cast<double>(*number);
   return std::nullopt;
 }
 
@@ -69,7 +72,8 @@ absl::string_view SuffixOf(Source source) {
   return "";
 }
 
-std::optional<Sourced> DecodeJoulesPerToken(const Table& table, const RowValues& row, Source source) {
+std::optional<Sourced> DecodeJoulesPerToken(const Table& table, const RowValues& row,
+                                            Source source) {
   const std::string name = absl::StrCat("j_per_decode_token", SuffixOf(source));
   const std::optional<double> value = RealAt(table, row, name);
   if (!value) return std::nullopt;
@@ -87,7 +91,8 @@ std::optional<Sourced> DecodeJoulesPerToken(const Table& table, const RowValues&
 
 std::optional<Sourced> MeanWatts(const Table& table, const RowValues& row) {
   for (const Source source : kSources) {
-    const std::optional<double> value = RealAt(table, row, absl::StrCat("mean", SuffixOf(source), "_w"));
+    const std::optional<double> value =
+        RealAt(table, row, absl::StrCat("mean", SuffixOf(source), "_w"));
     if (value) return Sourced{*value, std::nullopt, source};
   }
   return std::nullopt;
@@ -107,7 +112,8 @@ TextCell EnergyCell(const std::optional<Sourced>& value) {
   return {number};
 }
 
-TextCell EnergyGrade(const std::optional<std::string>& provenance, const std::optional<std::string>& grade) {
+TextCell EnergyGrade(const std::optional<std::string>& provenance,
+                     const std::optional<std::string>& grade) {
   if (!provenance && !grade) return {"-", Style::kDim};
   if (!provenance || *provenance == "measured") {
     return {OneLine(grade.value_or("-")), StyleOfWord(grade.value_or(""))};
@@ -135,8 +141,10 @@ std::map<std::string, std::string> ShortCells(const std::vector<std::string>& ce
     std::vector<std::string> parts;
     for (std::size_t i = 0; i < factors.size(); ++i) {
       if (values[i].size() < 2) continue;
-      const bool bare = differing == 1 || factors[i].first == "model" || factors[i].first == "workload";
-      parts.push_back(bare ? factors[i].second : absl::StrCat(factors[i].first, "=", factors[i].second));
+      const bool bare =
+          differing == 1 || factors[i].first == "model" || factors[i].first == "workload";
+      parts.push_back(bare ? factors[i].second
+                           : absl::StrCat(factors[i].first, "=", factors[i].second));
     }
     labels[cell] = absl::StrJoin(parts, " ");
   }

@@ -19,7 +19,8 @@ std::optional<std::string> TextAt(const Table& table, const RowValues& row, absl
 std::optional<double> RealAt(const Table& table, const RowValues& row, absl::string_view name);
 bool IsWarmup(const Table& table, const RowValues& row);
 
-// Where a quantity comes from, strongest first. Estimated includes modelled, simulated includes replayed.
+// Where a quantity comes from, strongest first. Estimated includes modelled, simulated includes
+// replayed.
 enum class Source { kMeasured, kEstimated, kSimulated };
 
 // "" for measured, "_est" and "_sim": how the result's columns are named.
@@ -32,21 +33,26 @@ struct Sourced {
   Source source = Source::kMeasured;
 };
 
-// Joules per decoded token of a run; the measured value where there is one, else the estimated, else the simulated.
+// Joules per decoded token of a run; the measured value where there is one, else the estimated,
+// else the simulated.
 std::optional<Sourced> DecodeJoulesPerToken(const Table& table, const RowValues& row);
 // The same from one source only.
-std::optional<Sourced> DecodeJoulesPerToken(const Table& table, const RowValues& row, Source source);
+std::optional<Sourced> DecodeJoulesPerToken(const Table& table, const RowValues& row,
+                                            Source source);
 // Mean power of a run in watts.
 std::optional<Sourced> MeanWatts(const Table& table, const RowValues& row);
 
-// "0.061 ± 0.020", "~0.061 ± 0.020" when estimated, "sim 0.061 ± 0.020" when simulated, "-" when absent.
+// "0.061 ± 0.020", "~0.061 ± 0.020" when estimated, "sim 0.061 ± 0.020" when simulated, "-" when
+// absent.
 TextCell EnergyCell(const std::optional<Sourced>& value);
 
 // "VALID", "estimated", "estimated SUSPECT", "-".
-TextCell EnergyGrade(const std::optional<std::string>& provenance, const std::optional<std::string>& grade);
+TextCell EnergyGrade(const std::optional<std::string>& provenance,
+                     const std::optional<std::string>& grade);
 
-// Cells ("key=value,key=value") to labels with only the factors that differ: "tiny-f16" when one does, "tiny-f16 threads=2" when several do (the value
-// of `model` stands alone, others keep their key). Cells that do not follow the form, and a single cell, stay whole.
+// Cells ("key=value,key=value") to labels with only the factors that differ: "tiny-f16" when one
+// does, "tiny-f16 threads=2" when several do (the value of `model` stands alone, others keep their
+// key). Cells that do not follow the form, and a single cell, stay whole.
 std::map<std::string, std::string> ShortCells(const std::vector<std::string>& cells);
 
 // One cell in words: "chat · tiny-q8_0 · threads=2".

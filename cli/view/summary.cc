@@ -12,7 +12,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "cli/output/text.h"
+#include "cli/view/reason_details.h"
 #include "cli/view/run_values.h"
 
 namespace joulefarm::cli {
@@ -53,7 +55,8 @@ class Summary {
       const std::string workload = TextAt(results, row, "workload").value_or("");
       const std::string cell = TextAt(results, row, "cell").value_or("");
       const std::string device = TextAt(results, row, "device_id").value_or("");
-      const auto [found, added] = index.emplace(std::make_tuple(workload, cell, device), groups_.size());
+      const auto [found, added] =
+          index.emplace(std::make_tuple(workload, cell, device), groups_.size());
       if (added) groups_.push_back({workload, cell, device, {}});
       if (!IsWarmup(results, row)) groups_[found->second].runs.push_back(&row);
     }
@@ -82,12 +85,15 @@ class Summary {
     several_devices_ = devices.size() > 1;
     std::vector<Row> rows;
     for (const Group& group : groups_) rows.push_back(RowOf(group));
-    const TextTable whole = Select(rows, {&Row::n, &Row::otps, &Row::ttft, &Row::joules, &Row::load, &Row::rss, &Row::quality});
+    const TextTable whole = Select(rows, {&Row::n, &Row::otps, &Row::ttft, &Row::joules, &Row::load,
+                                          &Row::rss, &Row::quality});
     if (look.width == 0 || Width(whole) <= look.width) {
       joulefarm::cli::Render(whole, look, out);
     } else {
       // Rather two tables than a clipped grade.
-      joulefarm::cli::Render(Select(rows, {&Row::n, &Row::otps, &Row::ttft, &Row::load, &Row::rss, &Row::speed}), look, out);
+      joulefarm::cli::Render(
+          Select(rows, {&Row::n, &Row::otps, &Row::ttft, &Row::load, &Row::rss, &Row::speed}), look,
+          out);
       out << '\n';
       joulefarm::cli::Render(Select(rows, {&Row::joules, &Row::energy}), look, out);
     }
@@ -141,7 +147,8 @@ class Summary {
   static bool Usable(const std::optional<std::string>& grade) { return grade != "INVALID"; }
 
   // Mean of a column over the runs of which the grade allows it.
-  std::optional<double> MeanOf(const Group& group, absl::string_view name, absl::string_view grade) const {
+  std::optional<double> MeanOf(const Group& group, absl::string_view name,
+                               absl::string_view grade) const {
     double sum = 0;
     int n = 0;
     for (const RowValues* run : group.runs) {
@@ -167,7 +174,9 @@ class Summary {
   std::optional<Mean> Aggregate(const Group& group, absl::string_view metric,
                                 const std::set<std::string>& provenances) const {
     for (const RowValues& row : summary_.rows) {
-      if (TextAt(summary_, row, "cell") != group.cell || TextAt(summary_, row, "workload") != group.workload || TextAt(summary_, row, "device_id") != group.device ||
+      if (TextAt(summary_, row, "cell") != group.cell ||
+          TextAt(summary_, row, "workload") != group.workload ||
+          TextAt(summary_, row, "device_id") != group.device ||
           TextAt(summary_, row, "metric") != std::string(metric)) {
         continue;
       }
@@ -226,7 +235,8 @@ class Summary {
       auto aggregate = Aggregate(group, metric, provenances);
       if (!aggregate) aggregate = Aggregate(group, "j_per_decode_token", provenances);
       Sourced joules{aggregate ? aggregate->value : sum / n, std::nullopt, source};
-      // Gain and offset are common to the runs, so averaging does not shrink them: the runs' mean u, not u/√n.
+      // Gain and offset are common to the runs, so averaging does not shrink them: the runs' mean
+      // u, not u/√n.
       if (with_u > 0) joules.uncertainty = u / with_u;
       return joules;
     }
@@ -242,7 +252,8 @@ class Summary {
     return EnergyCell(joules);
   }
 
-  // The worst grade of a column and how many runs have it: "VALID", "SUSPECT 1/3". Empty when no run was graded.
+  // The worst grade of a column and how many runs have it: "VALID", "SUSPECT 1/3". Empty when no
+  // run was graded.
   std::string Grade(const Group& group, absl::string_view column) const {
     static constexpr std::array<absl::string_view, 3> kWorstFirst{"INVALID", "SUSPECT", "VALID"};
     std::map<std::string, std::size_t> counts;
@@ -253,7 +264,9 @@ class Summary {
       const auto found = counts.find(std::string(grade));
       if (found == counts.end()) continue;
       if (found->second == group.runs.size()) return found->first;
-      return grade == "VALID" ? found->first : absl::StrCat(found->first, " ", found->second, "/", group.runs.size());
+      return grade == "VALID"
+                 ? found->first
+                 : absl::StrCat(found->first, " ", found->second, "/", group.runs.size());
     }
     return "";
   }
@@ -276,9 +289,9 @@ class Summary {
   }
 
   Row RowOf(const Group& group) {
-    const auto valid = std::count_if(group.runs.begin(), group.runs.end(), [&](const RowValues* run) {
-      return Usable(TextAt(results_, *run, "speed_quality"));
-    });
+    const auto valid = std::count_if(
+        group.runs.begin(), group.runs.end(),
+        [&](const RowValues* run) { return Usable(TextAt(results_, *run, "speed_quality")); });
     const auto all = static_cast<std::ptrdiff_t>(group.runs.size());
     const auto real = [](std::optional<double> value) {
       return value ? TextCell{SignificantReal(*value, 3)} : TextCell{"-", Style::kDim};
@@ -298,25 +311,43 @@ class Summary {
     row.rss = real(MaxOf(group, "peak_rss_mib"));
     row.speed = Graded(speed.empty() ? "-" : speed);
     row.energy = Graded(energy);
-    row.quality = Graded(absl::StrCat(speed.empty() ? "" : absl::StrCat("speed ", speed, " · "),
-                                      energy == "none" ? "no energy" : absl::StrCat("energy ", energy)));
+    row.quality =
+        Graded(absl::StrCat(speed.empty() ? "" : absl::StrCat("speed ", speed, " · "),
+                            energy == "none" ? "no energy" : absl::StrCat("energy ", energy)));
     return row;
   }
 
-  // Distinct reasons of grades, with the cell and how many of its runs have them.
+  // One line per code of a grade: its values, and how many runs have it. A code of one cell only names the cell.
   std::vector<std::string> Reasons() const {
-    std::vector<std::string> lines;
+    struct Code {
+      std::vector<std::string> details;
+      std::set<const RowValues*> runs;
+      std::set<const Group*> groups;
+    };
+    std::map<std::string, Code> codes;
     for (const Group& group : groups_) {
-      std::map<std::string, int> counts;
       for (const RowValues* run : group.runs) {
-        for (const std::string& reason : ListJson(TextAt(results_, *run, "quality_reasons").value_or(""))) {
-          ++counts[reason];
+        for (const std::string& reason :
+             ListJson(TextAt(results_, *run, "quality_reasons").value_or(""))) {
+          const std::pair<std::string, std::string> parts =
+              absl::StrSplit(reason, absl::MaxSplits(':', 1));
+          Code& code = codes[parts.first];
+          code.runs.insert(run);
+          code.groups.insert(&group);
+          if (!parts.second.empty()) code.details.push_back(parts.second);
         }
       }
-      for (const auto& [reason, count] : counts) {
-        lines.push_back(absl::StrCat(labels_.at(group.Key()), ": ", reason, " (", count, " of ",
-                                     group.runs.size(), group.runs.size() == 1 ? " run)" : " runs)"));
-      }
+    }
+    std::size_t all_runs = 0;
+    for (const Group& group : groups_) all_runs += group.runs.size();
+    std::vector<std::string> lines;
+    for (const auto& [name, code] : codes) {
+      const bool one_cell = code.groups.size() == 1 && groups_.size() > 1;
+      const std::size_t of = one_cell ? (*code.groups.begin())->runs.size() : all_runs;
+      const std::string details = JoinReasonDetails(code.details);
+      lines.push_back(absl::StrCat(one_cell ? labels_.at((*code.groups.begin())->Key()) + ": " : "",
+                                   name, details.empty() ? "" : ":", details, " (",
+                                   code.runs.size(), " of ", of, of == 1 ? " run)" : " runs)"));
     }
     return lines;
   }
@@ -336,7 +367,8 @@ class Summary {
       out << Styled(OneLine(reasons[i]), Style::kDim, look) << '\n';
     }
     if (reasons.size() > kMaxReasons) {
-      out << Styled(absl::StrCat("and ", reasons.size() - kMaxReasons, " more grading reasons"), Style::kDim, look)
+      out << Styled(absl::StrCat("and ", reasons.size() - kMaxReasons, " more grading reasons"),
+                    Style::kDim, look)
           << '\n';
     }
   }
@@ -355,7 +387,8 @@ class Summary {
 }  // namespace
 
 void RenderSummary(const Table& summary, const Table& results,
-                   const std::vector<std::string>& cell_order, const Look& look, std::ostream& out) {
+                   const std::vector<std::string>& cell_order, const Look& look,
+                   std::ostream& out) {
   Summary(summary, results, cell_order).Render(look, out);
 }
 

@@ -1,4 +1,5 @@
-// The table an experiment ends with: per cell and device, speed with its interval, energy with its label, load time, memory, grades.
+// The table an experiment ends with: per cell and device, speed with its interval, energy with its
+// label, load time, memory, grades.
 //
 // Thread rule: pure. Ownership: values.
 #pragma once
@@ -12,9 +13,10 @@
 
 namespace joulefarm::cli {
 
-// `summary` is listing RESULT_SUMMARY (per cell, device, scope, provenance and metric), `results` listing RESULTS (one row per run); means and
-// intervals are the summary's, everything else comes from the runs. Rows follow `cell_order`, then what it does not name in order
-// of appearance. Writes nothing but a short notice when no run was stored.
+// `summary` is listing RESULT_SUMMARY (per cell, device, scope, provenance and metric), `results`
+// listing RESULTS (one row per run); means and intervals are the summary's, everything else comes
+// from the runs. Rows follow `cell_order`, then what it does not name in order of appearance.
+// Writes nothing but a short notice when no run was stored.
 void RenderSummary(const Table& summary, const Table& results,
                    const std::vector<std::string>& cell_order, const Look& look, std::ostream& out);
 

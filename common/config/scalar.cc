@@ -371,6 +371,7 @@ std::string ShortestDouble(double value) {
 
 std::vector<std::string> FieldNames(const pb::Descriptor* descriptor) {
   std::vector<std::string> names;
+  names.reserve(static_cast<size_t>(descriptor->field_count()));
   for (int i = 0; i < descriptor->field_count(); ++i) names.push_back(descriptor->field(i)->name());
   return names;
 }

@@ -14,7 +14,7 @@
 
 namespace joulefarm {
 
-inline constexpr size_t kMaxYamlBytes = 1024 * 1024;
+inline constexpr size_t kMaxYamlBytes = 1'048'576;
 inline constexpr size_t kMaxYamlDepth = 32;
 inline constexpr size_t kMaxYamlValues = 200'000;
 

@@ -1,5 +1,5 @@
-// CRC-32C (Castagnoli), the checksum of every frame: polynomial 0x1EDC6F41 reflected (0x82F63B78), initial value and final
-// XOR 0xFFFFFFFF, as RFC 3720 (iSCSI) appendix B.4 defines it.
+// CRC-32C (Castagnoli), the checksum of every frame: polynomial 0x1EDC6F41 reflected (0x82F63B78),
+// initial value and final XOR 0xFFFFFFFF, as RFC 3720 (iSCSI) appendix B.4 defines it.
 //
 // Threads: pure function. Ownership: none.
 #pragma once

@@ -89,7 +89,7 @@ class CellBuilder {
       *cell.spec.mutable_model() = ref;
       placeholders.model = &ref;
     }
-    const absl::Status status = FillKind(at, placeholders, &cell);
+    absl::Status status = FillKind(at, placeholders, &cell);
     if (!status.ok()) return status;
     return cell;
   }
@@ -111,9 +111,8 @@ class CellBuilder {
     for (size_t i = 0; i < axes_.size(); ++i) {
       const std::string& key = axes_[i].key;
       if (key == "workload" || key == "model") continue;
-      const absl::Status status =
-          SetField(generate, v1::GenerateSpec::descriptor()->FindFieldByName(key),
-                   axes_[i].values[at[i]].scalar);
+      absl::Status status = SetField(generate, v1::GenerateSpec::descriptor()->FindFieldByName(key),
+                                     axes_[i].values[at[i]].scalar);
       if (!status.ok()) return status;
     }
     return absl::OkStatus();

@@ -18,7 +18,7 @@
 namespace joulefarm {
 
 // All cells' job descriptions together.
-inline constexpr size_t kMaxSpecBytes = 256 * 1024 * 1024;
+inline constexpr size_t kMaxSpecBytes = 268'435'456;
 
 struct CellInputs {
   const Matrix* matrix = nullptr;

@@ -15,7 +15,7 @@ namespace joulefarm {
 inline constexpr char kDefaultPromptSet[] = "short";
 
 // All prompts of one workload together: they travel in every job of it.
-inline constexpr size_t kMaxPromptBytes = 1024 * 1024;
+inline constexpr size_t kMaxPromptBytes = 1'048'576;
 
 // "long", "mixed", "short".
 std::vector<std::string> BuiltinPromptSets();

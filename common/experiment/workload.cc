@@ -21,7 +21,7 @@ using config::v1::GenerateOptions;
 using config::v1::PromptSource;
 using config::v1::Workload;
 
-constexpr size_t kMaxArgvBytes = 64 * 1024;
+constexpr size_t kMaxArgvBytes = 65'536;
 constexpr size_t kMaxNameBytes = 64;
 constexpr std::array<absl::string_view, 4> kModelFacts = {"model.name", "model.sha256",
                                                           "model.quant", "model.path"};

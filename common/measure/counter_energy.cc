@@ -11,20 +11,22 @@ namespace {
 constexpr double kMostHalfWidth = 0.05;
 constexpr double kMostOfRange = 0.5;
 
-// The counter at an instant. A reading taken at t shows the counter of an instant in [t - refresh, t].
+// The counter at an instant. A reading taken at t shows the counter of an instant in [t - refresh,
+// t].
 struct Edge {
-  double value = 0;        // between the readings around it
-  double low = 0;          // the last reading not after it: the counter had at least that
-  double high = 0;         // the first reading that is wholly after it: the counter had at most that
-  double lowest = 0;       // the same where the clocks may differ by their bound
+  double value = 0;   // between the readings around it
+  double low = 0;     // the last reading not after it: the counter had at least that
+  double high = 0;    // the first reading that is wholly after it: the counter had at most that
+  double lowest = 0;  // the same where the clocks may differ by their bound
   double highest = 0;
-  std::size_t first = 0;   // reading of lowest
-  std::size_t last = 0;    // reading of highest
+  std::size_t first = 0;  // reading of lowest
+  std::size_t last = 0;   // reading of highest
 };
 
 std::size_t WhollyAfter(const CounterTrace& trace, std::int64_t t_ns) {
   const std::vector<std::int64_t>& t = trace.t_ns;
-  return static_cast<std::size_t>(std::lower_bound(t.begin(), t.end(), t_ns + trace.refresh_ns) - t.begin());
+  return static_cast<std::size_t>(std::lower_bound(t.begin(), t.end(), t_ns + trace.refresh_ns) -
+                                  t.begin());
 }
 
 Edge EdgeAt(const CounterTrace& trace, std::int64_t t_ns) {
@@ -34,7 +36,8 @@ Edge EdgeAt(const CounterTrace& trace, std::int64_t t_ns) {
   edge.low = trace.energy_j[before];
   edge.value = edge.low;
   if (t[before] < t_ns) {
-    const double share = static_cast<double>(t_ns - t[before]) / static_cast<double>(t[before + 1] - t[before]);
+    const double share =
+        static_cast<double>(t_ns - t[before]) / static_cast<double>(t[before + 1] - t[before]);
     edge.value += share * (trace.energy_j[before + 1] - edge.low);
   }
   edge.high = trace.energy_j[WhollyAfter(trace, t_ns)];
@@ -53,7 +56,8 @@ Range PowersAround(const CounterTrace& trace, std::int64_t t_ns) {
   const std::size_t outer = LastNotAfter(t, std::min(t.back(), t_ns + reach)) + 2;
   Range range;
   for (std::size_t i = inner == 0 ? 0 : inner - 1; i + 1 < t.size() && i + 1 <= outer; ++i) {
-    range.Add((trace.energy_j[i + 1] - trace.energy_j[i]) / (static_cast<double>(t[i + 1] - t[i]) * kSecondsPerNs));
+    range.Add((trace.energy_j[i + 1] - trace.energy_j[i]) /
+              (static_cast<double>(t[i + 1] - t[i]) * kSecondsPerNs));
   }
   return range;
 }
@@ -64,7 +68,8 @@ double ClockUncertainty(const CounterTrace& trace, absl::Span<const Interval> pa
   for (const Interval& part : parts) {
     const Range begin = PowersAround(trace, part.start_ns);
     const Range end = PowersAround(trace, part.end_ns);
-    // The mean powers around the edges differ by at most this, whatever the counter hides between its readings.
+    // The mean powers around the edges differ by at most this, whatever the counter hides between
+    // its readings.
     steps_w += begin.Width() + end.Width() + std::max(end.high - begin.low, begin.high - end.low);
   }
   return static_cast<double>(trace.errors.clock_bound_ns) * kSecondsPerNs * steps_w;
@@ -72,15 +77,17 @@ double ClockUncertainty(const CounterTrace& trace, absl::Span<const Interval> pa
 
 // False: the readings from `first` to `last` cannot be trusted to be one counter.
 bool GradeReadings(const CounterTrace& trace, std::size_t first, std::size_t last, Energy& energy) {
-  const auto resets = std::count_if(trace.resets.begin(), trace.resets.end(),
-                                    [&](std::size_t reset) { return reset > first && reset <= last; });
+  const auto resets =
+      std::count_if(trace.resets.begin(), trace.resets.end(),
+                    [&](std::size_t reset) { return reset > first && reset <= last; });
   if (resets > 0) {
     Refuse(Code::kCounterReset, absl::StrCat(resets, ">0"), energy);
     return false;
   }
   if (!trace.wrap_j || !(*trace.wrap_j > 0)) return true;
   std::int64_t longest_ns = 0;
-  for (std::size_t i = first; i < last; ++i) longest_ns = std::max(longest_ns, trace.t_ns[i + 1] - trace.t_ns[i]);
+  for (std::size_t i = first; i < last; ++i)
+    longest_ns = std::max(longest_ns, trace.t_ns[i + 1] - trace.t_ns[i]);
   const double passed_j = static_cast<double>(longest_ns) * kSecondsPerNs * trace.highest_w;
   const double share = passed_j / *trace.wrap_j;
   if (share <= kMostOfRange) return true;
@@ -121,7 +128,8 @@ Energy IntegrateCounter(const CounterTrace& trace, absl::Span<const Interval> pa
     value.Add(end.value - begin.value);
     low.Add(std::max(0.0, end.lowest - begin.highest));
     high.Add(end.highest - begin.lowest);
-    for (const Edge& edge : {begin, end}) squares += (edge.high - edge.low) * (edge.high - edge.low) / 12;
+    for (const Edge& edge : {begin, end})
+      squares += (edge.high - edge.low) * (edge.high - edge.low) / 12;
   }
   energy.energy_j = value.Value();
   energy.lo_j = low.Value();
@@ -130,9 +138,10 @@ Energy IntegrateCounter(const CounterTrace& trace, absl::Span<const Interval> pa
   energy.parts.clock_j = ClockUncertainty(trace, joined);
   const double half_width = (*energy.hi_j - *energy.lo_j) / 2;
   if (half_width > kMostHalfWidth * *energy.energy_j) {
-    const std::string share =
-        *energy.energy_j > 0 ? Percent(half_width / *energy.energy_j) : absl::StrCat(half_width, " J of 0 J");
-    AddFinding(energy.findings, MakeFinding(Code::kCounterCoarse, absl::StrCat(share, ">", Percent(kMostHalfWidth))));
+    const std::string share = *energy.energy_j > 0 ? Percent(half_width / *energy.energy_j)
+                                                   : absl::StrCat(half_width, " J of 0 J");
+    AddFinding(energy.findings, MakeFinding(Code::kCounterCoarse,
+                                            absl::StrCat(share, ">", Percent(kMostHalfWidth))));
   }
   Complete(trace.errors, trace.duplicates, trace.t_ns.size(), energy);
   return energy;

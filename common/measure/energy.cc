@@ -14,7 +14,8 @@ constexpr double kMostDuplicates = 0.01;
 
 // Calls `take` for every sample whose stamp is later than all before; returns how many are not.
 template <typename Take>
-std::int64_t EachRising(absl::Span<const std::int64_t> t_ns, absl::Span<const std::int64_t> raw, Take take) {
+std::int64_t EachRising(absl::Span<const std::int64_t> t_ns, absl::Span<const std::int64_t> raw,
+                        Take take) {
   const std::size_t n = std::min(t_ns.size(), raw.size());
   std::int64_t left_out = 0;
   bool first = true;
@@ -47,8 +48,8 @@ double Rise(std::int64_t before, std::int64_t raw) {
 
 }  // namespace
 
-PowerTrace MakePowerTrace(absl::Span<const std::int64_t> t_ns, absl::Span<const std::int64_t> raw, double scale,
-                          double nominal_hz) {
+PowerTrace MakePowerTrace(absl::Span<const std::int64_t> t_ns, absl::Span<const std::int64_t> raw,
+                          double scale, double nominal_hz) {
   PowerTrace trace;
   trace.t_ns.reserve(t_ns.size());
   trace.power_w.reserve(t_ns.size());
@@ -60,7 +61,8 @@ PowerTrace MakePowerTrace(absl::Span<const std::int64_t> t_ns, absl::Span<const 
   return trace;
 }
 
-CounterTrace MakeCounterTrace(absl::Span<const std::int64_t> t_ns, absl::Span<const std::int64_t> raw, double scale,
+CounterTrace MakeCounterTrace(absl::Span<const std::int64_t> t_ns,
+                              absl::Span<const std::int64_t> raw, double scale,
                               std::optional<std::int64_t> wrap_raw, std::int64_t refresh_ns) {
   CounterTrace trace;
   trace.refresh_ns = std::max<std::int64_t>(0, refresh_ns);
@@ -79,7 +81,8 @@ CounterTrace MakeCounterTrace(absl::Span<const std::int64_t> t_ns, absl::Span<co
       }
       total += rise;
       // What a reading shows may have come together since one refresh before the last.
-      const double seconds = static_cast<double>(t - trace.t_ns.back() + trace.refresh_ns) * kSecondsPerNs;
+      const double seconds =
+          static_cast<double>(t - trace.t_ns.back() + trace.refresh_ns) * kSecondsPerNs;
       trace.highest_w = std::max(trace.highest_w, rise * scale / seconds);
     }
     before = value;
@@ -109,12 +112,15 @@ std::int64_t UncoveredNs(absl::Span<const Interval> parts, const Interval& cover
   return ns;
 }
 
-void Complete(const SourceErrors& errors, std::int64_t duplicates, std::size_t samples, Energy& energy) {
+void Complete(const SourceErrors& errors, std::int64_t duplicates, std::size_t samples,
+              Energy& energy) {
   if (duplicates > 0) {
-    const double share = static_cast<double>(duplicates) / static_cast<double>(samples + static_cast<std::size_t>(duplicates));
+    const double share = static_cast<double>(duplicates) /
+                         static_cast<double>(samples + static_cast<std::size_t>(duplicates));
     if (share > kMostDuplicates) {
       AddFinding(energy.findings,
-                 MakeFinding(Code::kDuplicateStamps, absl::StrCat(Percent(share), ">", Percent(kMostDuplicates))));
+                 MakeFinding(Code::kDuplicateStamps,
+                             absl::StrCat(Percent(share), ">", Percent(kMostDuplicates))));
     }
   }
   if (!energy.energy_j) return;

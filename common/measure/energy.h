@@ -1,8 +1,8 @@
-// Energy of phases from power samples or from cumulative counters, each with an uncertainty by component and with the
-// reasons why it may not be trusted. docs/measurement.md has the formulas.
+// Energy of phases from power samples or from cumulative counters, each with an uncertainty by
+// component and with the reasons why it may not be trusted. docs/measurement.md has the formulas.
 //
-// Threads: pure functions. Ownership: traces own their columns and are borrowed for a call; results are values.
-// Stamps are ns on CLOCK_BOOTTIME; power is positive when the device draws it.
+// Threads: pure functions. Ownership: traces own their columns and are borrowed for a call; results
+// are values. Stamps are ns on CLOCK_BOOTTIME; power is positive when the device draws it.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +33,8 @@ struct KnownLoss {
 struct PowerTrace {
   std::vector<std::int64_t> t_ns;
   std::vector<double> power_w;
-  std::int64_t period_ns = 0;   // nominal; the median interval where none is stated; 0: fewer than 2 samples
+  std::int64_t period_ns =
+      0;  // nominal; the median interval where none is stated; 0: fewer than 2 samples
   std::int64_t duplicates = 0;  // samples left out because their stamp did not rise
   std::vector<KnownLoss> losses;
   SourceErrors errors;
@@ -53,11 +54,13 @@ struct CounterTrace {
   SourceErrors errors;
 };
 
-// value = raw * scale. Samples whose stamp does not rise are left out and counted. `nominal_hz` 0: not stated.
-PowerTrace MakePowerTrace(absl::Span<const std::int64_t> t_ns, absl::Span<const std::int64_t> raw, double scale,
-                          double nominal_hz);
+// value = raw * scale. Samples whose stamp does not rise are left out and counted. `nominal_hz` 0:
+// not stated.
+PowerTrace MakePowerTrace(absl::Span<const std::int64_t> t_ns, absl::Span<const std::int64_t> raw,
+                          double scale, double nominal_hz);
 // `wrap_raw`: the counter goes from there to 0.
-CounterTrace MakeCounterTrace(absl::Span<const std::int64_t> t_ns, absl::Span<const std::int64_t> raw, double scale,
+CounterTrace MakeCounterTrace(absl::Span<const std::int64_t> t_ns,
+                              absl::Span<const std::int64_t> raw, double scale,
                               std::optional<std::int64_t> wrap_raw, std::int64_t refresh_ns);
 
 // Standard uncertainties (k = 1), J. Absent: the component does not apply.
@@ -65,7 +68,8 @@ struct EnergyParts {
   std::optional<double> gain_j;
   std::optional<double> offset_j;
   std::optional<double> clock_j;
-  std::optional<double> counter_j;  // of a counter's edges, or of what may have happened between two power samples
+  std::optional<double>
+      counter_j;  // of a counter's edges, or of what may have happened between two power samples
   std::optional<double> gap_j;
 };
 
@@ -81,7 +85,8 @@ struct Energy {
   std::vector<Finding> findings;
 };
 
-// Energy over intervals that do not overlap, as one quantity: edges between parts that touch are no edges.
+// Energy over intervals that do not overlap, as one quantity: edges between parts that touch are no
+// edges.
 Energy IntegratePower(const PowerTrace& trace, absl::Span<const Interval> parts);
 Energy IntegrateCounter(const CounterTrace& trace, absl::Span<const Interval> parts);
 

@@ -47,7 +47,9 @@ struct Range {
 
 // Index of the last stamp that is not later than `t_ns`; there must be one.
 inline std::size_t LastNotAfter(const std::vector<std::int64_t>& stamps, std::int64_t t_ns) {
-  return static_cast<std::size_t>(std::upper_bound(stamps.begin(), stamps.end(), t_ns) - stamps.begin()) - 1;
+  return static_cast<std::size_t>(std::upper_bound(stamps.begin(), stamps.end(), t_ns) -
+                                  stamps.begin()) -
+         1;
 }
 
 std::int64_t DurationNs(absl::Span<const Interval> parts);
@@ -58,8 +60,10 @@ void Refuse(Code code, std::string detail, Energy& energy);
 // Time of the parts outside `covered`, ns.
 std::int64_t UncoveredNs(absl::Span<const Interval> parts, const Interval& covered);
 
-// Fills in gain, offset, mean power and the sum of the parts, once energy and duration stand; adds duplicates' finding.
-void Complete(const SourceErrors& errors, std::int64_t duplicates, std::size_t samples, Energy& energy);
+// Fills in gain, offset, mean power and the sum of the parts, once energy and duration stand; adds
+// duplicates' finding.
+void Complete(const SourceErrors& errors, std::int64_t duplicates, std::size_t samples,
+              Energy& energy);
 
 // "0.004 s".
 std::string Seconds(std::int64_t ns);

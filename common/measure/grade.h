@@ -1,5 +1,6 @@
-// Grades: why a number may not be trusted as it stands. Every reason is a code with its value and its limit; all codes
-// this program gives are in one table, which docs/quality.md repeats for people.
+// Grades: why a number may not be trusted as it stands. Every reason is a code with its value and
+// its limit; all codes this program gives are in one table, which docs/quality.md repeats for
+// people.
 //
 // Threads: pure functions over plain values. Ownership: values; the table is constant.
 #pragma once
@@ -25,6 +26,7 @@ enum class Code {
   kImpossibleStamps,
   kOutputDiffers,
   kSuspended,
+  kPhaseNotEnded,
   kPowerRequired,
   kModelled,
   kEstimated,
@@ -56,7 +58,7 @@ struct CodeInfo {
   Code code;
   absl::string_view name;  // as stored
   CodeDomain domain;
-  v1::Quality quality;          // what it lowers a grade to; VALID: a note that explains an absent value
+  v1::Quality quality;  // what it lowers a grade to; VALID: a note that explains an absent value
   absl::string_view statistic;  // what is looked at
   absl::string_view limit;      // empty: none
 };
@@ -78,7 +80,8 @@ struct Finding {
 // `domain` is needed for codes that may be about both; for the others it is the code's own.
 Finding MakeFinding(Code code, std::string detail, v1::Domain domain = v1::DOMAIN_UNSPECIFIED);
 
-// Adds it unless the same code of the same domain is there already: the first of its kind stands for all.
+// Adds it unless the same code of the same domain is there already: the first of its kind stands
+// for all.
 void AddFinding(std::vector<Finding>& findings, Finding finding);
 void AddFindings(std::vector<Finding>& findings, absl::Span<const Finding> more);
 

@@ -17,7 +17,8 @@ Partition CompletePartition(std::vector<PhaseSpan> phases, Interval attempt) {
   };
   for (PhaseSpan& phase : phases) {
     Interval& span = phase.span;
-    span.start_ns = std::clamp(span.start_ns, attempt.start_ns, std::max(attempt.start_ns, attempt.end_ns));
+    span.start_ns =
+        std::clamp(span.start_ns, attempt.start_ns, std::max(attempt.start_ns, attempt.end_ns));
     span.end_ns = std::clamp(span.end_ns, span.start_ns, std::max(span.start_ns, attempt.end_ns));
     if (span.start_ns < covered_ns) {
       partition.overlap_ns += std::min(covered_ns, span.end_ns) - span.start_ns;

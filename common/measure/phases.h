@@ -1,4 +1,5 @@
-// What an attempt was doing when: the phases that were reported, completed so that they partition the attempt.
+// What an attempt was doing when: the phases that were reported, completed so that they partition
+// the attempt.
 //
 // Threads: pure functions. Ownership: values. Times are ns on CLOCK_BOOTTIME of the attempt's host.
 #pragma once
@@ -30,15 +31,18 @@ struct PhaseSpan {
 };
 
 struct Partition {
-  std::vector<PhaseSpan> spans;  // in order, without a hole or an overlap, from the attempt's start to its end
-  std::int64_t overlap_ns = 0;   // time that two of the phases claimed
+  std::vector<PhaseSpan>
+      spans;  // in order, without a hole or an overlap, from the attempt's start to its end
+  std::int64_t overlap_ns = 0;  // time that two of the phases claimed
 };
 
-// Phases in any order; what lies outside the attempt is cut off. Where two overlap the one that begins earlier keeps the
-// time. What none covers becomes OTHER, outside runs. Empty phases stay, as a decode of one token is empty.
+// Phases in any order; what lies outside the attempt is cut off. Where two overlap the one that
+// begins earlier keeps the time. What none covers becomes OTHER, outside runs. Empty phases stay,
+// as a decode of one token is empty.
 Partition CompletePartition(std::vector<PhaseSpan> phases, Interval attempt);
 
-// In order, without empty ones, and with those that touch or overlap joined: edges inside are no edges of the whole.
+// In order, without empty ones, and with those that touch or overlap joined: edges inside are no
+// edges of the whole.
 std::vector<Interval> Joined(absl::Span<const Interval> parts);
 
 }  // namespace joulefarm

@@ -16,12 +16,12 @@ constexpr int kFewestSamples = 10;
 
 // What one pass over the samples of all parts finds.
 struct Pass {
-  ExactSum energy;        // W ns
-  ExactSum between;       // (W ns)^2: what may have happened between neighbours
-  Range powers;           // of samples inside or next to the parts
-  Range inside;           // of samples inside the parts
+  ExactSum energy;   // W ns
+  ExactSum between;  // (W ns)^2: what may have happened between neighbours
+  Range powers;      // of samples inside or next to the parts
+  Range inside;      // of samples inside the parts
   std::int64_t samples = 0;
-  double missing = 0;     // samples, by the stamps
+  double missing = 0;  // samples, by the stamps
   std::int64_t gap_ns = 0;
   std::int64_t edge_gap_ns = 0;  // the longest that touches an edge
 };
@@ -29,7 +29,8 @@ struct Pass {
 double PowerAt(const PowerTrace& trace, std::size_t before, std::int64_t t_ns) {
   const std::int64_t from = trace.t_ns[before];
   if (t_ns == from) return trace.power_w[before];
-  const double share = static_cast<double>(t_ns - from) / static_cast<double>(trace.t_ns[before + 1] - from);
+  const double share =
+      static_cast<double>(t_ns - from) / static_cast<double>(trace.t_ns[before + 1] - from);
   return trace.power_w[before] + share * (trace.power_w[before + 1] - trace.power_w[before]);
 }
 
@@ -54,7 +55,8 @@ void Integrate(const PowerTrace& trace, const Interval& part, Pass& pass) {
     }
     if (whole > kGapPeriods * trace.period_ns) {
       pass.gap_ns += to - from;
-      if (t[i] <= part.start_ns || t[i + 1] >= part.end_ns) pass.edge_gap_ns = std::max(pass.edge_gap_ns, whole);
+      if (t[i] <= part.start_ns || t[i + 1] >= part.end_ns)
+        pass.edge_gap_ns = std::max(pass.edge_gap_ns, whole);
     } else {
       const double step = (trace.power_w[i + 1] - trace.power_w[i]) * span;
       pass.between.Add(step * step / 12);
@@ -62,7 +64,8 @@ void Integrate(const PowerTrace& trace, const Interval& part, Pass& pass) {
   }
 }
 
-// Lost samples the source itself counted. Where in their interval they lie is not known: each phase gets its share.
+// Lost samples the source itself counted. Where in their interval they lie is not known: each phase
+// gets its share.
 double KnownLosses(const PowerTrace& trace, absl::Span<const Interval> parts) {
   double lost = 0;
   for (const KnownLoss& loss : trace.losses) {
@@ -70,7 +73,8 @@ double KnownLosses(const PowerTrace& trace, absl::Span<const Interval> parts) {
     if (whole <= 0) continue;
     for (const Interval& part : parts) {
       const std::int64_t outside = UncoveredNs({&loss.where, 1}, part);
-      lost += static_cast<double>(loss.samples) * static_cast<double>(whole - outside) / static_cast<double>(whole);
+      lost += static_cast<double>(loss.samples) * static_cast<double>(whole - outside) /
+              static_cast<double>(whole);
     }
   }
   return lost;
@@ -81,7 +85,8 @@ Range PowersAround(const PowerTrace& trace, std::int64_t t_ns) {
   const std::int64_t reach = trace.errors.clock_bound_ns;
   const std::vector<std::int64_t>& t = trace.t_ns;
   const std::size_t first = LastNotAfter(t, std::max(t.front(), t_ns - reach));
-  const std::size_t last = std::min(t.size() - 1, LastNotAfter(t, std::min(t.back(), t_ns + reach)) + 1);
+  const std::size_t last =
+      std::min(t.size() - 1, LastNotAfter(t, std::min(t.back(), t_ns + reach)) + 1);
   Range range;
   for (std::size_t i = first; i <= last; ++i) range.Add(trace.power_w[i]);
   return range;
@@ -93,38 +98,47 @@ double ClockUncertainty(const PowerTrace& trace, absl::Span<const Interval> part
   for (const Interval& part : parts) {
     const double begin_w = PowerAt(trace, LastNotAfter(trace.t_ns, part.start_ns), part.start_ns);
     const double end_w = PowerAt(trace, LastNotAfter(trace.t_ns, part.end_ns), part.end_ns);
-    steps_w += PowersAround(trace, part.start_ns).Width() + PowersAround(trace, part.end_ns).Width();
+    steps_w +=
+        PowersAround(trace, part.start_ns).Width() + PowersAround(trace, part.end_ns).Width();
     steps_w += std::abs(end_w - begin_w);
   }
   return static_cast<double>(trace.errors.clock_bound_ns) * kSecondsPerNs * steps_w;
 }
 
-void GradeLoss(const PowerTrace& trace, absl::Span<const Interval> parts, const Pass& pass, Energy& energy) {
-  const double expected = static_cast<double>(DurationNs(parts)) / static_cast<double>(trace.period_ns);
+void GradeLoss(const PowerTrace& trace, absl::Span<const Interval> parts, const Pass& pass,
+               Energy& energy) {
+  const double expected =
+      static_cast<double>(DurationNs(parts)) / static_cast<double>(trace.period_ns);
   const double lost = std::max(pass.missing, KnownLosses(trace, parts));
   const double share = std::min(1.0, lost / expected);
   if (share > kMostLoss) {
-    AddFinding(energy.findings, MakeFinding(Code::kLoss, absl::StrCat(Percent(share), ">", Percent(kMostLoss))));
+    AddFinding(energy.findings,
+               MakeFinding(Code::kLoss, absl::StrCat(Percent(share), ">", Percent(kMostLoss))));
   }
   if (pass.samples < kFewestSamples) {
-    AddFinding(energy.findings, MakeFinding(Code::kFewSamples, absl::StrCat(pass.samples, "<", kFewestSamples)));
+    AddFinding(energy.findings,
+               MakeFinding(Code::kFewSamples, absl::StrCat(pass.samples, "<", kFewestSamples)));
   }
 }
 
 // False: gaps forbid a value.
-bool GradeGaps(const PowerTrace& trace, absl::Span<const Interval> parts, const Pass& pass, Energy& energy) {
+bool GradeGaps(const PowerTrace& trace, absl::Span<const Interval> parts, const Pass& pass,
+               Energy& energy) {
   if (pass.gap_ns == 0) return true;
   if (pass.edge_gap_ns > 0) {
-    const double periods = static_cast<double>(pass.edge_gap_ns) / static_cast<double>(trace.period_ns);
+    const double periods =
+        static_cast<double>(pass.edge_gap_ns) / static_cast<double>(trace.period_ns);
     Refuse(Code::kGapAtEdge, absl::StrFormat("%.3g>%d", periods, kGapPeriods), energy);
   }
   const double share = static_cast<double>(pass.gap_ns) / static_cast<double>(DurationNs(parts));
   if (1 - share < kLeastGapCoverage) {
-    Refuse(Code::kGapCoverage, absl::StrCat(Percent(1 - share), "<", Percent(kLeastGapCoverage)), energy);
+    Refuse(Code::kGapCoverage, absl::StrCat(Percent(1 - share), "<", Percent(kLeastGapCoverage)),
+           energy);
   }
   if (!energy.findings.empty() && Worst(energy.findings) == v1::QUALITY_INVALID) return false;
   AddFinding(energy.findings, MakeFinding(Code::kGapFilled, absl::StrCat(Percent(share), ">0")));
-  // Truth and fill both lie in the range: however they do, their difference is rarely more than three of these.
+  // Truth and fill both lie in the range: however they do, their difference is rarely more than
+  // three of these.
   energy.parts.gap_j =
       static_cast<double>(pass.gap_ns) * kSecondsPerNs * pass.powers.Width() / std::sqrt(3.0);
   return true;

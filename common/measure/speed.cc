@@ -17,9 +17,11 @@ constexpr double kSecondsPerNs = 1e-9;
 bool ImpossibleStamps(const v1::RunDone& run, const v1::RequestDone& done) {
   if (done.t_req_ns() < run.start_ns() || done.t_req_ns() > run.end_ns()) return true;
   if (done.has_t_first_ns() && done.t_first_ns() < done.t_req_ns()) return true;
-  if (done.has_t_first_ns() && done.has_t_last_ns() && done.t_last_ns() < done.t_first_ns()) return true;
+  if (done.has_t_first_ns() && done.has_t_last_ns() && done.t_last_ns() < done.t_first_ns())
+    return true;
   if (done.has_t_last_ns() && done.t_last_ns() > run.end_ns()) return true;
-  if (done.has_idx_first() && done.has_idx_last() && done.idx_last() < done.idx_first()) return true;
+  if (done.has_idx_first() && done.has_idx_last() && done.idx_last() < done.idx_first())
+    return true;
   return done.has_idx_last() && done.has_n_gen() && done.idx_last() > done.n_gen();
 }
 
@@ -28,8 +30,8 @@ void GradePrompt(const v1::RequestDone& done, std::vector<Finding>& findings) {
     AddFinding(findings, MakeFinding(Code::kCacheHit, absl::StrCat(done.n_cached(), ">0")));
   }
   if (done.has_n_prompt() && done.has_n_evaluated() && done.n_evaluated() < done.n_prompt()) {
-    AddFinding(findings,
-               MakeFinding(Code::kPromptShort, absl::StrCat(done.n_evaluated(), "<", done.n_prompt())));
+    AddFinding(findings, MakeFinding(Code::kPromptShort,
+                                     absl::StrCat(done.n_evaluated(), "<", done.n_prompt())));
   }
 }
 
@@ -38,10 +40,12 @@ bool PromptUnverified(const v1::RequestDone& done) {
 }
 
 bool TokenIndexMissing(const v1::RequestDone& done) {
-  return done.has_t_first_ns() && (!done.has_n_gen() || !done.has_idx_first() || !done.has_idx_last());
+  return done.has_t_first_ns() &&
+         (!done.has_n_gen() || !done.has_idx_first() || !done.has_idx_last());
 }
 
-void GradeTokens(const SpeedExpectation& expected, const v1::RequestDone& done, std::vector<Finding>& findings) {
+void GradeTokens(const SpeedExpectation& expected, const v1::RequestDone& done,
+                 std::vector<Finding>& findings) {
   if (!done.has_t_first_ns() || !done.has_t_last_ns() || (done.has_n_gen() && done.n_gen() == 0)) {
     AddFinding(findings, MakeFinding(Code::kNoTokens, "0<1"));
     return;
@@ -49,8 +53,8 @@ void GradeTokens(const SpeedExpectation& expected, const v1::RequestDone& done, 
   const bool may_end = expected.end_of_text == SpeedExpectation::EndOfText::kEnds &&
                        (done.stop() == "eos" || done.stop() == "word");
   if (done.has_n_gen() && done.n_gen() < expected.max_tokens && !may_end) {
-    AddFinding(findings,
-               MakeFinding(Code::kTokensShort, absl::StrCat(done.n_gen(), "<", expected.max_tokens)));
+    AddFinding(findings, MakeFinding(Code::kTokensShort,
+                                     absl::StrCat(done.n_gen(), "<", expected.max_tokens)));
   }
 }
 
@@ -98,7 +102,8 @@ std::optional<double> Otps(absl::Span<const RequestTrace> requests) {
   std::int64_t ns = 0;
   for (const RequestTrace& request : requests) {
     const v1::RequestDone& done = request.done;
-    if (!done.has_t_first_ns() || !done.has_t_last_ns() || !done.has_idx_first() || !done.has_idx_last()) {
+    if (!done.has_t_first_ns() || !done.has_t_last_ns() || !done.has_idx_first() ||
+        !done.has_idx_last()) {
       return std::nullopt;
     }
     tokens += done.idx_last() - done.idx_first();
@@ -114,7 +119,8 @@ std::vector<double> TokenIntervalsMs(absl::Span<const RequestTrace> requests) {
     const std::size_t n = std::min(request.idx.size(), request.t_ns.size());
     for (std::size_t i = 1; i < n; ++i) {
       const std::int64_t ns = request.t_ns[i] - request.t_ns[i - 1];
-      if (request.idx[i] - 1 == request.idx[i - 1] && ns >= 0) intervals.push_back(static_cast<double>(ns) * kMsPerNs);
+      if (request.idx[i] - 1 == request.idx[i - 1] && ns >= 0)
+        intervals.push_back(static_cast<double>(ns) * kMsPerNs);
     }
   }
   return intervals;
@@ -132,7 +138,8 @@ void MeasureTokenLatency(absl::Span<const RequestTrace> requests, Speed& speed) 
   const double coverage = static_cast<double>(speed.n_timed) / static_cast<double>(*all);
   if (coverage < kLeastTimedCoverage) {
     AddFinding(speed.findings,
-               MakeFinding(Code::kTimedCoverage, absl::StrCat(Percent(coverage), "<", Percent(kLeastTimedCoverage))));
+               MakeFinding(Code::kTimedCoverage,
+                           absl::StrCat(Percent(coverage), "<", Percent(kLeastTimedCoverage))));
     return;
   }
   speed.itl_p50_ms = Percentile(intervals, 0.5);
@@ -141,11 +148,12 @@ void MeasureTokenLatency(absl::Span<const RequestTrace> requests, Speed& speed) 
 
 }  // namespace
 
-Speed MeasureSpeed(const SpeedExpectation& expected, const v1::RunDone& run, absl::Span<const RequestTrace> requests) {
+Speed MeasureSpeed(const SpeedExpectation& expected, const v1::RunDone& run,
+                   absl::Span<const RequestTrace> requests) {
   Speed speed;
   if (static_cast<int>(requests.size()) < expected.prompts) {
-    AddFinding(speed.findings,
-               MakeFinding(Code::kRequestsMissing, absl::StrCat(requests.size(), "<", expected.prompts)));
+    AddFinding(speed.findings, MakeFinding(Code::kRequestsMissing,
+                                           absl::StrCat(requests.size(), "<", expected.prompts)));
   }
   int unverified = 0;
   int without_index = 0;

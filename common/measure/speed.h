@@ -1,7 +1,7 @@
 // Speed of one run from what its requests reported, as docs/measurement.md defines it.
 //
-// Threads: pure functions. Ownership: inputs are borrowed for the call; results are values. Stamps are ns on
-// CLOCK_BOOTTIME of the engine's host.
+// Threads: pure functions. Ownership: inputs are borrowed for the call; results are values. Stamps
+// are ns on CLOCK_BOOTTIME of the engine's host.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,8 @@
 
 namespace joulefarm {
 
-// One request with the arrivals of its tokens: idx[i] is the engine's token index after the event at t_ns[i].
+// One request with the arrivals of its tokens: idx[i] is the engine's token index after the event
+// at t_ns[i].
 struct RequestTrace {
   v1::RequestDone done;
   std::vector<std::int32_t> idx;
@@ -42,6 +43,7 @@ struct Speed {
   std::vector<Finding> findings;
 };
 
-Speed MeasureSpeed(const SpeedExpectation& expected, const v1::RunDone& run, absl::Span<const RequestTrace> requests);
+Speed MeasureSpeed(const SpeedExpectation& expected, const v1::RunDone& run,
+                   absl::Span<const RequestTrace> requests);
 
 }  // namespace joulefarm

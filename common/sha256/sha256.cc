@@ -20,7 +20,7 @@ namespace joulefarm {
 namespace {
 
 constexpr size_t kDigestBytes = 32;
-constexpr size_t kReadBytes = 256 * 1024;
+constexpr size_t kReadBytes = 262'144;
 
 // libcrypto refuses SHA-256 only without memory or with a broken installation. A wrong digest would
 // be far worse than the end of the process.

@@ -20,7 +20,8 @@ void WritePlane(absl::string_view plane, ZSTD_CCtx* context, std::string& out) {
   constexpr std::size_t kShort = 24;
   if (plane.size() > kShort) {
     char frame[ZSTD_COMPRESSBOUND(1 << 16)];
-    const std::size_t size = ZSTD_compress2(context, frame, sizeof frame, plane.data(), plane.size());
+    const std::size_t size =
+        ZSTD_compress2(context, frame, sizeof frame, plane.data(), plane.size());
     if (!ZSTD_isError(size) && size + 2 < plane.size()) {
       out.push_back(kZstd);
       WriteVarint(size, out);
@@ -35,8 +36,8 @@ void WritePlane(absl::string_view plane, ZSTD_CCtx* context, std::string& out) {
 absl::Status CutOff() { return absl::DataLossError("trace block: a plane is cut off"); }
 
 // The bytes of one plane: `view` points into the data or into scratch.
-absl::Status TakePlane(absl::string_view& data, std::size_t size, ZSTD_DCtx* context, std::string& scratch,
-                       absl::string_view& view) {
+absl::Status TakePlane(absl::string_view& data, std::size_t size, ZSTD_DCtx* context,
+                       std::string& scratch, absl::string_view& view) {
   if (data.empty()) return CutOff();
   const char mode = data[0];
   data.remove_prefix(1);
@@ -56,7 +57,8 @@ absl::Status TakePlane(absl::string_view& data, std::size_t size, ZSTD_DCtx* con
       std::uint64_t length = 0;
       if (!ReadVarint(data, length) || length > data.size()) return CutOff();
       scratch.resize(size);
-      const std::size_t got = ZSTD_decompressDCtx(context, scratch.data(), size, data.data(), length);
+      const std::size_t got =
+          ZSTD_decompressDCtx(context, scratch.data(), size, data.data(), length);
       if (ZSTD_isError(got) || got != size) {
         return absl::DataLossError("trace block: a compressed plane is damaged");
       }
@@ -71,8 +73,8 @@ absl::Status TakePlane(absl::string_view& data, std::size_t size, ZSTD_DCtx* con
 
 }  // namespace
 
-void WritePlanes(absl::Span<const std::uint64_t> numbers, int width, ZSTD_CCtx* context, std::string& scratch,
-                 std::string& out) {
+void WritePlanes(absl::Span<const std::uint64_t> numbers, int width, ZSTD_CCtx* context,
+                 std::string& scratch, std::string& out) {
   if (numbers.empty()) return;
   scratch.resize(numbers.size());
   for (int plane = 0; plane < width; ++plane) {
@@ -83,12 +85,13 @@ void WritePlanes(absl::Span<const std::uint64_t> numbers, int width, ZSTD_CCtx* 
   }
 }
 
-absl::Status ReadPlanes(absl::string_view& data, int width, ZSTD_DCtx* context, std::string& scratch,
-                        absl::Span<std::uint64_t> numbers) {
+absl::Status ReadPlanes(absl::string_view& data, int width, ZSTD_DCtx* context,
+                        std::string& scratch, absl::Span<std::uint64_t> numbers) {
   if (numbers.empty()) return absl::OkStatus();
   for (int plane = 0; plane < width; ++plane) {
     absl::string_view bytes;
-    if (absl::Status taken = TakePlane(data, numbers.size(), context, scratch, bytes); !taken.ok()) return taken;
+    if (absl::Status taken = TakePlane(data, numbers.size(), context, scratch, bytes); !taken.ok())
+      return taken;
     const int shift = 8 * plane;
     const char* from = bytes.data();
     for (std::uint64_t& number : numbers) {

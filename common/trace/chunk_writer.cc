@@ -12,7 +12,8 @@ ChunkWriter::ChunkWriter(std::string channel, TraceEncoder* encoder, ChunkLimits
 
 std::optional<v1::TraceChunk> ChunkWriter::Add(std::int64_t t_ns, std::int64_t raw) {
   std::optional<v1::TraceChunk> done;
-  if (!t_ns_.empty() && (t_ns_.size() >= limits_.samples || t_ns - t_ns_.front() > limits_.span_ns)) {
+  if (!t_ns_.empty() &&
+      (t_ns_.size() >= limits_.samples || t_ns - t_ns_.front() > limits_.span_ns)) {
     // The losses came after the last sample: they belong to the chunk that begins.
     const std::int64_t lost = std::exchange(lost_, 0);
     done = Flush();

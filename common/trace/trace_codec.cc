@@ -18,7 +18,8 @@ constexpr int kMaxOrder = 2;
 // The centre of the residuals is the median of at most this many of them.
 constexpr std::size_t kCentreSamples = 15;
 
-// All arithmetic is modulo 2^64, so that every int64 comes back, however far apart two neighbours are.
+// All arithmetic is modulo 2^64, so that every int64 comes back, however far apart two neighbours
+// are.
 using Words = std::vector<std::uint64_t>;
 
 std::uint64_t ZigZag(std::uint64_t number) { return (number << 1) ^ (0 - (number >> 63)); }
@@ -35,15 +36,16 @@ std::uint64_t Centre(const Words& residuals) {
   const std::size_t count = std::min(residuals.size(), some.size());
   if (count == 0) return 0;
   for (std::size_t i = 0; i < count; ++i) {
-    some[i] = static_cast<std::int64_t>(residuals[i * (residuals.size() - 1) / std::max<std::size_t>(1, count - 1)]);
+    some[i] = static_cast<std::int64_t>(
+        residuals[i * (residuals.size() - 1) / std::max<std::size_t>(1, count - 1)]);
   }
   const auto middle = some.begin() + static_cast<std::ptrdiff_t>(count / 2);
   std::nth_element(some.begin(), middle, some.begin() + static_cast<std::ptrdiff_t>(count));
   return static_cast<std::uint64_t>(*middle);
 }
 
-// Replaces the residuals by their zig-zag distance from the centre; returns the bits they need, summed: about what
-// they will cost.
+// Replaces the residuals by their zig-zag distance from the centre; returns the bits they need,
+// summed: about what they will cost.
 std::uint64_t Centred(Words& residuals, std::uint64_t centre) {
   std::uint64_t bits = 0;
   for (std::uint64_t& residual : residuals) {
@@ -53,7 +55,9 @@ std::uint64_t Centred(Words& residuals, std::uint64_t centre) {
   return bits;
 }
 
-absl::Status Damaged(absl::string_view what) { return absl::DataLossError(absl::StrCat("trace block: ", what)); }
+absl::Status Damaged(absl::string_view what) {
+  return absl::DataLossError(absl::StrCat("trace block: ", what));
+}
 
 }  // namespace
 
@@ -100,7 +104,8 @@ void TraceEncoder::State::WriteColumn(absl::Span<const std::int64_t> column, std
   for (const std::uint64_t residual : best) all |= residual;
   const int width = (static_cast<int>(std::bit_width(all)) + 7) / 8;
   out.push_back(static_cast<char>(order | width << 4));
-  for (int i = 0; i < order; ++i) WriteVarint(ZigZag(differences[static_cast<std::size_t>(i)][0]), out);
+  for (int i = 0; i < order; ++i)
+    WriteVarint(ZigZag(differences[static_cast<std::size_t>(i)][0]), out);
   WriteVarint(ZigZag(centre), out);
   WritePlanes(best, width, context.get(), scratch, out);
 }
@@ -112,8 +117,8 @@ absl::StatusOr<std::string> TraceEncoder::Encode(absl::Span<const std::int64_t> 
                                                  absl::Span<const std::int64_t> raw) {
   if (t_ns.size() != raw.size() || t_ns.empty() || t_ns.size() > kMaxTraceSamples) {
     return absl::InvalidArgumentError(absl::StrCat("a trace block holds 1 to ", kMaxTraceSamples,
-                                                   " samples, not ", t_ns.size(), " stamps and ", raw.size(),
-                                                   " values"));
+                                                   " samples, not ", t_ns.size(), " stamps and ",
+                                                   raw.size(), " values"));
   }
   std::string out(1, static_cast<char>(kVersion));
   WriteVarint(t_ns.size(), out);
@@ -125,7 +130,8 @@ absl::StatusOr<std::string> TraceEncoder::Encode(absl::Span<const std::int64_t> 
 struct TraceDecoder::State {
   State() : context(ZSTD_createDCtx(), ZSTD_freeDCtx) {}
 
-  absl::Status ReadColumn(absl::string_view& data, std::size_t n, std::vector<std::int64_t>& column);
+  absl::Status ReadColumn(absl::string_view& data, std::size_t n,
+                          std::vector<std::int64_t>& column);
 
   std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context;
   Words words;
@@ -139,7 +145,8 @@ absl::Status TraceDecoder::State::ReadColumn(absl::string_view& data, std::size_
   data.remove_prefix(1);
   const int order = head & 15;
   const int width = head >> 4;
-  if (order > kMaxOrder || width > 8 || static_cast<std::size_t>(order) >= n) return Damaged("impossible column");
+  if (order > kMaxOrder || width > 8 || static_cast<std::size_t>(order) >= n)
+    return Damaged("impossible column");
   std::array<std::uint64_t, kMaxOrder + 1> start{};  // first of each difference, then the centre
   for (int i = 0; i <= order; ++i) {
     std::uint64_t& number = start[static_cast<std::size_t>(i)];
@@ -151,7 +158,8 @@ absl::Status TraceDecoder::State::ReadColumn(absl::string_view& data, std::size_
   if (!read.ok()) return read;
   const std::uint64_t centre = start[static_cast<std::size_t>(order)];
   // Many chunks are appended to one column: it grows by doubling, not by a chunk at a time.
-  if (column.capacity() < column.size() + n) column.reserve(std::max(2 * column.capacity(), column.size() + n));
+  if (column.capacity() < column.size() + n)
+    column.reserve(std::max(2 * column.capacity(), column.size() + n));
   std::uint64_t value = start[0];
   std::uint64_t step = start[1];
   if (order > 0) column.push_back(static_cast<std::int64_t>(value));
@@ -181,7 +189,8 @@ absl::Status TraceDecoder::Decode(absl::string_view data, TraceSamples& samples)
   }
   data.remove_prefix(1);
   std::uint64_t n = 0;
-  if (!ReadVarint(data, n) || n == 0 || n > kMaxTraceSamples) return Damaged("impossible number of samples");
+  if (!ReadVarint(data, n) || n == 0 || n > kMaxTraceSamples)
+    return Damaged("impossible number of samples");
   const std::size_t before = samples.t_ns.size();
   absl::Status read = state_->ReadColumn(data, n, samples.t_ns);
   if (read.ok()) read = state_->ReadColumn(data, n, samples.raw);
@@ -198,8 +207,8 @@ absl::Status TraceDecoder::Decode(const v1::TraceChunk& chunk, TraceSamples& sam
   const std::size_t before = samples.t_ns.size();
   absl::Status read = Decode(absl::string_view(chunk.data()), samples);
   if (!read.ok()) return read;
-  if (samples.t_ns.size() - before == static_cast<std::size_t>(chunk.n()) && samples.t_ns[before] == chunk.t0_ns() &&
-      samples.t_ns.back() == chunk.t1_ns()) {
+  if (samples.t_ns.size() - before == static_cast<std::size_t>(chunk.n()) &&
+      samples.t_ns[before] == chunk.t0_ns() && samples.t_ns.back() == chunk.t1_ns()) {
     return absl::OkStatus();
   }
   samples.t_ns.resize(before);

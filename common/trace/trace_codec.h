@@ -1,8 +1,8 @@
-// The trace codec: samples (stamp, raw integer) to the bytes of TraceChunk.data and back, without loss. The format is
-// described in docs/measurement.md.
+// The trace codec: samples (stamp, raw integer) to the bytes of TraceChunk.data and back, without
+// loss. The format is described in docs/measurement.md.
 //
-// Threads: an object is used by one thread at a time; it keeps compression state so that chunks are cheap.
-// Ownership: objects own their zstd contexts; results own their samples.
+// Threads: an object is used by one thread at a time; it keeps compression state so that chunks are
+// cheap. Ownership: objects own their zstd contexts; results own their samples.
 #pragma once
 
 #include <cstddef>
@@ -19,8 +19,8 @@
 
 namespace joulefarm {
 
-// Samples of one channel as two columns of equal length. Stamps are ns on the host's CLOCK_BOOTTIME; they may repeat
-// or step back, the codec keeps what it is given.
+// Samples of one channel as two columns of equal length. Stamps are ns on the host's
+// CLOCK_BOOTTIME; they may repeat or step back, the codec keeps what it is given.
 struct TraceSamples {
   std::vector<std::int64_t> t_ns;
   std::vector<std::int64_t> raw;
@@ -37,7 +37,8 @@ class TraceEncoder {
   TraceEncoder& operator=(const TraceEncoder&) = delete;
 
   // InvalidArgument: columns of different length, no sample, or more than kMaxTraceSamples.
-  absl::StatusOr<std::string> Encode(absl::Span<const std::int64_t> t_ns, absl::Span<const std::int64_t> raw);
+  absl::StatusOr<std::string> Encode(absl::Span<const std::int64_t> t_ns,
+                                     absl::Span<const std::int64_t> raw);
 
  private:
   struct State;
@@ -51,12 +52,12 @@ class TraceDecoder {
   TraceDecoder(const TraceDecoder&) = delete;
   TraceDecoder& operator=(const TraceDecoder&) = delete;
 
-  // Appends the samples of one encoded block. DataLoss: not a block of a version this program knows, cut off, or
-  // inconsistent; nothing was appended then.
+  // Appends the samples of one encoded block. DataLoss: not a block of a version this program
+  // knows, cut off, or inconsistent; nothing was appended then.
   absl::Status Decode(absl::string_view data, TraceSamples& samples);
 
-  // The same for a chunk, whose n and first and last stamp must agree with its data. A gap, or a chunk that only counts
-  // lost samples, appends nothing.
+  // The same for a chunk, whose n and first and last stamp must agree with its data. A gap, or a
+  // chunk that only counts lost samples, appends nothing.
   absl::Status Decode(const v1::TraceChunk& chunk, TraceSamples& samples);
 
  private:

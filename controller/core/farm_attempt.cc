@@ -30,6 +30,7 @@ void Farm::On(const GrantReplied& input) {
   Job& job = jobs_.at(attempt.job_id);
   if (job.live_fence == attempt.fence) {
     job.live_fence.reset();
+    --job.attempts;  // nothing was tried
     agent->attempts.erase(attempt.fence);
     if (job.state == v1::JOB_STATE_CANCELING) {
       StopJob(job);

@@ -100,6 +100,11 @@ void Farm::AdoptDevices(AgentState& agent, const v1::Hello& hello, v1::Welcome& 
     Put(device);
   }
   agent.devices.insert(announced.begin(), announced.end());
+  // What it refused before belongs to an earlier life of the agent.
+  for (const std::string& id : agent.devices) {
+    rests_.erase(id);
+    boot_deadlines_.Clear(absl::StrCat("rest/", id));
+  }
 }
 
 // What the agent accepted and no longer knows is gone: its process lost it.

@@ -26,8 +26,11 @@ std::vector<Suspend> FindSuspends(std::vector<v1::ClockSnapshot> snapshots) {
   return suspends;
 }
 
-// From the final's start to its end, and at least as far as what happened: an agent that crashed knows only the latter.
-Interval SpanOf(const v1::Final& final, const std::vector<PhaseSpan>& phases, const std::map<int, RunView>& runs) {
+// From the final's start to its end, and at least as far as what happened. The final of an agent
+// that crashed says when it was found, which may be in another boot's time: then only what happened
+// counts.
+Interval SpanOf(const v1::Final& final, const std::vector<PhaseSpan>& phases,
+                const std::map<int, RunView>& runs) {
   std::optional<Interval> span;
   const auto include = [&](const Interval& part) {
     if (part.end_ns < part.start_ns) return;
@@ -37,11 +40,13 @@ Interval SpanOf(const v1::Final& final, const std::vector<PhaseSpan>& phases, co
   };
   for (const PhaseSpan& phase : phases) include(phase.span);
   for (const auto& [number, run] : runs) include(run.span());
-  if (final.started_ns() > 0) include({final.started_ns(), final.ended_ns()});
+  const Interval told{final.started_ns(), final.ended_ns()};
+  if (!span || (told.start_ns < span->end_ns && told.end_ns > span->start_ns)) include(told);
   return span.value_or(Interval{});
 }
 
-std::vector<ChannelView> Channels(const AttemptData& data, const std::map<std::string, v1::ChannelInfo>& declared) {
+std::vector<ChannelView> Channels(const AttemptData& data,
+                                  const std::map<std::string, v1::ChannelInfo>& declared) {
   std::map<std::pair<int, std::string>, ChannelView> recorded;
   for (const AttemptData::Chunk& chunk : data.chunks) {
     recorded[{chunk.source, chunk.chunk.channel()}].chunks.push_back(&chunk.chunk);

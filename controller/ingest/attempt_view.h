@@ -1,6 +1,7 @@
 // What an attempt's events say, sorted by what they are about.
 //
-// Threads: pure function over plain values. Ownership: the view borrows the attempt's data, which outlives it.
+// Threads: pure function over plain values. Ownership: the view borrows the attempt's data, which
+// outlives it.
 #pragma once
 
 #include <map>

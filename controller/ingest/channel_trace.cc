@@ -25,7 +25,8 @@ ChannelTrace DecodeChannel(const ChannelView& channel) {
   return trace;
 }
 
-std::optional<double> HighestWithin(const ChannelTrace& trace, double scale, const Interval& interval) {
+std::optional<double> HighestWithin(const ChannelTrace& trace, double scale,
+                                    const Interval& interval) {
   std::optional<double> highest;
   for (std::size_t i = 0; i < trace.samples.t_ns.size(); ++i) {
     const std::int64_t t_ns = trace.samples.t_ns[i];

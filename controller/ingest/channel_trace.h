@@ -23,6 +23,7 @@ struct ChannelTrace {
 ChannelTrace DecodeChannel(const ChannelView& channel);
 
 // The highest value inside [start, end], in the channel's unit.
-std::optional<double> HighestWithin(const ChannelTrace& trace, double scale, const Interval& interval);
+std::optional<double> HighestWithin(const ChannelTrace& trace, double scale,
+                                    const Interval& interval);
 
 }  // namespace joulefarm::controller

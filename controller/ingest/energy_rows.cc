@@ -36,8 +36,8 @@ RowParts PartsOf(const AttemptView& view) {
   return rows;
 }
 
-// The attempt without what the channel does not cover of an OTHER at either end: sampling begins after the attempt does
-// and ends before.
+// The attempt without what the channel does not cover of an OTHER at either end: sampling begins
+// after the attempt does and ends before.
 Interval Window(const AttemptView& view, const Interval& covered) {
   Interval window = view.span;
   const std::vector<PhaseSpan>& spans = view.partition.spans;
@@ -48,7 +48,8 @@ Interval Window(const AttemptView& view, const Interval& covered) {
     window.start_ns = std::clamp(covered.start_ns, first.span.start_ns, first.span.end_ns);
   }
   if (last.phase == v1::PHASE_OTHER) {
-    window.end_ns = std::max(window.start_ns, std::clamp(covered.end_ns, last.span.start_ns, last.span.end_ns));
+    window.end_ns =
+        std::max(window.start_ns, std::clamp(covered.end_ns, last.span.start_ns, last.span.end_ns));
   }
   return window;
 }
@@ -106,8 +107,10 @@ class Integrator {
     if (info.has_offset_u()) errors.offset_u_w = info.offset_u();
     const TraceSamples& samples = trace.samples;
     if (counter_) {
-      const auto wrap = info.has_wrap_raw() ? std::optional<std::int64_t>(info.wrap_raw()) : std::nullopt;
-      readings_ = MakeCounterTrace(samples.t_ns, samples.raw, info.scale(), wrap, info.refresh_ns());
+      const auto wrap =
+          info.has_wrap_raw() ? std::optional<std::int64_t>(info.wrap_raw()) : std::nullopt;
+      readings_ =
+          MakeCounterTrace(samples.t_ns, samples.raw, info.scale(), wrap, info.refresh_ns());
       readings_.errors = errors;
     } else {
       powers_ = MakePowerTrace(samples.t_ns, samples.raw, info.scale(), info.nominal_hz());
@@ -134,31 +137,37 @@ Finding FromAgent(const v1::Reason& reason, v1::Domain domain) {
   return {domain, quality, reason.code(), reason.detail()};
 }
 
-std::string Seconds(std::int64_t ns) { return absl::StrFormat("%.3g s", static_cast<double>(ns) * 1e-9); }
+std::string Seconds(std::int64_t ns) {
+  return absl::StrFormat("%.3g s", static_cast<double>(ns) * 1e-9);
+}
 
 }  // namespace
 
 bool IsEnergy(const v1::ChannelInfo& info) {
-  return info.quantity() == v1::QUANTITY_POWER_W || info.quantity() == v1::QUANTITY_ENERGY_COUNTER_J;
+  return info.quantity() == v1::QUANTITY_POWER_W ||
+         info.quantity() == v1::QUANTITY_ENERGY_COUNTER_J;
 }
 
 const ChannelView* PrimaryChannel(const AttemptView& view) {
-  const auto primary = std::find_if(view.channels.begin(), view.channels.end(), [](const ChannelView& channel) {
-    return channel.info.primary() && IsEnergy(channel.info);
-  });
+  const auto primary = std::find_if(
+      view.channels.begin(), view.channels.end(),
+      [](const ChannelView& channel) { return channel.info.primary() && IsEnergy(channel.info); });
   return primary == view.channels.end() ? nullptr : &*primary;
 }
 
-std::vector<Finding> SharedFindings(const AttemptView& view, v1::Domain domain, std::optional<int> run,
-                                    const Interval& interval) {
+std::vector<Finding> SharedFindings(const AttemptView& view, v1::Domain domain,
+                                    std::optional<int> run, const Interval& interval) {
   std::vector<Finding> findings;
   for (const v1::Reason& reason : view.reasons) {
     const bool about = reason.domain() == domain || reason.domain() == v1::DOMAIN_UNSPECIFIED;
-    if (about && (!reason.has_run() || (run && reason.run() == *run))) AddFinding(findings, FromAgent(reason, domain));
+    if (about && (!reason.has_run() || (run && reason.run() == *run)))
+      AddFinding(findings, FromAgent(reason, domain));
   }
   for (const Suspend& suspend : view.suspends) {
-    if (suspend.between.start_ns >= interval.end_ns || suspend.between.end_ns <= interval.start_ns) continue;
-    AddFinding(findings, MakeFinding(Code::kSuspended, absl::StrCat(Seconds(suspend.slept_ns), ">0.1 s"), domain));
+    if (suspend.between.start_ns >= interval.end_ns || suspend.between.end_ns <= interval.start_ns)
+      continue;
+    AddFinding(findings, MakeFinding(Code::kSuspended,
+                                     absl::StrCat(Seconds(suspend.slept_ns), ">0.1 s"), domain));
   }
   if (domain != v1::DOMAIN_ENERGY) return findings;
   // Every duration counts, not only the first.
@@ -166,12 +175,14 @@ std::vector<Finding> SharedFindings(const AttemptView& view, v1::Domain domain, 
     findings.push_back(MakeFinding(Code::kPlanShortened, shortened));
   }
   if (view.partition.overlap_ns > 0) {
-    AddFinding(findings, MakeFinding(Code::kPhaseOverlap, absl::StrCat(Seconds(view.partition.overlap_ns), ">0")));
+    AddFinding(findings, MakeFinding(Code::kPhaseOverlap,
+                                     absl::StrCat(Seconds(view.partition.overlap_ns), ">0")));
   }
   return findings;
 }
 
-std::vector<EnergyRow> EnergyRows(const AttemptView& view, const ChannelView& channel, const ChannelTrace& trace) {
+std::vector<EnergyRow> EnergyRows(const AttemptView& view, const ChannelView& channel,
+                                  const ChannelTrace& trace) {
   const Integrator integrator(channel.info, trace);
   const Interval window = Window(view, integrator.CoveredTime());
   const bool primary = &channel == PrimaryChannel(view);
@@ -191,8 +202,10 @@ std::vector<EnergyRow> EnergyRows(const AttemptView& view, const ChannelView& ch
     const Energy energy = integrator.Integrate(clipped);
     Fill(energy, result);
     row.findings = energy.findings;
-    if (left_out > 0) AddFinding(row.findings, MakeFinding(Code::kClipped, absl::StrCat(Seconds(left_out), ">0")));
-    if (trace.damaged > 0) AddFinding(row.findings, MakeFinding(Code::kTraceDamaged, absl::StrCat(trace.damaged, ">0")));
+    if (left_out > 0)
+      AddFinding(row.findings, MakeFinding(Code::kClipped, absl::StrCat(Seconds(left_out), ">0")));
+    if (trace.damaged > 0)
+      AddFinding(row.findings, MakeFinding(Code::kTraceDamaged, absl::StrCat(trace.damaged, ">0")));
     if (const std::optional<Code> code = ProvenanceCode(channel.info.provenance())) {
       AddFinding(row.findings, MakeFinding(*code, ""));
     }

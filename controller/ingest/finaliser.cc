@@ -1,8 +1,6 @@
 #include "controller/ingest/finaliser.h"
 
 #include <algorithm>
-#include <cctype>
-#include <map>
 #include <set>
 #include <utility>
 
@@ -26,7 +24,8 @@ std::string EnumWord(const std::string& name, absl::string_view prefix) {
 // Different outputs of the runs, where every run must give the same.
 std::size_t GreedyOutputs(const AttemptData& data, const AttemptView& view) {
   const v1::GenerateSpec& spec = data.spec.generate();
-  const bool greedy = (spec.has_temperature() && spec.temperature() <= 0) || (spec.has_top_k() && spec.top_k() == 1);
+  const bool greedy = (spec.has_temperature() && spec.temperature() <= 0) ||
+                      (spec.has_top_k() && spec.top_k() == 1);
   if (!greedy) return 0;
   std::set<std::string> outputs;
   for (const auto& [number, run] : view.runs) {
@@ -36,35 +35,48 @@ std::size_t GreedyOutputs(const AttemptData& data, const AttemptView& view) {
 }
 
 void Report(absl::string_view about, const std::vector<Finding>& findings, RunResult& result) {
-  for (const Finding& finding : findings) result.quality_reasons.push_back(absl::StrCat(about, " ", Text(finding)));
+  for (const Finding& finding : findings)
+    result.quality_reasons.push_back(absl::StrCat(about, " ", Text(finding)));
 }
 
-void FillSpeed(const AttemptData& data, const AttemptView& view, const RunView& run, RunResult& result) {
-  if (!data.spec.has_generate()) return;
-  const v1::GenerateSpec& spec = data.spec.generate();
-  SpeedExpectation expected{spec.prompts_size(), spec.max_tokens(), SpeedExpectation::EndOfText::kEnds};
-  if (spec.ignore_eos()) expected.end_of_text = SpeedExpectation::EndOfText::kIgnored;
-  Speed speed = MeasureSpeed(expected, run.done, run.requests);
-  if (const std::size_t outputs = GreedyOutputs(data, view); outputs > 1) {
-    AddFinding(speed.findings, MakeFinding(Code::kOutputDiffers, absl::StrCat(outputs, ">1")));
+SpeedExpectation Expected(const v1::JobSpec& spec) {
+  if (!spec.has_generate()) return {};
+  const v1::GenerateSpec& generate = spec.generate();
+  return {generate.prompts_size(), generate.max_tokens(),
+          generate.ignore_eos() ? SpeedExpectation::EndOfText::kIgnored
+                                : SpeedExpectation::EndOfText::kEnds};
+}
+
+void FillSpeed(const AttemptData& data, const AttemptView& view, const RunView& run,
+               RunResult& result) {
+  std::vector<Finding> findings;
+  // A command has a speed of this kind only where it reported tokens.
+  if (data.spec.has_generate() || !run.requests.empty()) {
+    const Speed speed = MeasureSpeed(Expected(data.spec), run.done, run.requests);
+    findings = speed.findings;
+    if (const std::size_t outputs = GreedyOutputs(data, view); outputs > 1) {
+      AddFinding(findings, MakeFinding(Code::kOutputDiffers, absl::StrCat(outputs, ">1")));
+    }
+    result.speed_method = "stream";
+    result.n_prompt = speed.n_prompt;
+    result.n_gen = speed.n_gen;
+    result.ttft_ms = speed.ttft_ms;
+    result.itps = speed.itps;
+    result.otps = speed.otps;
+    result.itl_p50_ms = speed.itl_p50_ms;
+    result.itl_p99_ms = speed.itl_p99_ms;
+    result.n_timed = speed.n_timed;
   }
-  AddFindings(speed.findings, SharedFindings(view, v1::DOMAIN_SPEED, run.done.run(), run.span()));
-  result.speed_method = "stream";
-  result.n_prompt = speed.n_prompt;
-  result.n_gen = speed.n_gen;
-  result.ttft_ms = speed.ttft_ms;
-  result.itps = speed.itps;
-  result.otps = speed.otps;
-  result.itl_p50_ms = speed.itl_p50_ms;
-  result.itl_p99_ms = speed.itl_p99_ms;
-  result.n_timed = speed.n_timed;
-  result.speed_quality = Worst(speed.findings);
-  Report("speed", speed.findings, result);
+  AddFindings(findings, SharedFindings(view, v1::DOMAIN_SPEED, run.done.run(), run.span()));
+  // Reasons may also concern what a command reported as metrics of its own.
+  if (!result.speed_method && findings.empty()) return;
+  result.speed_quality = Worst(findings);
+  Report("speed", findings, result);
 }
 
 // Grades the run by its own row; what only a phase's row says is reported beside it.
-void GradeEnergy(const AttemptData& data, const AttemptView& view, const std::vector<EnergyRow>& rows,
-                 const RunView& run, RunResult& result) {
+void GradeEnergy(const AttemptData& data, const AttemptView& view,
+                 const std::vector<EnergyRow>& rows, const RunView& run, RunResult& result) {
   std::vector<Finding> findings;
   bool energy = false;
   for (const EnergyRow& row : rows) {
@@ -76,7 +88,8 @@ void GradeEnergy(const AttemptData& data, const AttemptView& view, const std::ve
   if (!energy) {
     for (Finding& finding : SharedFindings(view, v1::DOMAIN_ENERGY, run.done.run(), run.span())) {
       // How the plan went says nothing about an energy nobody asked for.
-      if (finding.code != Info(Code::kPlanShortened).name && finding.code != Info(Code::kPhaseOverlap).name) {
+      if (finding.code != Info(Code::kPlanShortened).name &&
+          finding.code != Info(Code::kPhaseOverlap).name) {
         findings.push_back(std::move(finding));
       }
     }
@@ -85,7 +98,9 @@ void GradeEnergy(const AttemptData& data, const AttemptView& view, const std::ve
   const bool measured = primary != nullptr && primary->info.provenance() == v1::PROVENANCE_MEASURED;
   if (data.spec.power() == v1::POWER_REQUIRE_REQUIRED && !measured) {
     const std::string have =
-        primary == nullptr ? "none" : EnumWord(v1::Provenance_Name(primary->info.provenance()), "PROVENANCE_");
+        primary == nullptr
+            ? "none"
+            : EnumWord(v1::Provenance_Name(primary->info.provenance()), "PROVENANCE_");
     AddFinding(findings, MakeFinding(Code::kPowerRequired, absl::StrCat(have, "<measured")));
   }
   if (!energy && findings.empty()) return;
@@ -96,8 +111,9 @@ void GradeEnergy(const AttemptData& data, const AttemptView& view, const std::ve
     if (!row.primary || of.run != run.done.run() || of.request || !of.phase) continue;
     std::vector<Finding> own;
     for (const Finding& finding : row.findings) {
-      const bool known = std::any_of(findings.begin(), findings.end(),
-                                     [&](const Finding& other) { return other.code == finding.code; });
+      const bool known = std::any_of(findings.begin(), findings.end(), [&](const Finding& other) {
+        return other.code == finding.code;
+      });
       if (!known) own.push_back(finding);
     }
     Report(absl::StrCat("energy.", EnumWord(v1::Phase_Name(*of.phase), "PHASE_")), own, result);
@@ -131,12 +147,14 @@ AttemptResults Finalise(const AttemptData& data) {
   const bool with_energy = data.spec.power() != v1::POWER_REQUIRE_NONE;
   for (const ChannelView& channel : view.channels) {
     if (!with_energy || !IsEnergy(channel.info)) continue;
-    for (EnergyRow& row : EnergyRows(view, channel, DecodeChannel(channel))) rows.push_back(std::move(row));
+    for (EnergyRow& row : EnergyRows(view, channel, DecodeChannel(channel)))
+      rows.push_back(std::move(row));
   }
   for (const auto& [number, run] : view.runs) {
     RunResult& result = results.runs.emplace_back();
     result.run = number;
-    if (run.done.has_peak_rss_bytes()) result.peak_rss_mib = static_cast<double>(run.done.peak_rss_bytes()) / kMiB;
+    if (run.done.has_peak_rss_bytes())
+      result.peak_rss_mib = static_cast<double>(run.done.peak_rss_bytes()) / kMiB;
     FillSpeed(data, view, run, result);
     if (with_energy) GradeEnergy(data, view, rows, run, result);
   }

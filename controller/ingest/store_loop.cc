@@ -1,5 +1,6 @@
 #include "controller/ingest/store_loop.h"
 
+#include <chrono>
 #include <iterator>
 #include <map>
 #include <utility>
@@ -10,6 +11,8 @@ namespace {
 
 // Larger bulk commits were seen to hold up control commits.
 constexpr std::size_t kMostBulkBytes = 256 * 1024;
+
+constexpr std::chrono::seconds kIdleBeforeCheckpoint{1};
 
 using StreamOwner = std::pair<Fence, int>;
 
@@ -64,12 +67,21 @@ void StoreLoop::Reload(FarmEvent note, std::function<void(absl::StatusOr<FarmSna
 }
 
 void StoreLoop::Main() {
+  const auto something_to_do = [this] { return stopping_ || !control_.empty() || !bulk_.empty(); };
+  bool checkpoint_due = false;
   while (true) {
     std::vector<ControlWork> control;
     std::vector<BulkWork> bulk;
     {
       std::unique_lock<std::mutex> lock(mutex_);
-      wake_.wait(lock, [this] { return stopping_ || !control_.empty() || !bulk_.empty(); });
+      if (checkpoint_due && !wake_.wait_for(lock, kIdleBeforeCheckpoint, something_to_do)) {
+        lock.unlock();
+        checkpoint_due = false;
+        // Off the path of writes; a failure is met again, and reported, by the next commit.
+        (void)store_.Checkpoint();
+        continue;
+      }
+      wake_.wait(lock, something_to_do);
       if (stopping_ && control_.empty() && bulk_.empty()) return;
       control.swap(control_);
       std::size_t bytes = 0;
@@ -81,6 +93,7 @@ void StoreLoop::Main() {
     }
     if (!control.empty()) DoControl(std::move(control));
     if (!bulk.empty()) DoBulk(std::move(bulk));
+    checkpoint_due = true;
   }
 }
 

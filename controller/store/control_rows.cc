@@ -12,8 +12,9 @@ namespace {
 
 void RaiseCounter(Session& session, const std::string& name, std::int64_t value) {
   session.Run(
-      "INSERT INTO farm_counter (name, value) VALUES (?, ?) "
-      "ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)",
+      R"sql(
+          INSERT INTO farm_counter (name, value) VALUES (?, ?)
+          ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value))sql",
       name, value);
 }
 
@@ -43,10 +44,14 @@ void InsertJob(Session& session, const Job& job) {
   std::optional<std::int64_t> model_size;
   if (spec.has_model()) model_size = model.size_bytes();
   session.Run(
-      "INSERT INTO job (number, id, experiment, cell, workload, kind, block, params, model, model_sha256, model_size_bytes, quant, "
-      "repetitions, warmup, device_id, pinned, selector, priority, retries_left, lost_after_ns, state, failure_class, reason, attempts, "
-      "live_fence, accepted_fence, submitted_wall_ns, started_wall_ns, finished_wall_ns, spec) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      R"sql(
+          INSERT INTO job (number, id, experiment, cell, workload, kind, block, params, model,
+          model_sha256, model_size_bytes, quant, repetitions, warmup, device_id, pinned,
+          selector, priority, retries_left, lost_after_ns, state, failure_class, reason,
+          attempts, live_fence, accepted_fence, submitted_wall_ns, started_wall_ns,
+          finished_wall_ns, spec)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+          ?, ?, ?, ?))sql",
       job.number, job.id, job.experiment, spec.cell(), spec.workload(), TextOrNull{KindOf(spec)},
       spec.block(), JsonParams(spec), TextOrNull{model.name()}, TextOrNull{model.sha256()},
       model_size, TextOrNull{model.quant()}, spec.repetitions(), spec.warmup(),
@@ -61,10 +66,13 @@ void InsertJob(Session& session, const Job& job) {
 void WriteRow(Session& session, const Experiment& experiment) {
   const std::int64_t number = TrailingNumber(experiment.id);
   session.Run(
-      "INSERT INTO experiment (number, id, name, tenant, request_id, sha256, seed, submitted_wall_ns, text) "
-      "VALUES (nullif(?, 0), ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name, tenant = excluded.tenant, "
-      "request_id = excluded.request_id, sha256 = excluded.sha256, seed = excluded.seed, "
-      "submitted_wall_ns = excluded.submitted_wall_ns, text = excluded.text",
+      R"sql(
+          INSERT INTO experiment (number, id, name, tenant, request_id, sha256, seed,
+          submitted_wall_ns, text)
+          VALUES (nullif(?, 0), ?, ?, ?, ?, ?, ?, ?, ?)
+          ON CONFLICT (id) DO UPDATE SET name = excluded.name, tenant = excluded.tenant,
+          request_id = excluded.request_id, sha256 = excluded.sha256, seed = excluded.seed,
+          submitted_wall_ns = excluded.submitted_wall_ns, text = excluded.text)sql",
       number, experiment.id, experiment.name, experiment.tenant, TextOrNull{experiment.request_id},
       experiment.sha256, experiment.seed, experiment.submitted_wall_ns, experiment.text);
   RaiseCounter(session, "experiment", number);
@@ -73,9 +81,11 @@ void WriteRow(Session& session, const Experiment& experiment) {
 void WriteRow(Session& session, const Job& job) {
   // The spec never changes, and terminal jobs are held without it: only a new row has one to write.
   const int changed = session.Run(
-      "UPDATE job SET device_id = ?, pinned = ?, selector = ?, priority = ?, retries_left = ?, lost_after_ns = ?, state = ?, "
-      "failure_class = ?, reason = ?, attempts = ?, live_fence = ?, accepted_fence = ?, started_wall_ns = ?, finished_wall_ns = ? "
-      "WHERE id = ?",
+      R"sql(
+          UPDATE job SET device_id = ?, pinned = ?, selector = ?, priority = ?, retries_left =
+          ?, lost_after_ns = ?, state = ?, failure_class = ?, reason = ?, attempts = ?,
+          live_fence = ?, accepted_fence = ?, started_wall_ns = ?, finished_wall_ns = ?
+          WHERE id = ?)sql",
       TextOrNull{job.device_id}, job.pinned, TextOrNull{job.selector}, job.priority,
       job.retries_left, job.lost_after_ns, job.state, job.failure_class, TextOrNull{job.reason},
       job.attempts, job.live_fence, job.accepted_fence, job.started_wall_ns, job.finished_wall_ns,
@@ -88,10 +98,14 @@ void WriteRow(Session& session, const Job& job) {
 void WriteRow(Session& session, const Attempt& attempt) {
   // Columns that frames fill (engine, outcome, …) are left alone.
   session.Run(
-      "INSERT INTO attempt (fence, job_id, device_id, agent_id, state, link, detail, failure_class, reason, offered_wall_ns, "
-      "ended_wall_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (fence) DO UPDATE SET device_id = excluded.device_id, "
-      "agent_id = excluded.agent_id, state = excluded.state, link = excluded.link, detail = excluded.detail, "
-      "failure_class = excluded.failure_class, reason = excluded.reason, ended_wall_ns = excluded.ended_wall_ns",
+      R"sql(
+          INSERT INTO attempt (fence, job_id, device_id, agent_id, state, link, detail,
+          failure_class, reason, offered_wall_ns, ended_wall_ns)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+          ON CONFLICT (fence) DO UPDATE SET device_id = excluded.device_id, agent_id =
+          excluded.agent_id, state = excluded.state, link = excluded.link, detail =
+          excluded.detail, failure_class = excluded.failure_class, reason = excluded.reason,
+          ended_wall_ns = excluded.ended_wall_ns)sql",
       attempt.fence, attempt.job_id, attempt.device_id, attempt.agent_id, attempt.state,
       attempt.link, TextOrNull{attempt.detail}, attempt.failure_class, TextOrNull{attempt.reason},
       attempt.offered_wall_ns, attempt.ended_wall_ns);
@@ -100,8 +114,10 @@ void WriteRow(Session& session, const Attempt& attempt) {
 
 void WriteRow(Session& session, const Device& device) {
   session.Run(
-      "INSERT OR REPLACE INTO device (id, agent_id, kind, link, alloc, admin, health, gate_reason, fence, labels, facts) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      R"sql(
+          INSERT OR REPLACE INTO device (id, agent_id, kind, link, alloc, admin, health,
+          gate_reason, fence, labels, facts)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?))sql",
       device.id, device.agent_id, device.facts.kind(), device.link, device.alloc, device.admin,
       device.health, TextOrNull{device.gate_reason}, device.fence, JsonObject(device.labels),
       JsonMessage(device.facts));
@@ -109,8 +125,10 @@ void WriteRow(Session& session, const Device& device) {
 
 void WriteRow(Session& session, const Agent& agent) {
   session.Run(
-      "INSERT OR REPLACE INTO agent (id, link, version, boot_id, instance, session_epoch, last_seen_wall_ns) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?)",
+      R"sql(
+          INSERT OR REPLACE INTO agent (id, link, version, boot_id, instance, session_epoch,
+          last_seen_wall_ns)
+          VALUES (?, ?, ?, ?, ?, ?, ?))sql",
       agent.id, agent.link, TextOrNull{agent.version}, TextOrNull{agent.boot_id},
       TextOrNull{agent.instance}, agent.session_epoch, agent.last_seen_wall_ns);
 }
@@ -123,8 +141,10 @@ void WriteRow(Session& session, const FarmEvent& event) {
 void WriteRow(Session& session, const Artifact& artifact) {
   // Replacing gives a new id: pushing an old content again makes it the newest of its name.
   session.Run(
-      "INSERT OR REPLACE INTO artifact (name, sha256, size_bytes, format, architecture, quant, parameters, context_length, "
-      "pushed_wall_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      R"sql(
+          INSERT OR REPLACE INTO artifact (name, sha256, size_bytes, format, architecture,
+          quant, parameters, context_length, pushed_wall_ns)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?))sql",
       artifact.name, artifact.sha256, artifact.size_bytes, artifact.format, artifact.architecture,
       artifact.quant, artifact.parameters, artifact.context_length, artifact.pushed_wall_ns);
 }

@@ -1,7 +1,9 @@
-// Protobuf enums as the words the database holds: without prefix; states and grades in upper case (SUCCEEDED), vocabulary words (kind,
-// provenance, scope, quantity, phase, stream, domain) in lower case (measured). UNSPECIFIED is no word: NULL.
+// Protobuf enums as the words the database holds: without prefix; states and grades in upper case
+// (SUCCEEDED), vocabulary words (kind, provenance, scope, quantity, phase, stream, domain) in lower
+// case (measured). UNSPECIFIED is no word: NULL.
 //
-// Threads: safe everywhere (tables are built once). Ownership: the returned references live for ever.
+// Threads: safe everywhere (tables are built once). Ownership: the returned references live for
+// ever.
 #pragma once
 
 #include <google/protobuf/descriptor.h>

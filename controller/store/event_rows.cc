@@ -1,4 +1,5 @@
-// The event stream: every event leaves a row in `event`, and what has a table of its own a row there.
+// The event stream: every event leaves a row in `event`, and what has a table of its own a row
+// there.
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -31,11 +32,15 @@ void WriteFacts(Session& session, const Place& place, const v1::AttemptFacts& fa
   const std::string shortened =
       facts.shortened().empty() ? std::string() : JsonArray(facts.shortened());
   session.Run(
-      "UPDATE attempt SET engine = coalesce(?, engine), engine_version = coalesce(?, engine_version), "
-      "engine_argv = coalesce(?, engine_argv), os_version = coalesce(?, os_version), kernel = coalesce(?, kernel), "
-      "governor = coalesce(?, governor), background_cpu = coalesce(?, background_cpu), load_ms = coalesce(?, load_ms), "
-      "load_state = coalesce(?, load_state), agent_version = coalesce(?, agent_version), shortened = coalesce(?, shortened) "
-      "WHERE fence = ?",
+      R"sql(
+          UPDATE attempt SET engine = coalesce(?, engine),
+            engine_version = coalesce(?, engine_version),
+            engine_argv = coalesce(?, engine_argv), os_version = coalesce(?, os_version),
+            kernel = coalesce(?, kernel), governor = coalesce(?, governor),
+            background_cpu = coalesce(?, background_cpu), load_ms = coalesce(?, load_ms),
+            load_state = coalesce(?, load_state), agent_version = coalesce(?, agent_version),
+            shortened = coalesce(?, shortened)
+          WHERE fence = ?)sql",
       JF_MAYBE(facts, engine), JF_MAYBE(facts, engine_version), TextOrNull{argv},
       JF_MAYBE(facts, os_version), JF_MAYBE(facts, kernel), JF_MAYBE(facts, governor),
       JF_MAYBE(facts, background_cpu), JF_MAYBE(facts, load_ms), JF_MAYBE(facts, load_state),
@@ -46,13 +51,20 @@ void WriteFacts(Session& session, const Place& place, const v1::AttemptFacts& fa
 void WriteChannel(Session& session, const Place& place, std::int64_t index,
                   const v1::ChannelInfo& channel) {
   session.Run(
-      "INSERT INTO channel (attempt, source, name, quantity, scale, nominal_hz, parent, scope, provenance, gain_u, offset_u, refresh_ns, "
-      "wrap_raw, is_primary, description, seq, idx) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, "
-      "?14 AND NOT EXISTS (SELECT 1 FROM channel WHERE attempt = ?1 AND is_primary = 1 AND NOT (source = ?2 AND name = ?3)), "
-      "?15, ?16, ?17) ON CONFLICT (attempt, source, name) DO UPDATE SET quantity = excluded.quantity, scale = excluded.scale, "
-      "nominal_hz = excluded.nominal_hz, parent = excluded.parent, scope = excluded.scope, provenance = excluded.provenance, "
-      "gain_u = excluded.gain_u, offset_u = excluded.offset_u, refresh_ns = excluded.refresh_ns, wrap_raw = excluded.wrap_raw, "
-      "is_primary = excluded.is_primary, description = excluded.description, seq = excluded.seq, idx = excluded.idx",
+      R"sql(
+          INSERT INTO channel (attempt, source, name, quantity, scale, nominal_hz, parent,
+          scope, provenance, gain_u, offset_u, refresh_ns, wrap_raw, is_primary, description,
+          seq, idx)
+          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
+          ?14 AND NOT EXISTS (SELECT 1 FROM channel WHERE attempt = ?1 AND is_primary = 1
+                              AND NOT (source = ?2 AND name = ?3)),
+          ?15, ?16, ?17)
+          ON CONFLICT (attempt, source, name) DO UPDATE SET quantity = excluded.quantity, scale
+          = excluded.scale, nominal_hz = excluded.nominal_hz, parent = excluded.parent, scope =
+          excluded.scope, provenance = excluded.provenance, gain_u = excluded.gain_u, offset_u =
+          excluded.offset_u, refresh_ns = excluded.refresh_ns, wrap_raw = excluded.wrap_raw,
+          is_primary = excluded.is_primary, description = excluded.description, seq =
+          excluded.seq, idx = excluded.idx)sql",
       place.fence, place.source, channel.name(), channel.quantity(), channel.scale(),
       channel.nominal_hz(), TextOrNull{channel.parent()}, channel.scope(), channel.provenance(),
       JF_MAYBE(channel, gain_u), JF_MAYBE(channel, offset_u), JF_MAYBE(channel, refresh_ns),
@@ -62,10 +74,14 @@ void WriteChannel(Session& session, const Place& place, std::int64_t index,
 
 void WriteRun(Session& session, const Place& place, std::int64_t index, const v1::RunDone& run) {
   session.Run(
-      "INSERT INTO run (attempt, run, warmup, start_ns, end_ns, output_sha256, peak_rss_bytes, source, seq, idx) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (attempt, run) DO UPDATE SET warmup = excluded.warmup, "
-      "start_ns = excluded.start_ns, end_ns = excluded.end_ns, output_sha256 = excluded.output_sha256, "
-      "peak_rss_bytes = excluded.peak_rss_bytes, source = excluded.source, seq = excluded.seq, idx = excluded.idx",
+      R"sql(
+          INSERT INTO run (attempt, run, warmup, start_ns, end_ns, output_sha256,
+          peak_rss_bytes, source, seq, idx)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+          ON CONFLICT (attempt, run) DO UPDATE SET warmup = excluded.warmup, start_ns =
+          excluded.start_ns, end_ns = excluded.end_ns, output_sha256 = excluded.output_sha256,
+          peak_rss_bytes = excluded.peak_rss_bytes, source = excluded.source, seq =
+          excluded.seq, idx = excluded.idx)sql",
       place.fence, run.run(), run.warmup(), run.start_ns(), run.end_ns(),
       JF_MAYBE(run, output_sha256), JF_MAYBE(run, peak_rss_bytes), place.source, place.seq, index);
 }
@@ -73,8 +89,11 @@ void WriteRun(Session& session, const Place& place, std::int64_t index, const v1
 void WriteRequest(Session& session, const Place& place, std::int64_t index,
                   const v1::RequestDone& request) {
   session.Run(
-      "INSERT OR REPLACE INTO request (attempt, run, request, t_req_ns, t_first_ns, t_last_ns, idx_first, idx_last, n_prompt, "
-      "n_evaluated, n_cached, prompt_ms, n_gen, stop, source, seq, idx) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      R"sql(
+          INSERT OR REPLACE INTO request (attempt, run, request, t_req_ns, t_first_ns,
+          t_last_ns, idx_first, idx_last, n_prompt, n_evaluated, n_cached, prompt_ms, n_gen,
+          stop, source, seq, idx)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?))sql",
       place.fence, request.run(), request.request(), request.t_req_ns(),
       JF_MAYBE(request, t_first_ns), JF_MAYBE(request, t_last_ns), JF_MAYBE(request, idx_first),
       JF_MAYBE(request, idx_last), JF_MAYBE(request, n_prompt), JF_MAYBE(request, n_evaluated),
@@ -85,7 +104,9 @@ void WriteRequest(Session& session, const Place& place, std::int64_t index,
 void WritePhase(Session& session, const Place& place, std::int64_t index,
                 const v1::PhaseDone& phase) {
   session.Run(
-      "INSERT INTO phase (attempt, source, seq, idx, phase, run, request, start_ns, end_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      R"sql(
+          INSERT INTO phase (attempt, source, seq, idx, phase, run, request, start_ns, end_ns)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?))sql",
       place.fence, place.source, place.seq, index, phase.phase(), JF_MAYBE(phase, run),
       JF_MAYBE(phase, request), phase.start_ns(), phase.end_ns());
 }
@@ -93,8 +114,10 @@ void WritePhase(Session& session, const Place& place, std::int64_t index,
 void WriteClock(Session& session, const Place& place, std::int64_t index,
                 const v1::ClockSnapshot& clock) {
   session.Run(
-      "INSERT INTO clock_snapshot (attempt, source, seq, idx, boottime_ns, monotonic_ns, monotonic_raw_ns, realtime_ns) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+      R"sql(
+          INSERT INTO clock_snapshot (attempt, source, seq, idx, boottime_ns, monotonic_ns,
+          monotonic_raw_ns, realtime_ns)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?))sql",
       place.fence, place.source, place.seq, index, clock.boottime_ns(), clock.monotonic_ns(),
       clock.monotonic_raw_ns(), clock.realtime_ns());
 }
@@ -146,8 +169,10 @@ EventRow WriteBody(Session& session, const Place& place, std::int64_t index,
 void WriteEvent(Session& session, const Place& place, std::int64_t index, const v1::Event& event) {
   const EventRow row = WriteBody(session, place, index, event);
   session.Run(
-      "INSERT INTO event (attempt, source, seq, idx, t_ns, kind, run, name, text, domain, quality, code, detail) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      R"sql(
+          INSERT INTO event (attempt, source, seq, idx, t_ns, kind, run, name, text, domain,
+          quality, code, detail)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?))sql",
       place.fence, place.source, place.seq, index, event.t_ns(), row.kind, row.run,
       TextOrNull{row.name}, TextOrNull{row.text}, row.domain, row.quality, TextOrNull{row.code},
       TextOrNull{row.detail});

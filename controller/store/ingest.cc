@@ -64,7 +64,9 @@ Ingest::Cursor& Ingest::At(const Key& key) {
   Cursor& cursor = entry->second;
   if (!is_new) return cursor;
   Rows rows = session_.Query(
-      "SELECT last_seq, closed, broken FROM stream_cursor WHERE attempt = ? AND source = ? AND stream = ?",
+      R"sql(
+          SELECT last_seq, closed, broken FROM stream_cursor
+          WHERE attempt = ? AND source = ? AND stream = ?)sql",
       std::get<0>(key), std::get<1>(key), std::get<2>(key));
   if (rows.Next()) {
     cursor.last_seq = rows.Int(0);
@@ -78,7 +80,9 @@ bool Ingest::IsLive(Fence fence) {
   const auto [entry, is_new] = live_.try_emplace(fence, false);
   if (is_new) {
     Rows rows = session_.Query(
-        "SELECT 1 FROM attempt JOIN job ON job.id = attempt.job_id WHERE attempt.fence = ?1 AND job.live_fence = ?1",
+        R"sql(
+          SELECT 1 FROM attempt JOIN job ON job.id = attempt.job_id
+          WHERE attempt.fence = ?1 AND job.live_fence = ?1)sql",
         fence);
     entry->second = rows.Next();
   }
@@ -203,14 +207,19 @@ void Ingest::FlagUnlisted(const v1::Frame& frame, const v1::Final& final) {
 void Ingest::Close(const v1::Frame& frame, Cursor& cursor, const std::string& payload,
                    const v1::Final& final) {
   session_.Run(
-      "INSERT INTO stream_cursor (attempt, source, stream, last_seq, closed, broken, final) VALUES (?, ?, ?, 1, 1, ?, ?)",
+      R"sql(
+          INSERT INTO stream_cursor (attempt, source, stream, last_seq, closed, broken, final)
+          VALUES (?, ?, ?, 1, 1, ?, ?))sql",
       frame.fence(), frame.source(), v1::STREAM_FINAL, TextOrNull{cursor.broken}, Blob{payload});
   cursor.last_seq = 1;
   cursor.closed = true;
   cursor.moved = false;
   const v1::Final used = ReadFinal(session_, frame.fence(), frame.source()).value_or(final);
   session_.Run(
-      "UPDATE attempt SET outcome = ?, started_ns = nullif(?, 0), ended_ns = nullif(?, 0), clean = ? WHERE fence = ?",
+      R"sql(
+          UPDATE attempt SET outcome = ?, started_ns = nullif(?, 0), ended_ns = nullif(?, 0),
+          clean = ?
+          WHERE fence = ?)sql",
       used.outcome(), used.started_ns(), used.ended_ns(), used.clean(), frame.fence());
   // Source 0 is the only one there is yet, so the attempt is complete.
   outcome_.completed.push_back(frame.fence());
@@ -233,8 +242,12 @@ void Ingest::CheckRepeatedFinal(const v1::Frame& frame) {
 void Ingest::KeepLate(const v1::Frame& frame) {
   if (!IsKept(frame.stream()) || frame.payload().size() > kMaxPayloadBytes) return;
   session_.Run(
-      "INSERT OR IGNORE INTO late_frame (attempt, source, stream, seq, received_wall_ns, payload) SELECT ?1, ?2, ?3, ?4, ?5, ?6 "
-      "WHERE (SELECT coalesce(sum(length(payload)), 0) FROM late_frame WHERE attempt = ?1) + length(?6) <= ?7",
+      R"sql(
+          INSERT OR IGNORE INTO late_frame (attempt, source, stream, seq, received_wall_ns,
+          payload)
+          SELECT ?1, ?2, ?3, ?4, ?5, ?6
+          WHERE (SELECT coalesce(sum(length(payload)), 0) FROM late_frame WHERE attempt = ?1)
+                + length(?6) <= ?7)sql",
       frame.fence(), frame.source(), frame.stream(), frame.seq(), wall_ns_, Blob{frame.payload()},
       kMaxLateBytes);
 }
@@ -268,8 +281,11 @@ void Ingest::Break(const v1::Frame& frame, Cursor& cursor, const std::string& co
 
 void Ingest::WriteCursor(const Key& key, const Cursor& cursor) {
   session_.Run(
-      "INSERT INTO stream_cursor (attempt, source, stream, last_seq, broken) VALUES (?, ?, ?, ?, ?) "
-      "ON CONFLICT (attempt, source, stream) DO UPDATE SET last_seq = excluded.last_seq, broken = excluded.broken",
+      R"sql(
+          INSERT INTO stream_cursor (attempt, source, stream, last_seq, broken)
+          VALUES (?, ?, ?, ?, ?)
+          ON CONFLICT (attempt, source, stream) DO UPDATE SET last_seq = excluded.last_seq,
+          broken = excluded.broken)sql",
       std::get<0>(key), std::get<1>(key), std::get<2>(key), cursor.last_seq,
       TextOrNull{cursor.broken});
 }
@@ -313,7 +329,9 @@ std::optional<v1::Final> ReadFinal(Session& session, Fence fence, int source) {
   std::optional<v1::Final> final;
   std::string damage;
   Rows rows = session.Query(
-      "SELECT stream, broken, final FROM stream_cursor WHERE attempt = ? AND source = ? ORDER BY stream",
+      R"sql(
+          SELECT stream, broken, final FROM stream_cursor
+          WHERE attempt = ? AND source = ? ORDER BY stream)sql",
       fence, source);
   while (rows.Next()) {
     const auto stream = rows.Enum<v1::Stream>(0);

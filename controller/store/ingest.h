@@ -1,20 +1,21 @@
-// One upload of frames, inside one write transaction: fences, sequence numbers, checksums, decoding, closing of sources.
+// One upload of frames, inside one write transaction: fences, sequence numbers, checksums,
+// decoding, closing of sources.
 //
 // What becomes of a frame, first rule that fits:
-//   seq ≤ last_seq        acknowledged again (it is durable); a FINAL with other content than the first: CONFLICT, and a farm event
-//   fence not live        STALE_FENCE; log, event, metric and final are kept in late_frame
-//   stream broken off     rejected again with the same code
-//   source closed         CONFLICT
-//   seq > last_seq + 1    resume_from
-//   damaged or undecodable  BAD_CRC, BAD_PAYLOAD: the stream is broken off (below)
-//   FINAL before the rest resume_from for every stream behind it, and for the FINAL itself
-//   otherwise             decoded, acknowledged
-// A frame that can never be accepted must not hold its attempt up for ever: its stream is broken off, later frames of it are
-// rejected, and the source's FINAL no longer waits for it. What that costs is recorded: a broken power or host stream makes the
-// attempt's energy INVALID, a broken event, metric or token stream makes a success an INFRA failure, and a FINAL that cannot be read
+//   seq ≤ last_seq        acknowledged again (it is durable); a FINAL with other content than the
+//   first: CONFLICT, and a farm event fence not live        STALE_FENCE; log, event, metric and
+//   final are kept in late_frame stream broken off     rejected again with the same code source
+//   closed         CONFLICT seq > last_seq + 1    resume_from damaged or undecodable  BAD_CRC,
+//   BAD_PAYLOAD: the stream is broken off (below) FINAL before the rest resume_from for every
+//   stream behind it, and for the FINAL itself otherwise             decoded, acknowledged
+// A frame that can never be accepted must not hold its attempt up for ever: its stream is broken
+// off, later frames of it are rejected, and the source's FINAL no longer waits for it. What that
+// costs is recorded: a broken power or host stream makes the attempt's energy INVALID, a broken
+// event, metric or token stream makes a success an INFRA failure, and a FINAL that cannot be read
 // is replaced by one that says so.
 //
-// Thread rule: the store thread. Ownership: borrows the session for one transaction. Errors: throws SQLite::Exception.
+// Thread rule: the store thread. Ownership: borrows the session for one transaction. Errors: throws
+// SQLite::Exception.
 #pragma once
 
 #include <cstdint>
@@ -37,7 +38,8 @@ class Ingest {
 
   void Take(const v1::Frame& frame);
 
-  // Writes the moved cursors. Nothing of the outcome may be used before the transaction is committed.
+  // Writes the moved cursors. Nothing of the outcome may be used before the transaction is
+  // committed.
   IngestOutcome Finish();
 
  private:
@@ -46,10 +48,10 @@ class Ingest {
   struct Cursor {
     std::int64_t last_seq = 0;
     bool closed = false;
-    std::string broken;         // "BAD_CRC at seq 7: …"; empty: whole
-    bool moved = false;         // has to be written
-    bool answered = false;      // has to be acknowledged
-    std::int64_t gap_at = 0;    // highest seq that came too early
+    std::string broken;       // "BAD_CRC at seq 7: …"; empty: whole
+    bool moved = false;       // has to be written
+    bool answered = false;    // has to be acknowledged
+    std::int64_t gap_at = 0;  // highest seq that came too early
   };
 
   Cursor& At(const Key& key);
@@ -76,8 +78,8 @@ class Ingest {
   IngestOutcome outcome_;
 };
 
-// The Final as the controller uses it: what the source said, or a failure where the streams it rests on are damaged. NULL columns:
-// absent.
+// The Final as the controller uses it: what the source said, or a failure where the streams it
+// rests on are damaged. NULL columns: absent.
 std::optional<v1::Final> ReadFinal(Session& session, Fence fence, int source);
 
 }  // namespace joulefarm::controller

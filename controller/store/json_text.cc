@@ -43,16 +43,15 @@ std::string JsonField(const Message& message, const FieldDescriptor* field, int 
       return JsonNumber(one ? of->GetDouble(message, field)
                             : of->GetRepeatedDouble(message, field, index));
     case FieldDescriptor::CPPTYPE_FLOAT:
-      return JsonNumber(
-          static_cast<double>(one ? of->GetFloat(message, field)
-                                  : of->GetRepeatedFloat(message, field, index)));
+      return JsonNumber(static_cast<double>(one ? of->GetFloat(message, field)
+                                                : of->GetRepeatedFloat(message, field, index)));
     case FieldDescriptor::CPPTYPE_BOOL:
       return (one ? of->GetBool(message, field) : of->GetRepeatedBool(message, field, index))
                  ? "true"
                  : "false";
     case FieldDescriptor::CPPTYPE_ENUM: {
-      const int value = one ? of->GetEnumValue(message, field)
-                            : of->GetRepeatedEnumValue(message, field, index);
+      const int value =
+          one ? of->GetEnumValue(message, field) : of->GetRepeatedEnumValue(message, field, index);
       const std::string& text = EnumText(field->enum_type(), value);
       return text.empty() ? "null" : JsonString(text);
     }
@@ -74,8 +73,7 @@ void RestoreEnumNames(google::protobuf::Struct& object,
     const auto found = object.mutable_fields()->find(field->name());
     if (found == object.mutable_fields()->end() || field->enum_type() == nullptr) continue;
     if (found->second.kind_case() != google::protobuf::Value::kStringValue) continue;
-    const std::optional<int> number =
-        EnumNumber(field->enum_type(), found->second.string_value());
+    const std::optional<int> number = EnumNumber(field->enum_type(), found->second.string_value());
     if (number) found->second.set_number_value(*number);
   }
 }

@@ -11,16 +11,12 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "common/config/suggest.h"
 
 namespace joulefarm::controller {
 namespace {
-
-// RFC 3339 with milliseconds of a column of nanoseconds since the epoch; NULL stays NULL.
-#define JF_TIME(column)                                                    \
-  "strftime('%Y-%m-%dT%H:%M:%S', " column " / 1000000000, 'unixepoch') || " \
-  "printf('.%03dZ', " column " / 1000000 % 1000)"
 
 struct ListingSpec {
   v1::Listing listing;
@@ -39,46 +35,76 @@ struct ListingSpec {
 constexpr char kExperimentExists[] = "SELECT 1 FROM experiment WHERE id = ?1 OR name = ?1";
 constexpr char kJobExists[] = "SELECT 1 FROM job WHERE id = ?1";
 
+// TIME(column) stands for the RFC 3339 text of a column of nanoseconds since the epoch.
 constexpr ListingSpec kSpecs[] = {
-    {v1::LISTING_EXPERIMENTS, "experiment",
-     "SELECT e.id, e.name, e.tenant, "
-     "CASE WHEN NOT EXISTS (SELECT 1 FROM job WHERE job.experiment = e.id AND "
-     "state IN ('QUEUED', 'HELD', 'ACTIVE', 'CANCELING')) THEN 'DONE' "
-     "WHEN EXISTS (SELECT 1 FROM job WHERE job.experiment = e.id AND state NOT IN ('QUEUED', 'HELD')) THEN 'ACTIVE' "
-     "ELSE 'QUEUED' END AS state, "
-     "(SELECT count(*) FROM job WHERE job.experiment = e.id) AS jobs, "
-     "(SELECT count(*) FROM job WHERE job.experiment = e.id AND state = 'SUCCEEDED') AS succeeded, "
-     "(SELECT count(*) FROM job WHERE job.experiment = e.id AND state IN ('FAILED', 'CANCELED', 'EXPIRED')) AS failed, "
-     JF_TIME("e.submitted_wall_ns") " AS submitted, e.sha256, e.number AS _number FROM experiment AS e",
+    {v1::LISTING_EXPERIMENTS, "experiment", R"sql(
+      SELECT e.id, e.name, e.tenant,
+        CASE
+          WHEN NOT EXISTS (SELECT 1 FROM job WHERE job.experiment = e.id
+            AND state IN ('QUEUED', 'HELD', 'ACTIVE', 'CANCELING')) THEN 'DONE'
+          WHEN EXISTS (SELECT 1 FROM job WHERE job.experiment = e.id
+            AND state NOT IN ('QUEUED', 'HELD')) THEN 'ACTIVE'
+          ELSE 'QUEUED'
+        END AS state,
+        (SELECT count(*) FROM job WHERE job.experiment = e.id) AS jobs,
+        (SELECT count(*) FROM job WHERE job.experiment = e.id AND state = 'SUCCEEDED') AS succeeded,
+        (SELECT count(*) FROM job WHERE job.experiment = e.id
+          AND state IN ('FAILED', 'CANCELED', 'EXPIRED')) AS failed,
+        TIME(e.submitted_wall_ns) AS submitted, e.sha256, e.number AS _number
+      FROM experiment AS e)sql",
      "_number DESC", "id = " JF_EXPERIMENT, kExperimentExists},
-    {v1::LISTING_JOBS, "job",
-     "SELECT id, experiment, cell, block, device_id, state, failure_class, reason, attempts, "
-     JF_TIME("submitted_wall_ns") " AS submitted, " JF_TIME("started_wall_ns") " AS started, "
-     JF_TIME("finished_wall_ns") " AS finished, number AS _number, workload AS _workload, model AS _model FROM job",
+    {v1::LISTING_JOBS, "job", R"sql(
+      SELECT id, experiment, cell, block, device_id, state, failure_class, reason, attempts,
+        TIME(submitted_wall_ns) AS submitted, TIME(started_wall_ns) AS started,
+        TIME(finished_wall_ns) AS finished,
+        number AS _number, workload AS _workload, model AS _model
+      FROM job)sql",
      "_number DESC", "id = ?", kJobExists},
-    {v1::LISTING_DEVICES, "device",
-     "SELECT id, agent_id, kind, link, alloc, admin, health, gate_reason, labels, facts FROM device", "id",
-     "id = ?", "SELECT 1 FROM device WHERE id = ?1"},
-    {v1::LISTING_AGENTS, "agent",
-     "SELECT id, link, version, (SELECT count(*) FROM device WHERE device.agent_id = agent.id) AS devices, "
-     JF_TIME("last_seen_wall_ns") " AS last_seen, boot_id FROM agent",
+    {v1::LISTING_DEVICES, "device", R"sql(
+      SELECT id, agent_id, kind, link, alloc, admin, health, gate_reason, labels, facts
+      FROM device)sql",
+     "id", "id = ?", "SELECT 1 FROM device WHERE id = ?1"},
+    {v1::LISTING_AGENTS, "agent", R"sql(
+      SELECT id, link, version,
+        (SELECT count(*) FROM device WHERE device.agent_id = agent.id) AS devices,
+        TIME(last_seen_wall_ns) AS last_seen, boot_id
+      FROM agent)sql",
      "id", "id = ?", "SELECT 1 FROM agent WHERE id = ?1"},
-    {v1::LISTING_ARTIFACTS, "artifact",
-     "SELECT name, sha256, size_bytes, format, architecture, quant, parameters, context_length, "
-     JF_TIME("pushed_wall_ns") " AS pushed, id AS _number FROM artifact",
-     "name, _number DESC", "? IN (name, sha256)", "SELECT 1 FROM artifact WHERE ?1 IN (name, sha256)"},
-    {v1::LISTING_RESULTS, "job",
-     "SELECT result.*, (SELECT number FROM job WHERE job.id = result.job_id) AS _number FROM result",
+    {v1::LISTING_ARTIFACTS, "artifact", R"sql(
+      SELECT name, sha256, size_bytes, format, architecture, quant, parameters, context_length,
+        TIME(pushed_wall_ns) AS pushed, id AS _number
+      FROM artifact)sql",
+     "name, _number DESC", "? IN (name, sha256)",
+     "SELECT 1 FROM artifact WHERE ?1 IN (name, sha256)"},
+    {v1::LISTING_RESULTS, "job", R"sql(
+      SELECT result.*, (SELECT number FROM job WHERE job.id = result.job_id) AS _number
+      FROM result)sql",
      "_number DESC, run DESC", "job_id = ?", kJobExists},
     {v1::LISTING_RESULT_SUMMARY, "experiment", "SELECT * FROM result_summary",
-     "experiment, workload, cell, device_id, metric", "experiment = " JF_EXPERIMENT, kExperimentExists},
-    {v1::LISTING_LOGS, "job",
-     "SELECT log.t_ns, log.origin AS source, log.text, log.attempt, log.source AS _frames, log.seq AS _seq, log.idx AS _idx, "
-     "attempt.job_id AS _job FROM attempt JOIN log ON log.attempt = attempt.fence",
+     "experiment, workload, cell, device_id, metric", "experiment = " JF_EXPERIMENT,
+     kExperimentExists},
+    {v1::LISTING_LOGS, "job", R"sql(
+      SELECT log.t_ns, log.origin AS source, log.text, log.attempt,
+        log.source AS _frames, log.seq AS _seq, log.idx AS _idx, attempt.job_id AS _job
+      FROM attempt JOIN log ON log.attempt = attempt.fence)sql",
      "attempt, _frames, _seq, _idx", "_job = ?", kJobExists},
 };
 
-#undef JF_TIME
+// Writes TIME(column) out.
+std::string WithTimes(absl::string_view source) {
+  constexpr absl::string_view kMark = "TIME(";
+  std::string out;
+  for (std::size_t at = source.find(kMark); at != absl::string_view::npos;
+       at = source.find(kMark)) {
+    absl::StrAppend(&out, source.substr(0, at));
+    source.remove_prefix(at + kMark.size());
+    const absl::string_view column = source.substr(0, source.find(')'));
+    absl::StrAppend(&out, "strftime('%Y-%m-%dT%H:%M:%S', ", column, " / 1000000000, 'unixepoch')",
+                    " || printf('.%03dZ', ", column, " / 1000000 % 1000)");
+    source.remove_prefix(column.size() + 1);
+  }
+  return absl::StrCat(out, source);
+}
 
 const ListingSpec* FindSpec(v1::Listing listing) {
   for (const ListingSpec& spec : kSpecs) {
@@ -90,14 +116,15 @@ const ListingSpec* FindSpec(v1::Listing listing) {
 // A column means the same wherever it is listed.
 v1::ColumnKind KindOf(const std::string& column) {
   static const auto& kText = *new std::set<std::string>{
-      "id",           "name",        "tenant",        "state",          "sha256",       "experiment",
-      "cell",         "device_id",   "failure_class", "reason",         "agent_id",     "kind",
-      "link",         "alloc",       "admin",         "health",         "gate_reason",  "version",
-      "boot_id",      "format",      "architecture",  "quant",          "workload",     "job_id",
-      "model",        "engine",      "model_sha256",  "engine_version", "speed_method", "load_state",
-      "baseline",     "provenance",  "energy_scope",  "energy_channel", "metric",       "unit",
-      "speed_quality", "energy_quality", "stat_unit", "ci_method",      "source",       "text",
-      "_job",         "_workload",   "_model"};
+      "id",           "name",          "tenant",         "state",          "sha256",
+      "experiment",   "cell",          "device_id",      "failure_class",  "reason",
+      "agent_id",     "kind",          "link",           "alloc",          "admin",
+      "health",       "gate_reason",   "version",        "boot_id",        "format",
+      "architecture", "quant",         "workload",       "job_id",         "model",
+      "engine",       "model_sha256",  "engine_version", "speed_method",   "load_state",
+      "baseline",     "provenance",    "energy_scope",   "energy_channel", "metric",
+      "unit",         "speed_quality", "energy_quality", "stat_unit",      "ci_method",
+      "source",       "text",          "_job",           "_workload",      "_model"};
   static const auto& kTime =
       *new std::set<std::string>{"submitted", "started", "finished", "last_seen", "pushed"};
   static const auto& kJson =
@@ -190,7 +217,7 @@ absl::StatusOr<std::string> ListingSource(v1::Listing listing) {
                                                    static_cast<int>(listing),
                                                    ": the caller is newer than this program"));
   }
-  return spec->source;
+  return WithTimes(spec->source);
 }
 
 absl::StatusOr<ListingQuery> BuildListing(const v1::ListRequest& request,
@@ -223,10 +250,10 @@ absl::StatusOr<ListingQuery> BuildListing(const v1::ListRequest& request,
   if (request.limit() < 0) {
     return absl::InvalidArgumentError(absl::StrCat("limit is ", request.limit(), "; 0 is all"));
   }
-  query.sql = absl::StrCat(
-      "SELECT ", absl::StrJoin(shown, ", "), " FROM (", spec->source, ")",
-      conditions.empty() ? "" : " WHERE ", absl::StrJoin(conditions, " AND "), " ORDER BY ",
-      spec->order, request.limit() > 0 ? absl::StrCat(" LIMIT ", request.limit()) : "");
+  query.sql = absl::StrCat("SELECT ", absl::StrJoin(shown, ", "), " FROM (",
+                           WithTimes(spec->source), ")", conditions.empty() ? "" : " WHERE ",
+                           absl::StrJoin(conditions, " AND "), " ORDER BY ", spec->order,
+                           request.limit() > 0 ? absl::StrCat(" LIMIT ", request.limit()) : "");
   return query;
 }
 

@@ -29,7 +29,8 @@ struct ListingQuery {
   std::vector<v1::ColumnKind> kinds;
 };
 
-// The query that has every column of a listing, some of them hidden ("_name": filter "name" only). INVALID_ARGUMENT: no such listing.
+// The query that has every column of a listing, some of them hidden ("_name": filter "name" only).
+// INVALID_ARGUMENT: no such listing.
 absl::StatusOr<std::string> ListingSource(v1::Listing listing);
 
 // The query for a request; `columns` are those of the source. INVALID_ARGUMENT as Reader::List.

@@ -19,7 +19,9 @@ std::vector<Experiment> LoadExperiments(Session& session,
                                         std::map<std::string, std::size_t>& place) {
   std::vector<Experiment> experiments;
   Rows rows = session.Query(
-      "SELECT id, name, tenant, request_id, sha256, text, seed, submitted_wall_ns FROM experiment ORDER BY number");
+      R"sql(
+          SELECT id, name, tenant, request_id, sha256, text, seed, submitted_wall_ns
+          FROM experiment ORDER BY number)sql");
   while (rows.Next()) {
     Experiment& experiment = experiments.emplace_back();
     experiment.id = rows.Text(0);
@@ -38,9 +40,12 @@ std::vector<Experiment> LoadExperiments(Session& session,
 std::vector<Job> LoadJobs(Session& session) {
   std::vector<Job> jobs;
   Rows rows = session.Query(
-      "SELECT number, id, experiment, device_id, pinned, selector, priority, retries_left, lost_after_ns, state, failure_class, reason, "
-      "attempts, live_fence, accepted_fence, submitted_wall_ns, started_wall_ns, finished_wall_ns, "
-      "CASE WHEN state NOT IN ('SUCCEEDED', 'FAILED', 'CANCELED', 'EXPIRED') THEN spec END FROM job ORDER BY number");
+      R"sql(
+          SELECT number, id, experiment, device_id, pinned, selector, priority, retries_left,
+          lost_after_ns, state, failure_class, reason, attempts, live_fence, accepted_fence,
+          submitted_wall_ns, started_wall_ns, finished_wall_ns, CASE WHEN state NOT IN
+          ('SUCCEEDED', 'FAILED', 'CANCELED', 'EXPIRED') THEN spec END
+          FROM job ORDER BY number)sql");
   while (rows.Next()) {
     Job& job = jobs.emplace_back();
     job.number = rows.Int(0);
@@ -74,11 +79,17 @@ std::vector<Attempt> LoadAttempts(Session& session) {
   std::vector<Attempt> attempts;
   // Both halves by their partial indexes: history does not slow a start down.
   Rows rows = session.Query(
-      "SELECT fence, job_id, device_id, agent_id, state, link, detail, failure_class, reason, offered_wall_ns, ended_wall_ns "
-      "FROM attempt WHERE fence IN (SELECT fence FROM attempt WHERE state NOT IN "
-      "('SUCCEEDED', 'FAILED', 'TIMED_OUT', 'CANCELED', 'REJECTED', 'INTERRUPTED', 'LOST') "
-      "UNION SELECT a.fence FROM job JOIN attempt AS a ON a.job_id = job.id "
-      "WHERE job.state NOT IN ('SUCCEEDED', 'FAILED', 'CANCELED', 'EXPIRED')) ORDER BY fence");
+      R"sql(
+          SELECT fence, job_id, device_id, agent_id, state, link, detail, failure_class, reason,
+          offered_wall_ns, ended_wall_ns
+          FROM attempt WHERE fence IN (
+            SELECT fence FROM attempt
+            WHERE state NOT IN ('SUCCEEDED', 'FAILED', 'TIMED_OUT', 'CANCELED', 'REJECTED',
+                                'INTERRUPTED', 'LOST')
+            UNION
+            SELECT a.fence FROM job JOIN attempt AS a ON a.job_id = job.id
+            WHERE job.state NOT IN ('SUCCEEDED', 'FAILED', 'CANCELED', 'EXPIRED'))
+          ORDER BY fence)sql");
   while (rows.Next()) {
     Attempt& attempt = attempts.emplace_back();
     attempt.fence = rows.Int(0);
@@ -99,7 +110,9 @@ std::vector<Attempt> LoadAttempts(Session& session) {
 std::vector<Device> LoadDevices(Session& session) {
   std::vector<Device> devices;
   Rows rows = session.Query(
-      "SELECT id, agent_id, link, alloc, admin, health, gate_reason, fence, labels, facts FROM device ORDER BY id");
+      R"sql(
+          SELECT id, agent_id, link, alloc, admin, health, gate_reason, fence, labels, facts
+          FROM device ORDER BY id)sql");
   while (rows.Next()) {
     Device& device = devices.emplace_back();
     device.id = rows.Text(0);
@@ -120,7 +133,9 @@ std::vector<Device> LoadDevices(Session& session) {
 std::vector<Agent> LoadAgents(Session& session) {
   std::vector<Agent> agents;
   Rows rows = session.Query(
-      "SELECT id, boot_id, instance, version, link, session_epoch, last_seen_wall_ns FROM agent ORDER BY id");
+      R"sql(
+          SELECT id, boot_id, instance, version, link, session_epoch, last_seen_wall_ns
+          FROM agent ORDER BY id)sql");
   while (rows.Next()) {
     Agent& agent = agents.emplace_back();
     agent.id = rows.Text(0);
@@ -157,9 +172,12 @@ FarmSnapshot LoadFarm(Session& session) {
 std::vector<Fence> ReadUnfinalised(Session& session) {
   std::vector<Fence> fences;
   Rows rows = session.Query(
-      "SELECT attempt.fence FROM job JOIN attempt ON attempt.fence = job.live_fence JOIN stream_cursor AS c "
-      "ON c.attempt = attempt.fence AND c.source = 0 AND c.stream = 'final' AND c.closed = 1 "
-      "WHERE job.state NOT IN ('SUCCEEDED', 'FAILED', 'CANCELED', 'EXPIRED') AND attempt.finalised = 0 ORDER BY attempt.fence");
+      R"sql(
+          SELECT attempt.fence
+          FROM job JOIN attempt ON attempt.fence = job.live_fence JOIN stream_cursor AS c ON
+          c.attempt = attempt.fence AND c.source = 0 AND c.stream = 'final' AND c.closed = 1
+          WHERE job.state NOT IN ('SUCCEEDED', 'FAILED', 'CANCELED', 'EXPIRED') AND
+          attempt.finalised = 0 ORDER BY attempt.fence)sql");
   while (rows.Next()) fences.push_back(rows.Int(0));
   return fences;
 }
@@ -167,7 +185,9 @@ std::vector<Fence> ReadUnfinalised(Session& session) {
 std::vector<v1::StreamCursor> ReadCursors(Session& session, Fence fence) {
   std::vector<v1::StreamCursor> cursors;
   Rows rows = session.Query(
-      "SELECT source, stream, last_seq FROM stream_cursor WHERE attempt = ? ORDER BY source, stream",
+      R"sql(
+          SELECT source, stream, last_seq FROM stream_cursor
+          WHERE attempt = ? ORDER BY source, stream)sql",
       fence);
   while (rows.Next()) {
     v1::StreamCursor& cursor = cursors.emplace_back();
@@ -181,8 +201,10 @@ std::vector<v1::StreamCursor> ReadCursors(Session& session, Fence fence) {
 
 std::optional<Artifact> ReadArtifact(Session& session, const std::string& name) {
   Rows rows = session.Query(
-      "SELECT name, sha256, size_bytes, format, architecture, quant, parameters, context_length, pushed_wall_ns "
-      "FROM artifact WHERE name = ? ORDER BY id DESC LIMIT 1",
+      R"sql(
+          SELECT name, sha256, size_bytes, format, architecture, quant, parameters,
+          context_length, pushed_wall_ns
+          FROM artifact WHERE name = ? ORDER BY id DESC LIMIT 1)sql",
       name);
   if (!rows.Next()) return std::nullopt;
   Artifact artifact;

@@ -18,7 +18,8 @@ namespace fs = std::filesystem;
 
 // Chunks of up to 64 KiB and small rows share the file: 8 KiB pages keep overflow chains short.
 constexpr int kPageBytes = 8192;
-// A commit does a checkpoint itself once the log has so many pages (16 MiB): a backstop, see SqliteStore::Checkpoint.
+// A commit does a checkpoint itself once the log has so many pages (16 MiB): a backstop, see
+// SqliteStore::Checkpoint.
 constexpr int kCheckpointPages = 2048;
 
 void Migrate(SQLite::Database& database, int from) {

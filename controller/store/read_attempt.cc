@@ -29,8 +29,10 @@ std::vector<std::string> ParseStrings(const std::string& json) {
 v1::AttemptFacts ReadFacts(Session& session, Fence fence) {
   v1::AttemptFacts facts;
   Rows rows = session.Query(
-      "SELECT engine, engine_version, engine_argv, os_version, kernel, governor, background_cpu, load_ms, load_state, agent_version, "
-      "shortened FROM attempt WHERE fence = ?",
+      R"sql(
+          SELECT engine, engine_version, engine_argv, os_version, kernel, governor,
+          background_cpu, load_ms, load_state, agent_version, shortened
+          FROM attempt WHERE fence = ?)sql",
       fence);
   if (!rows.Next()) return facts;
   if (!rows.IsNull(0)) facts.set_engine(rows.Text(0));
@@ -49,8 +51,10 @@ v1::AttemptFacts ReadFacts(Session& session, Fence fence) {
 
 void ReadChannels(Session& session, Fence fence, Bodies& bodies) {
   Rows rows = session.Query(
-      "SELECT source, seq, idx, name, quantity, scale, nominal_hz, parent, scope, provenance, gain_u, offset_u, refresh_ns, wrap_raw, "
-      "is_primary, description FROM channel WHERE attempt = ?",
+      R"sql(
+          SELECT source, seq, idx, name, quantity, scale, nominal_hz, parent, scope, provenance,
+          gain_u, offset_u, refresh_ns, wrap_raw, is_primary, description
+          FROM channel WHERE attempt = ?)sql",
       fence);
   while (rows.Next()) {
     v1::ChannelInfo& channel = *bodies[{rows.Int(0), rows.Int(1), rows.Int(2)}].mutable_channel();
@@ -72,8 +76,9 @@ void ReadChannels(Session& session, Fence fence, Bodies& bodies) {
 
 void ReadRuns(Session& session, Fence fence, Bodies& bodies) {
   Rows rows = session.Query(
-      "SELECT source, seq, idx, run, warmup, start_ns, end_ns, output_sha256, peak_rss_bytes FROM run "
-      "WHERE attempt = ? AND seq IS NOT NULL",
+      R"sql(
+          SELECT source, seq, idx, run, warmup, start_ns, end_ns, output_sha256, peak_rss_bytes
+          FROM run WHERE attempt = ? AND seq IS NOT NULL)sql",
       fence);
   while (rows.Next()) {
     v1::RunDone& run = *bodies[{rows.Int(0), rows.Int(1), rows.Int(2)}].mutable_run();
@@ -102,8 +107,10 @@ void ReadPhases(Session& session, Fence fence, Bodies& bodies) {
 
 void ReadRequests(Session& session, Fence fence, Bodies& bodies) {
   Rows rows = session.Query(
-      "SELECT source, seq, idx, run, request, t_req_ns, t_first_ns, t_last_ns, idx_first, idx_last, n_prompt, n_evaluated, n_cached, "
-      "prompt_ms, n_gen, stop FROM request WHERE attempt = ?",
+      R"sql(
+          SELECT source, seq, idx, run, request, t_req_ns, t_first_ns, t_last_ns, idx_first,
+          idx_last, n_prompt, n_evaluated, n_cached, prompt_ms, n_gen, stop
+          FROM request WHERE attempt = ?)sql",
       fence);
   while (rows.Next()) {
     v1::RequestDone& request = *bodies[{rows.Int(0), rows.Int(1), rows.Int(2)}].mutable_request();
@@ -125,7 +132,9 @@ void ReadRequests(Session& session, Fence fence, Bodies& bodies) {
 
 void ReadClocks(Session& session, Fence fence, Bodies& bodies) {
   Rows rows = session.Query(
-      "SELECT source, seq, idx, boottime_ns, monotonic_ns, monotonic_raw_ns, realtime_ns FROM clock_snapshot WHERE attempt = ?",
+      R"sql(
+          SELECT source, seq, idx, boottime_ns, monotonic_ns, monotonic_raw_ns, realtime_ns
+          FROM clock_snapshot WHERE attempt = ?)sql",
       fence);
   while (rows.Next()) {
     v1::ClockSnapshot& clock = *bodies[{rows.Int(0), rows.Int(1), rows.Int(2)}].mutable_clock();
@@ -136,8 +145,8 @@ void ReadClocks(Session& session, Fence fence, Bodies& bodies) {
   }
 }
 
-// Events in the order they came. What a later event of the same thing replaced is left out, and so are all facts but the first,
-// which carries the facts of every one.
+// Events in the order they came. What a later event of the same thing replaced is left out, and so
+// are all facts but the first, which carries the facts of every one.
 std::vector<v1::Event> ReadEvents(Session& session, Fence fence) {
   Bodies bodies;
   ReadChannels(session, fence, bodies);
@@ -150,8 +159,9 @@ std::vector<v1::Event> ReadEvents(Session& session, Fence fence) {
 
   std::vector<v1::Event> events;
   Rows rows = session.Query(
-      "SELECT source, seq, idx, t_ns, kind, run, name, text, domain, quality, code, detail FROM event WHERE attempt = ? "
-      "ORDER BY source, seq, idx",
+      R"sql(
+          SELECT source, seq, idx, t_ns, kind, run, name, text, domain, quality, code, detail
+          FROM event WHERE attempt = ? ORDER BY source, seq, idx)sql",
       fence);
   while (rows.Next()) {
     v1::Event event;
@@ -183,7 +193,9 @@ std::vector<v1::Event> ReadEvents(Session& session, Fence fence) {
 std::vector<AttemptData::Chunk> ReadChunks(Session& session, Fence fence) {
   std::vector<AttemptData::Chunk> chunks;
   Rows rows = session.Query(
-      "SELECT source, channel, t0_ns, t1_ns, n, lost, gap, data FROM trace_chunk WHERE attempt = ? ORDER BY source, channel, t0_ns, id",
+      R"sql(
+          SELECT source, channel, t0_ns, t1_ns, n, lost, gap, data FROM trace_chunk
+          WHERE attempt = ? ORDER BY source, channel, t0_ns, id)sql",
       fence);
   while (rows.Next()) {
     AttemptData::Chunk& item = chunks.emplace_back();
@@ -203,7 +215,9 @@ std::vector<AttemptData::Chunk> ReadChunks(Session& session, Fence fence) {
 std::vector<v1::TokenBatch> ReadTokens(Session& session, Fence fence) {
   std::vector<v1::TokenBatch> batches;
   Rows rows = session.Query(
-      "SELECT run, request, idx, t_ns, token_ids FROM token_time WHERE attempt = ? ORDER BY run, request, n",
+      R"sql(
+          SELECT run, request, idx, t_ns, token_ids FROM token_time
+          WHERE attempt = ? ORDER BY run, request, n)sql",
       fence);
   while (rows.Next()) {
     if (batches.empty() || batches.back().run() != rows.Int(0) ||
@@ -230,7 +244,9 @@ std::vector<v1::Metric> ReadMetrics(Session& session, Fence fence) {
   std::vector<v1::Metric> metrics;
   // A NULL value was no number when it came (NaN).
   Rows rows = session.Query(
-      "SELECT run, name, value, unit, t_ns FROM metric WHERE attempt = ? AND value IS NOT NULL ORDER BY source, seq, idx",
+      R"sql(
+          SELECT run, name, value, unit, t_ns FROM metric
+          WHERE attempt = ? AND value IS NOT NULL ORDER BY source, seq, idx)sql",
       fence);
   while (rows.Next()) {
     v1::Metric& metric = metrics.emplace_back();

@@ -19,7 +19,8 @@ namespace {
 // The longest text or blob a query may make or read.
 constexpr int kMaxValueBytes = 3 << 20;
 
-// "file:" URI of a file that nobody writes: needs no log beside it, so it works in a read-only directory.
+// "file:" URI of a file that nobody writes: needs no log beside it, so it works in a read-only
+// directory.
 std::string ImmutableUri(const std::string& path) {
   std::string uri = "file:";
   for (const char c : path) {
@@ -46,8 +47,8 @@ absl::StatusOr<Prepared> Prepare(sqlite3* handle, const std::string& sql) {
   const std::string message = sqlite3_errmsg(handle);
   switch (code & 0xFF) {
     case SQLITE_AUTH:
-      return absl::InvalidArgumentError(
-          absl::StrCat(message, ": only SELECT is allowed here, nothing that changes the database"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          message, ": only SELECT is allowed here, nothing that changes the database"));
     case SQLITE_ERROR:
     case SQLITE_TOOBIG: {
       const int at = sqlite3_error_offset(handle);
@@ -100,9 +101,9 @@ absl::StatusOr<std::unique_ptr<Reader>> Reader::Open(const std::string& path,
   absl::StatusOr<Connection> connection = reader->Connect(version);
   if (!connection.ok()) return connection.status();
   if (version < LatestSchemaVersion()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(path, " has schema version ", version, ", this program reads version ",
-                     LatestSchemaVersion(), ": start the controller on it once to bring it up to date"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        path, " has schema version ", version, ", this program reads version ",
+        LatestSchemaVersion(), ": start the controller on it once to bring it up to date"));
   }
   reader->schema_version_ = version;
   reader->Return(std::move(*connection));
@@ -111,8 +112,8 @@ absl::StatusOr<std::unique_ptr<Reader>> Reader::Open(const std::string& path,
 
 absl::StatusOr<Reader::Connection> Reader::Connect(int& version) const {
   sqlite3* raw = nullptr;
-  int code = sqlite3_open_v2(path_.c_str(), &raw, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX,
-                             nullptr);
+  int code =
+      sqlite3_open_v2(path_.c_str(), &raw, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, nullptr);
   Connection connection(raw);
   if (code == SQLITE_OK) {
     sqlite3_busy_timeout(raw, options_.busy_timeout_ms);

@@ -1,7 +1,8 @@
 // Read-only access to a results file: the operator's listings, and queries of their own.
 //
-// Thread rule: every method may be called from any thread; each call uses a connection of its own, kept for the next call. Calls see
-// the latest commit and hold no lock a writer would wait for. Ownership: owns its connections.
+// Thread rule: every method may be called from any thread; each call uses a connection of its own,
+// kept for the next call. Calls see the latest commit and hold no lock a writer would wait for.
+// Ownership: owns its connections.
 #pragma once
 
 #include <chrono>
@@ -22,13 +23,16 @@ struct sqlite3;
 
 namespace joulefarm::controller {
 
-// Takes a table in parts, on the calling thread; the first part has the columns. False stops the reading.
+// Takes a table in parts, on the calling thread; the first part has the columns. False stops the
+// reading.
 using TableSink = std::function<bool(v1::TableChunk chunk)>;
 
 struct ReaderOptions {
-  // A query of an operator ends after so much time of its own (waiting for the sink does not count) …
+  // A query of an operator ends after so much time of its own (waiting for the sink does not count)
+  // …
   std::chrono::milliseconds time_limit = std::chrono::seconds(10);
-  // … or after about so many instructions of SQLite's machine, which is the same on every host; absent: any number.
+  // … or after about so many instructions of SQLite's machine, which is the same on every host;
+  // absent: any number.
   std::optional<std::int64_t> instruction_limit;
   std::int64_t max_rows = 100'000;
   // A part of a table is sent once it has so many bytes; a single row may be up to 3 MiB.
@@ -38,20 +42,21 @@ struct ReaderOptions {
 
 class Reader {
  public:
-  // NOT_FOUND: no such file. FAILED_PRECONDITION: no database, another program's, or of a schema this program cannot read.
-  // UNAVAILABLE: I/O error.
+  // NOT_FOUND: no such file. FAILED_PRECONDITION: no database, another program's, or of a schema
+  // this program cannot read. UNAVAILABLE: I/O error.
   static absl::StatusOr<std::unique_ptr<Reader>> Open(const std::string& path,
                                                       ReaderOptions options = {});
   ~Reader();
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;
 
-  // INVALID_ARGUMENT: unknown filter, or one missing that the listing needs. NOT_FOUND: `id`, or the job or experiment of a filter, is
-  // unknown. CANCELLED: the sink said so. Others as Open.
+  // INVALID_ARGUMENT: unknown filter, or one missing that the listing needs. NOT_FOUND: `id`, or
+  // the job or experiment of a filter, is unknown. CANCELLED: the sink said so. Others as Open.
   absl::Status List(const v1::ListRequest& request, const TableSink& sink);
 
-  // One SELECT (or EXPLAIN, or a PRAGMA that describes the schema). INVALID_ARGUMENT: SQLite's complaint, an attempt to write, more than
-  // one statement. DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED: a limit of the options. CANCELLED: the sink said so.
+  // One SELECT (or EXPLAIN, or a PRAGMA that describes the schema). INVALID_ARGUMENT: SQLite's
+  // complaint, an attempt to write, more than one statement. DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED:
+  // a limit of the options. CANCELLED: the sink said so.
   absl::Status Sql(const std::string& query, const TableSink& sink);
 
   // PRAGMA user_version of the file.

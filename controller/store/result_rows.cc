@@ -11,13 +11,17 @@ namespace {
 void WriteRun(Session& session, std::int64_t fence, const RunResult& run) {
   // A run that ended without its RunDone (a crash) still gets its row.
   session.Run(
-      "INSERT INTO run (attempt, run, speed_method, n_prompt, n_gen, ttft_ms, itps, otps, itl_p50_ms, itl_p99_ms, n_timed, peak_rss_mib, "
-      "max_temp_c, speed_quality, energy_quality, quality_reasons) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-      "ON CONFLICT (attempt, run) DO UPDATE SET speed_method = excluded.speed_method, n_prompt = excluded.n_prompt, "
-      "n_gen = excluded.n_gen, ttft_ms = excluded.ttft_ms, itps = excluded.itps, otps = excluded.otps, itl_p50_ms = excluded.itl_p50_ms, "
-      "itl_p99_ms = excluded.itl_p99_ms, n_timed = excluded.n_timed, peak_rss_mib = excluded.peak_rss_mib, "
-      "max_temp_c = excluded.max_temp_c, speed_quality = excluded.speed_quality, energy_quality = excluded.energy_quality, "
-      "quality_reasons = excluded.quality_reasons",
+      R"sql(
+          INSERT INTO run (attempt, run, speed_method, n_prompt, n_gen, ttft_ms, itps, otps,
+          itl_p50_ms, itl_p99_ms, n_timed, peak_rss_mib, max_temp_c, speed_quality,
+          energy_quality, quality_reasons)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+          ON CONFLICT (attempt, run) DO UPDATE SET speed_method = excluded.speed_method,
+          n_prompt = excluded.n_prompt, n_gen = excluded.n_gen, ttft_ms = excluded.ttft_ms, itps
+          = excluded.itps, otps = excluded.otps, itl_p50_ms = excluded.itl_p50_ms, itl_p99_ms =
+          excluded.itl_p99_ms, n_timed = excluded.n_timed, peak_rss_mib = excluded.peak_rss_mib,
+          max_temp_c = excluded.max_temp_c, speed_quality = excluded.speed_quality,
+          energy_quality = excluded.energy_quality, quality_reasons = excluded.quality_reasons)sql",
       fence, run.run, run.speed_method, run.n_prompt, run.n_gen, run.ttft_ms, run.itps, run.otps,
       run.itl_p50_ms, run.itl_p99_ms, run.n_timed, run.peak_rss_mib, run.max_temp_c,
       run.speed_quality, run.energy_quality, JsonArray(run.quality_reasons));
@@ -26,12 +30,15 @@ void WriteRun(Session& session, std::int64_t fence, const RunResult& run) {
 void WriteEnergy(Session& session, std::int64_t fence, const EnergyResult& energy) {
   const EnergyUncertainty& u = energy.parts;
   session.Run(
-      "INSERT INTO energy (attempt, source, channel, scope, provenance, run, request, phase, start_ns, end_ns, duration_s, energy_j, "
-      "energy_u_j, gain_u_j, offset_u_j, clock_u_j, counter_u_j, gap_u_j, baseline_u_j, energy_lo_j, energy_hi_j, energy_net_j, "
-      "energy_net_u_j, baseline, mean_w, peak_w, quality, reasons) VALUES (?1, ?2, ?3, "
-      "(SELECT scope FROM channel WHERE attempt = ?1 AND source = ?2 AND name = ?3), "
-      "(SELECT provenance FROM channel WHERE attempt = ?1 AND source = ?2 AND name = ?3), "
-      "?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)",
+      R"sql(
+          INSERT INTO energy (attempt, source, channel, scope, provenance, run, request, phase,
+          start_ns, end_ns, duration_s, energy_j, energy_u_j, gain_u_j, offset_u_j, clock_u_j,
+          counter_u_j, gap_u_j, baseline_u_j, energy_lo_j, energy_hi_j, energy_net_j,
+          energy_net_u_j, baseline, mean_w, peak_w, quality, reasons)
+          VALUES (?1, ?2, ?3, (SELECT scope FROM channel
+          WHERE attempt = ?1 AND source = ?2 AND name = ?3), (SELECT provenance FROM channel
+          WHERE attempt = ?1 AND source = ?2 AND name = ?3), ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,
+          ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26))sql",
       fence, energy.source, energy.channel, energy.run, energy.request, energy.phase,
       energy.start_ns, energy.end_ns, energy.duration_s, energy.energy_j, energy.energy_u_j,
       u.gain_j, u.offset_j, u.clock_j, u.counter_j, u.gap_j, u.baseline_j, energy.energy_lo_j,

@@ -1,6 +1,7 @@
 // Writing of rows: one function per kind of thing. All run inside the caller's transaction.
 //
-// Thread rule: the store thread. Ownership: arguments are only read. Errors: throw SQLite::Exception.
+// Thread rule: the store thread. Ownership: arguments are only read. Errors: throw
+// SQLite::Exception.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +24,8 @@ void WriteRow(Session& session, const Artifact& artifact);
 void WriteRow(Session& session, const EpochTaken& taken);
 void WriteRow(Session& session, const FenceBumped& bumped);
 
-// result_rows.cc: replaces what an earlier finalisation of the attempt wrote, and marks it as finalised.
+// result_rows.cc: replaces what an earlier finalisation of the attempt wrote, and marks it as
+// finalised.
 void WriteRow(Session& session, const AttemptResults& results);
 
 // Where a row of a frame came from.
@@ -33,8 +35,8 @@ struct Place {
   std::int64_t seq = 0;
 };
 
-// stream_rows.cc: decodes a payload of any stream but FINAL into its tables. Returns what is wrong with the payload, empty when nothing
-// is; the caller then undoes what was written.
+// stream_rows.cc: decodes a payload of any stream but FINAL into its tables. Returns what is wrong
+// with the payload, empty when nothing is; the caller then undoes what was written.
 std::string WritePayload(Session& session, const Place& place, v1::Stream stream,
                          const std::string& payload);
 

@@ -1,7 +1,8 @@
-// Prepared statements of the write connection, with binding and reading of the types the store uses.
+// Prepared statements of the write connection, with binding and reading of the types the store
+// uses.
 //
-// Thread rule: one thread. Ownership: borrows the database; owns its statements. Errors: throws SQLite::Exception; whoever offers
-// absl::Status outwards catches it.
+// Thread rule: one thread. Ownership: borrows the database; owns its statements. Errors: throws
+// SQLite::Exception; whoever offers absl::Status outwards catches it.
 #pragma once
 
 #include <SQLiteCpp/SQLiteCpp.h>
@@ -63,7 +64,8 @@ class Session {
  public:
   explicit Session(SQLite::Database& database) : database_(database) {}
 
-  // Executes a statement without rows; returns how many rows it changed. `sql` is a literal: its address is the cache's key.
+  // Executes a statement without rows; returns how many rows it changed. `sql` is a literal: its
+  // address is the cache's key.
   template <std::size_t N, typename... Args>
   int Run(const char (&sql)[N], const Args&... args) {
     SQLite::Statement& statement = Prepare(sql, args...);
@@ -137,7 +139,8 @@ class WriteTransaction {
     session_.Run("BEGIN IMMEDIATE");
   }
   ~WriteTransaction() {
-    // SQLite may have rolled back by itself (disk full), and rolling back can fail no harder than the write did.
+    // SQLite may have rolled back by itself (disk full), and rolling back can fail no harder than
+    // the write did.
     sqlite3* handle = session_.database().getHandle();
     if (!committed_ && sqlite3_get_autocommit(handle) == 0) {
       sqlite3_exec(handle, "ROLLBACK", nullptr, nullptr, nullptr);

@@ -22,15 +22,16 @@ bool IsSchemaPragma(absl::string_view name) {
 
 // These take an argument when they are set: reading them has none.
 bool IsReadablePragma(absl::string_view name) {
-  for (const absl::string_view allowed : {"user_version", "application_id", "page_size",
-                                          "page_count", "freelist_count", "encoding",
-                                          "journal_mode", "auto_vacuum", "schema_version"}) {
+  for (const absl::string_view allowed :
+       {"user_version", "application_id", "page_size", "page_count", "freelist_count", "encoding",
+        "journal_mode", "auto_vacuum", "schema_version"}) {
     if (absl::EqualsIgnoreCase(name, allowed)) return true;
   }
   return false;
 }
 
-// Called while a statement is prepared. For FUNCTION the name is the second text, for PRAGMA the first, its argument the second.
+// Called while a statement is prepared. For FUNCTION the name is the second text, for PRAGMA the
+// first, its argument the second.
 int Authorize(void* /*unused*/, int action, const char* first, const char* second,
               const char* /*database*/, const char* /*view*/) {
   switch (action) {
@@ -44,7 +45,8 @@ int Authorize(void* /*unused*/, int action, const char* first, const char* secon
                  ? SQLITE_DENY
                  : SQLITE_OK;
     case SQLITE_UPDATE:
-      // What declaring a built-in table function (json_each, pragma_table_info) looks like. A real update of it is refused by SQLite.
+      // What declaring a built-in table function (json_each, pragma_table_info) looks like. A real
+      // update of it is refused by SQLite.
       return first != nullptr && absl::string_view(first) == "sqlite_master" ? SQLITE_OK
                                                                              : SQLITE_DENY;
     case SQLITE_PRAGMA:

@@ -1,6 +1,7 @@
 // What keeps an operator's query from writing and from running for ever.
 //
-// Thread rule: one connection, one thread. Ownership: a QueryBudget must outlive its being installed, which ends with its scope.
+// Thread rule: one connection, one thread. Ownership: a QueryBudget must outlive its being
+// installed, which ends with its scope.
 #pragma once
 
 #include <chrono>

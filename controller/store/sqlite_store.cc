@@ -23,15 +23,16 @@ std::int64_t SystemWallNs() {
       .count();
 }
 
-// Runs `work` and turns what it throws into a status; the one place where exceptions of the store stop.
+// Runs `work` and turns what it throws into a status; the one place where exceptions of the store
+// stop.
 template <typename Work>
 auto Guarded(absl::string_view doing, const Work& work) -> decltype(work()) {
   try {
     return work();
   } catch (const SQLite::Exception& error) {
-    return SqliteStatus(error.getExtendedErrorCode() > 0 ? error.getExtendedErrorCode()
-                                                         : error.getErrorCode(),
-                        doing, error.what());
+    return SqliteStatus(
+        error.getExtendedErrorCode() > 0 ? error.getExtendedErrorCode() : error.getErrorCode(),
+        doing, error.what());
   } catch (const std::exception& error) {
     return absl::InternalError(absl::StrCat(doing, ": ", error.what()));
   }
@@ -58,21 +59,20 @@ absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string
   if (path != kMemory) {
     if (absl::Status place = CheckPlace(path); !place.ok()) return place;
   }
-  return Guarded(
-      absl::StrCat("cannot open database ", path),
-      [&]() -> absl::StatusOr<std::unique_ptr<SqliteStore>> {
-        SQLite::Database database(path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE,
-                                  options.busy_timeout_ms);
-        int version = 0;
-        absl::Status prepared = PrepareDatabase(database, path, version);
-        if (!prepared.ok()) return prepared;
-        auto store = std::unique_ptr<SqliteStore>(
-            new SqliteStore(path, std::move(database), std::move(options)));
-        store->schema_version_ = version;
-        absl::Status limited = store->SetMaxBytes(store->options_.max_bytes);
-        if (!limited.ok()) return limited;
-        return store;
-      });
+  return Guarded(absl::StrCat("cannot open database ", path),
+                 [&]() -> absl::StatusOr<std::unique_ptr<SqliteStore>> {
+                   SQLite::Database database(path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE,
+                                             options.busy_timeout_ms);
+                   int version = 0;
+                   absl::Status prepared = PrepareDatabase(database, path, version);
+                   if (!prepared.ok()) return prepared;
+                   auto store = std::unique_ptr<SqliteStore>(
+                       new SqliteStore(path, std::move(database), std::move(options)));
+                   store->schema_version_ = version;
+                   absl::Status limited = store->SetMaxBytes(store->options_.max_bytes);
+                   if (!limited.ok()) return limited;
+                   return store;
+                 });
 }
 
 absl::Status SqliteStore::Commit(const std::vector<Write>& writes) {
@@ -87,15 +87,14 @@ absl::Status SqliteStore::Commit(const std::vector<Write>& writes) {
 }
 
 absl::StatusOr<IngestOutcome> SqliteStore::Ingest(const std::vector<v1::Frame>& frames) {
-  return Guarded(absl::StrCat("cannot write to ", path_),
-                 [&]() -> absl::StatusOr<IngestOutcome> {
-                   WriteTransaction transaction(session_);
-                   controller::Ingest ingest(session_, options_.wall_now_ns());
-                   for (const v1::Frame& frame : frames) ingest.Take(frame);
-                   IngestOutcome outcome = ingest.Finish();
-                   transaction.Commit();
-                   return outcome;
-                 });
+  return Guarded(absl::StrCat("cannot write to ", path_), [&]() -> absl::StatusOr<IngestOutcome> {
+    WriteTransaction transaction(session_);
+    controller::Ingest ingest(session_, options_.wall_now_ns());
+    for (const v1::Frame& frame : frames) ingest.Take(frame);
+    IngestOutcome outcome = ingest.Finish();
+    transaction.Commit();
+    return outcome;
+  });
 }
 
 absl::StatusOr<std::vector<v1::StreamCursor>> SqliteStore::Cursors(Fence fence) {
@@ -111,9 +110,8 @@ absl::StatusOr<FarmSnapshot> SqliteStore::Load() {
 }
 
 absl::StatusOr<std::vector<Fence>> SqliteStore::Unfinalised() {
-  return Guarded(absl::StrCat("cannot read ", path_), [&]() -> absl::StatusOr<std::vector<Fence>> {
-    return ReadUnfinalised(session_);
-  });
+  return Guarded(absl::StrCat("cannot read ", path_),
+                 [&]() -> absl::StatusOr<std::vector<Fence>> { return ReadUnfinalised(session_); });
 }
 
 absl::StatusOr<AttemptData> SqliteStore::ReadAttempt(Fence fence) {

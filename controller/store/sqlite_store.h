@@ -1,6 +1,7 @@
 // The store port on one SQLite file.
 //
-// Thread rule: one instance, one thread. Ownership: owns the only write connection. See docs/schema.md for the tables.
+// Thread rule: one instance, one thread. Ownership: owns the only write connection. See
+// docs/schema.md for the tables.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,8 @@ namespace joulefarm::controller {
 struct SqliteStoreOptions {
   // How long to wait for another process that holds the file.
   int busy_timeout_ms = 2000;
-  // Wall clock, ns since the epoch, for rows the store itself stamps (late frames, flagged frames). Default: the system's.
+  // Wall clock, ns since the epoch, for rows the store itself stamps (late frames, flagged frames).
+  // Default: the system's.
   std::function<std::int64_t()> wall_now_ns;
   // The file never grows past this; absent: as far as the disk goes.
   std::optional<std::int64_t> max_bytes;
@@ -26,12 +28,14 @@ struct SqliteStoreOptions {
 
 class SqliteStore : public Store {
  public:
-  // Opens or creates the file, and brings its schema up to date. ":memory:" for a database that ends with the store.
-  // FAILED_PRECONDITION: no database, another program's, or of a newer version. NOT_FOUND: no such directory. PERMISSION_DENIED: not
-  // writable. UNAVAILABLE: locked by another process, I/O error. RESOURCE_EXHAUSTED: disk full.
+  // Opens or creates the file, and brings its schema up to date. ":memory:" for a database that
+  // ends with the store. FAILED_PRECONDITION: no database, another program's, or of a newer
+  // version. NOT_FOUND: no such directory. PERMISSION_DENIED: not writable. UNAVAILABLE: locked by
+  // another process, I/O error. RESOURCE_EXHAUSTED: disk full.
   static absl::StatusOr<std::unique_ptr<SqliteStore>> Open(const std::string& path,
                                                            SqliteStoreOptions options = {});
-  // Moves the whole log into the file where no reader is in the way, so that the file alone is complete.
+  // Moves the whole log into the file where no reader is in the way, so that the file alone is
+  // complete.
   ~SqliteStore() override;
   SqliteStore(const SqliteStore&) = delete;
   SqliteStore& operator=(const SqliteStore&) = delete;
@@ -44,9 +48,10 @@ class SqliteStore : public Store {
   absl::StatusOr<AttemptData> ReadAttempt(Fence fence) override;
   absl::StatusOr<Artifact> FindArtifact(const std::string& name) override;
 
-  // Moves what the write-ahead log holds into the file, without waiting for readers. Call it when there is nothing else to write; commits
-  // do it themselves only once the log has reached 16 MiB. Errors as Commit.
-  absl::Status Checkpoint();
+  // Moves what the write-ahead log holds into the file, without waiting for readers. Call it when
+  // there is nothing else to write; commits do it themselves only once the log has reached 16 MiB.
+  // Errors as Commit.
+  absl::Status Checkpoint() override;
 
   // Changes the size limit; absent lifts it. A limit below the file's size only stops growth.
   absl::Status SetMaxBytes(std::optional<std::int64_t> max_bytes);
@@ -64,10 +69,12 @@ class SqliteStore : public Store {
   Session session_;  // after database_: its statements go first
 };
 
-// open.cc: pragmas and migrations of a freshly opened connection; sets `version`. Errors as Open; throws SQLite::Exception.
+// open.cc: pragmas and migrations of a freshly opened connection; sets `version`. Errors as Open;
+// throws SQLite::Exception.
 absl::Status PrepareDatabase(SQLite::Database& database, const std::string& path, int& version);
 
-// open.cc: what is wrong with the place before SQLite is asked; its own words are "unable to open database file".
+// open.cc: what is wrong with the place before SQLite is asked; its own words are "unable to open
+// database file".
 absl::Status CheckPlace(const std::string& path);
 
 }  // namespace joulefarm::controller

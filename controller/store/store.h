@@ -1,8 +1,10 @@
-// The result store port: what the farm writes, what frames become, and what is read back after a restart.
+// The result store port: what the farm writes, what frames become, and what is read back after a
+// restart.
 //
-// Thread rule: one instance, one thread (the store thread); readers use their own read-only connections (reader.h).
-// Ownership: the implementation owns the only write connection. Every call that writes is one durable transaction:
-// when it returns OK the data survives a crash of process and machine; on an error nothing of it was written.
+// Thread rule: one instance, one thread (the store thread); readers use their own read-only
+// connections (reader.h). Ownership: the implementation owns the only write connection. Every call
+// that writes is one durable transaction: when it returns OK the data survives a crash of process
+// and machine; on an error nothing of it was written.
 #pragma once
 
 #include <cstdint>
@@ -21,20 +23,20 @@ namespace joulefarm::controller {
 
 // What became of a batch of frames.
 struct IngestOutcome {
-  v1::UploadResponse response;     // acks, resume points and rejections, ready to send
-  std::vector<Fence> completed;    // attempts whose every source has a final now (first time)
+  v1::UploadResponse response;   // acks, resume points and rejections, ready to send
+  std::vector<Fence> completed;  // attempts whose every source has a final now (first time)
 };
 
 // What the finaliser needs of one attempt, read back in order.
 struct AttemptData {
   v1::JobSpec spec;
-  v1::Final final;                                     // of source 0
-  std::vector<v1::Event> events;                       // every event, in order
+  v1::Final final;                // of source 0
+  std::vector<v1::Event> events;  // every event, in order
   struct Chunk {
     int source = 0;
     v1::TraceChunk chunk;
   };
-  std::vector<Chunk> chunks;                           // power and host, by channel, then time
+  std::vector<Chunk> chunks;  // power and host, by channel, then time
   std::vector<v1::TokenBatch> tokens;
   std::vector<v1::Metric> metrics;
 };
@@ -47,9 +49,10 @@ class Store {
   // Errors: RESOURCE_EXHAUSTED (disk full), UNAVAILABLE (locked, I/O error), INTERNAL.
   virtual absl::Status Commit(const std::vector<Write>& writes) = 0;
 
-  // Frames of one upload, in order. The fence is checked against job.live_fence inside the transaction; seqs must be contiguous; payloads
-  // are decoded into the final tables in the same transaction. A bad frame is rejected in the response and stops nothing else.
-  // Errors as Commit: then nothing was stored and nothing may be acknowledged.
+  // Frames of one upload, in order. The fence is checked against job.live_fence inside the
+  // transaction; seqs must be contiguous; payloads are decoded into the final tables in the same
+  // transaction. A bad frame is rejected in the response and stops nothing else (ingest.h has the
+  // rules). Errors as Commit: then nothing was stored and nothing may be acknowledged.
   virtual absl::StatusOr<IngestOutcome> Ingest(const std::vector<v1::Frame>& frames) = 0;
 
   // Durable cursors of one attempt.
@@ -58,11 +61,18 @@ class Store {
   // The state to go on from.
   virtual absl::StatusOr<FarmSnapshot> Load() = 0;
 
-  // Attempts with a final of every source whose job is not terminal yet: to be finalised (again) after a restart.
+  // Attempts with a final of every source that are still their job's live fence and have no
+  // AttemptResults yet, of jobs that are not terminal: to be finalised after a restart.
   virtual absl::StatusOr<std::vector<Fence>> Unfinalised() = 0;
 
-  // NOT_FOUND when the attempt or its final does not exist.
+  // NOT_FOUND when the attempt or its final does not exist. Facts of several events come as one; of
+  // events that repeat a run, request or channel the last counts; the final is a failure where a
+  // stream it rests on was broken off.
   virtual absl::StatusOr<AttemptData> ReadAttempt(Fence fence) = 0;
+
+  // Moves what a write-ahead log holds into place; for moments when nothing else is to be written.
+  // Errors as Commit.
+  virtual absl::Status Checkpoint() = 0;
 
   // The newest artifact of a name. NOT_FOUND.
   virtual absl::StatusOr<Artifact> FindArtifact(const std::string& name) = 0;

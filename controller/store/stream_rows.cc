@@ -18,7 +18,9 @@ std::string WriteLog(Session& session, const Place& place, const std::string& pa
   std::int64_t index = 0;
   for (const v1::LogLine& line : batch.lines()) {
     session.Run(
-        "INSERT INTO log (attempt, source, seq, idx, t_ns, origin, text) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        R"sql(
+          INSERT INTO log (attempt, source, seq, idx, t_ns, origin, text)
+          VALUES (?, ?, ?, ?, ?, ?, ?))sql",
         place.fence, place.source, place.seq, index++, line.t_ns(), line.source(), line.text());
   }
   return "";
@@ -40,7 +42,9 @@ std::string WriteMetrics(Session& session, const Place& place, const std::string
     std::optional<int> run;
     if (metric.has_run()) run = metric.run();
     session.Run(
-        "INSERT INTO metric (attempt, source, seq, idx, run, name, value, unit, t_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        R"sql(
+          INSERT INTO metric (attempt, source, seq, idx, run, name, value, unit, t_ns)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?))sql",
         place.fence, place.source, place.seq, index++, run, metric.name(), metric.value(),
         TextOrNull{metric.unit()}, metric.t_ns());
   }
@@ -52,7 +56,9 @@ std::string WriteTraces(Session& session, const Place& place, const std::string&
   if (!batch.ParseFromString(payload)) return kUnparsable;
   for (const v1::TraceChunk& chunk : batch.chunks()) {
     session.Run(
-        "INSERT INTO trace_chunk (attempt, source, channel, t0_ns, t1_ns, n, lost, gap, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        R"sql(
+          INSERT INTO trace_chunk (attempt, source, channel, t0_ns, t1_ns, n, lost, gap, data)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?))sql",
         place.fence, place.source, chunk.channel(), chunk.t0_ns(), chunk.t1_ns(), chunk.n(),
         chunk.lost(), chunk.gap(), Blob{chunk.data()});
   }
@@ -61,7 +67,9 @@ std::string WriteTraces(Session& session, const Place& place, const std::string&
 
 std::int64_t NextTokenRow(Session& session, std::int64_t fence, const v1::TokenBatch& batch) {
   Rows rows = session.Query(
-      "SELECT n + 1 FROM token_time WHERE attempt = ? AND run = ? AND request = ? ORDER BY n DESC LIMIT 1",
+      R"sql(
+          SELECT n + 1 FROM token_time
+          WHERE attempt = ? AND run = ? AND request = ? ORDER BY n DESC LIMIT 1)sql",
       fence, batch.run(), batch.request());
   return rows.Next() ? rows.Int(0) : 0;
 }
@@ -70,8 +78,8 @@ std::string WriteTokens(Session& session, const Place& place, const std::string&
   v1::TokenBatch batch;
   if (!batch.ParseFromString(payload)) return kUnparsable;
   if (batch.idx_size() != batch.t_ns_size()) {
-    return absl::StrCat("a token batch with ", batch.idx_size(), " indices and ",
-                        batch.t_ns_size(), " stamps");
+    return absl::StrCat("a token batch with ", batch.idx_size(), " indices and ", batch.t_ns_size(),
+                        " stamps");
   }
   // Ids are not one per event: the batch's ids stay together on its first row.
   std::string ids;
@@ -79,7 +87,9 @@ std::string WriteTokens(Session& session, const Place& place, const std::string&
   std::int64_t n = NextTokenRow(session, place.fence, batch);
   for (int i = 0; i < batch.idx_size(); ++i) {
     session.Run(
-        "INSERT INTO token_time (attempt, run, request, n, idx, t_ns, token_ids) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        R"sql(
+          INSERT INTO token_time (attempt, run, request, n, idx, t_ns, token_ids)
+          VALUES (?, ?, ?, ?, ?, ?, ?))sql",
         place.fence, batch.run(), batch.request(), n++, batch.idx(i), batch.t_ns(i),
         TextOrNull{ids});
     ids.clear();

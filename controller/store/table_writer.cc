@@ -85,8 +85,7 @@ class ChunkSender {
     for (int i = 0; i < sqlite3_column_count(statement_); ++i) {
       v1::Column* column = chunk_.add_columns();
       column->set_name(sqlite3_column_name(statement_, i));
-      column->set_kind(kinds_.empty() ? JudgeKind(chunk_, i)
-                                      : kinds_[static_cast<std::size_t>(i)]);
+      column->set_kind(kinds_.empty() ? JudgeKind(chunk_, i) : kinds_[static_cast<std::size_t>(i)]);
     }
   }
 

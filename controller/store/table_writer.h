@@ -28,9 +28,10 @@ struct TableLimits {
   std::optional<std::int64_t> max_rows;
 };
 
-// Steps through the statement and hands its rows to the sink. `kinds`: of every column; empty: judged by the values of the first part.
-// `budget` may be null; the sink's time is not charged to it. RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, CANCELLED as Reader::Sql;
-// INVALID_ARGUMENT for an error while stepping that the query is to blame for, others as SqliteStatus.
+// Steps through the statement and hands its rows to the sink. `kinds`: of every column; empty:
+// judged by the values of the first part. `budget` may be null; the sink's time is not charged to
+// it. RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, CANCELLED as Reader::Sql; INVALID_ARGUMENT for an
+// error while stepping that the query is to blame for, others as SqliteStatus.
 absl::Status WriteTable(sqlite3_stmt* statement, const std::vector<v1::ColumnKind>& kinds,
                         const TableLimits& limits, QueryBudget* budget, const TableSink& sink);
 

@@ -17,7 +17,8 @@ namespace joulefarm::agent {
 class SmallDisk {
  public:
   explicit SmallDisk(int kib) {
-    mounted_ = mount("tmpfs", dir_.path().c_str(), "tmpfs", 0, absl::StrCat("size=", kib, "k").c_str()) == 0;
+    mounted_ = mount("tmpfs", dir_.path().c_str(), "tmpfs", 0,
+                     absl::StrCat("size=", kib, "k").c_str()) == 0;
   }
   ~SmallDisk() {
     if (mounted_) umount2(dir_.path().c_str(), MNT_DETACH);

@@ -1,6 +1,7 @@
 // Runs the CLI inside a test, with streams, environment and time of its own.
 //
-// Thread rule: one thread; `interrupt` may be set from any. Ownership: owns its streams. Time stands still but for sleeps.
+// Thread rule: one thread; `interrupt` may be set from any. Ownership: owns its streams. Time
+// stands still but for sleeps.
 #pragma once
 
 #include <atomic>
@@ -23,7 +24,8 @@ struct CliOutcome {
 
 class CliRunner {
  public:
-  // Talks to this controller unless the arguments say otherwise; empty: the environment does not name one.
+  // Talks to this controller unless the arguments say otherwise; empty: the environment does not
+  // name one.
   explicit CliRunner(const std::string& controller) {
     if (!controller.empty()) environment["JOULEFARM_CONTROLLER"] = controller;
   }

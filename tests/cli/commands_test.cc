@@ -3,11 +3,11 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "tests/cli/cli_runner.h"
 #include "tests/cli/fake_farm.h"
@@ -24,7 +24,10 @@ using Json = nlohmann::ordered_json;
 
 class Commands : public ::testing::Test {
  protected:
-  Commands() : cli_(farm_.address()), directory_(std::filesystem::temp_directory_path() / ("jf-cli-commands-" + std::to_string(::getpid()))) {
+  Commands()
+      : cli_(farm_.address()),
+        directory_(std::filesystem::temp_directory_path() /
+                   ("jf-cli-commands-" + std::to_string(::getpid()))) {
     std::filesystem::create_directories(directory_);
     farm_.OnList(SampleList);
   }
@@ -44,7 +47,9 @@ class Commands : public ::testing::Test {
 };
 
 TEST_F(Commands, EveryListingInEveryFormat) {
-  const std::vector<std::vector<std::string>> listings{{"experiment", "list"}, {"job", "list"}, {"device", "list"}, {"agent", "list"}, {"artifact", "list"}, {"result", "list"}};
+  const std::vector<std::vector<std::string>> listings{{"experiment", "list"}, {"job", "list"},
+                                                       {"device", "list"},     {"agent", "list"},
+                                                       {"artifact", "list"},   {"result", "list"}};
   for (const auto& listing : listings) {
     for (const char* format : {"table", "wide", "json", "jsonl", "csv", "name"}) {
       std::vector<std::string> arguments = listing;
@@ -53,7 +58,9 @@ TEST_F(Commands, EveryListingInEveryFormat) {
       EXPECT_EQ(outcome.exit, 0) << listing[0] << " " << format << ": " << outcome.err;
       EXPECT_THAT(outcome.out, Not(IsEmpty()));
       EXPECT_THAT(outcome.err, IsEmpty());
-      if (std::string(format) == "json") EXPECT_TRUE(Json::parse(outcome.out).is_array());
+      if (std::string(format) == "json") {
+        EXPECT_TRUE(Json::parse(outcome.out).is_array());
+      }
     }
   }
 }
@@ -64,7 +71,8 @@ TEST_F(Commands, JsonHasEveryKeyWithExplicitNulls) {
   const Json runs = Json::parse(outcome.out);
   ASSERT_EQ(runs.size(), 4u);
   const Json& run = runs[0];
-  for (const Column& column : SampleResults().columns) EXPECT_TRUE(run.contains(column.name)) << column.name;
+  for (const Column& column : SampleResults().columns)
+    EXPECT_TRUE(run.contains(column.name)) << column.name;
   EXPECT_TRUE(run["energy_j"].is_null());
   EXPECT_EQ(run["energy_est_j"], 5.5);
   EXPECT_TRUE(run["n_gen"].is_number_integer());
@@ -75,7 +83,10 @@ TEST_F(Commands, JsonHasEveryKeyWithExplicitNulls) {
 }
 
 TEST_F(Commands, FiltersAndLimitReachTheController) {
-  ASSERT_EQ(cli_.Run({"job", "list", "--experiment", "exp-1", "--state", "failed", "--filter", "block=1", "--limit", "5"}).exit, 0);
+  ASSERT_EQ(cli_.Run({"job", "list", "--experiment", "exp-1", "--state", "failed", "--filter",
+                      "block=1", "--limit", "5"})
+                .exit,
+            0);
   EXPECT_EQ(LastList().listing(), v1::LISTING_JOBS);
   EXPECT_EQ(LastList().limit(), 5);
   EXPECT_EQ(LastList().filters_size(), 3);
@@ -121,7 +132,8 @@ TEST_F(Commands, GetShowsOneObject) {
   const Json job = Json::parse(outcome.out);
   EXPECT_EQ(job["id"], "job-2");
   EXPECT_EQ(job["attempts"], 1);
-  EXPECT_EQ(Json::parse(cli_.Run({"device", "get", "edge-7f3a", "-o", "json"}).out)["facts"]["cores"], 2);
+  EXPECT_EQ(
+      Json::parse(cli_.Run({"device", "get", "edge-7f3a", "-o", "json"}).out)["facts"]["cores"], 2);
   EXPECT_EQ(cli_.Run({"experiment", "get", "exp-1"}).exit, 0);
   EXPECT_EQ(cli_.Run({"agent", "get", "lab-host"}).exit, 0);
 }
@@ -187,13 +199,19 @@ TEST_F(Commands, Version) {
 
 TEST_F(Commands, UnreachableController) {
   farm_.Stop();
-  const std::vector<std::vector<std::string>> commands{{"job", "list"}, {"device", "get", "x"}, {"version"}, {"sql", "select 1"},
-                                                       {"experiment", "cancel", "x"}, {"submit", "-f", File("e.yaml", "name: x\n")},
-                                                       {"artifact", "push", File("m.gguf", "content")}};
+  const std::vector<std::vector<std::string>> commands{
+      {"job", "list"},
+      {"device", "get", "x"},
+      {"version"},
+      {"sql", "select 1"},
+      {"experiment", "cancel", "x"},
+      {"submit", "-f", File("e.yaml", "name: x\n")},
+      {"artifact", "push", File("m.gguf", "content")}};
   for (const auto& command : commands) {
     const CliOutcome outcome = cli_.Run(command);
     EXPECT_EQ(outcome.exit, 3) << command[0];
-    EXPECT_THAT(outcome.err, HasSubstr("cannot reach the controller at " + farm_.address() + ": is joulefarm-controller running? (Connection refused)"));
+    EXPECT_THAT(outcome.err, HasSubstr("cannot reach the controller at " + farm_.address() +
+                                       ": is joulefarm-controller running? (Connection refused)"));
   }
 }
 
@@ -210,17 +228,41 @@ TEST_F(Commands, UsageErrorsNameTheNearestWord) {
   CliOutcome outcome = cli_.Run({"jobs"});
   EXPECT_EQ(outcome.exit, 2);
   EXPECT_THAT(outcome.err, HasSubstr("there is no command \"jobs\"; did you mean \"job\"?"));
-  EXPECT_THAT(cli_.Run({"job", "lst"}).err, HasSubstr("did you mean \"list\"?\njoulefarm job --help"));
-  EXPECT_THAT(cli_.Run({"job"}).err, HasSubstr("say which command of \"joulefarm job\": list, get, cancel, logs"));
-  EXPECT_THAT(cli_.Run({"job", "list", "--experimnt", "x"}).err, HasSubstr("did you mean --experiment?"));
+  EXPECT_THAT(cli_.Run({"job", "lst"}).err,
+              HasSubstr("did you mean \"list\"?\njoulefarm job --help"));
+  EXPECT_THAT(cli_.Run({"job"}).err,
+              HasSubstr("say which command of \"joulefarm job\": list, get, cancel, logs"));
+  EXPECT_THAT(cli_.Run({"job", "list", "--experimnt", "x"}).err,
+              HasSubstr("did you mean --experiment?"));
   EXPECT_THAT(cli_.Run({"job", "get"}).err, HasSubstr("JOB is required"));
   EXPECT_EQ(cli_.Run({"job", "get", "a", "b"}).exit, 2);
 }
 
 TEST_F(Commands, HelpIsCompleteAndSucceeds) {
-  const std::vector<std::vector<std::string>> all{{}, {"submit"}, {"experiment"}, {"experiment", "list"}, {"experiment", "get"}, {"experiment", "cancel"}, {"job"}, {"job", "list"},
-                                                  {"job", "get"}, {"job", "cancel"}, {"job", "logs"}, {"device"}, {"device", "list"}, {"device", "get"}, {"agent"}, {"agent", "list"},
-                                                  {"artifact"}, {"artifact", "push"}, {"artifact", "list"}, {"result"}, {"result", "list"}, {"result", "get"}, {"sql"}, {"version"}};
+  const std::vector<std::vector<std::string>> all{{},
+                                                  {"submit"},
+                                                  {"experiment"},
+                                                  {"experiment", "list"},
+                                                  {"experiment", "get"},
+                                                  {"experiment", "cancel"},
+                                                  {"job"},
+                                                  {"job", "list"},
+                                                  {"job", "get"},
+                                                  {"job", "cancel"},
+                                                  {"job", "logs"},
+                                                  {"device"},
+                                                  {"device", "list"},
+                                                  {"device", "get"},
+                                                  {"agent"},
+                                                  {"agent", "list"},
+                                                  {"artifact"},
+                                                  {"artifact", "push"},
+                                                  {"artifact", "list"},
+                                                  {"result"},
+                                                  {"result", "list"},
+                                                  {"result", "get"},
+                                                  {"sql"},
+                                                  {"version"}};
   for (std::vector<std::string> command : all) {
     command.push_back("--help");
     const CliOutcome outcome = cli_.Run(command);
@@ -269,7 +311,8 @@ TEST_F(Commands, PushSendsPiecesAndNamesByStem) {
 TEST_F(Commands, PushOfAnEmptyFile) {
   const CliOutcome outcome = cli_.Run({"artifact", "push", File("empty", "")});
   EXPECT_EQ(outcome.exit, 0) << outcome.err;
-  EXPECT_EQ(farm_.pushed().at("empty").sha256, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  EXPECT_EQ(farm_.pushed().at("empty").sha256,
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
 
 TEST_F(Commands, PushErrors) {

@@ -37,31 +37,42 @@ TEST(Config, Parses) {
 }
 
 TEST(Config, ErrorsNameThePlaceAndTheNearestKey) {
-  EXPECT_THAT(ErrorOf("contoller: x:1\n"), HasSubstr("config.yaml:1:1: unknown key \"contoller\"; did you mean \"controller\"?"));
-  EXPECT_THAT(ErrorOf("controller: a:1\ncontroller: b:1\n"), HasSubstr("config.yaml:2:1: key \"controller\" twice"));
-  EXPECT_THAT(ErrorOf("controller: [a]\n"), HasSubstr("config.yaml:1:13: controller must be a text"));
+  EXPECT_THAT(
+      ErrorOf("contoller: x:1\n"),
+      HasSubstr("config.yaml:1:1: unknown key \"contoller\"; did you mean \"controller\"?"));
+  EXPECT_THAT(ErrorOf("controller: a:1\ncontroller: b:1\n"),
+              HasSubstr("config.yaml:2:1: key \"controller\" twice"));
+  EXPECT_THAT(ErrorOf("controller: [a]\n"),
+              HasSubstr("config.yaml:1:13: controller must be a text"));
   EXPECT_THAT(ErrorOf("contexts: {lab: {}}\n"), HasSubstr("names no controller"));
-  EXPECT_THAT(ErrorOf("contexts: {lab: {controller: a:1}}\ncurrent: lap\n"), HasSubstr("config.yaml:2:10: there is no context \"lap\"; did you mean \"lab\"?"));
+  EXPECT_THAT(ErrorOf("contexts: {lab: {controller: a:1}}\ncurrent: lap\n"),
+              HasSubstr("config.yaml:2:10: there is no context \"lap\"; did you mean \"lab\"?"));
   EXPECT_THAT(ErrorOf("- a\n"), HasSubstr("must be a mapping"));
   EXPECT_THAT(ErrorOf("a: [\n"), HasSubstr("config.yaml:2:1: "));
 }
 
 class ResolveController : public ::testing::Test {
  protected:
-  ResolveController() : home_(std::filesystem::temp_directory_path() / ("jf-cli-config-" + std::to_string(::getpid()))) {
+  ResolveController()
+      : home_(std::filesystem::temp_directory_path() /
+              ("jf-cli-config-" + std::to_string(::getpid()))) {
     std::filesystem::create_directories(home_ / ".config/joulefarm");
     environment_["HOME"] = home_.string();
   }
   ~ResolveController() override { std::filesystem::remove_all(home_); }
 
-  void Write(const std::string& text) { std::ofstream(home_ / ".config/joulefarm/config.yaml") << text; }
+  void Write(const std::string& text) {
+    std::ofstream(home_ / ".config/joulefarm/config.yaml") << text;
+  }
 
-  absl::StatusOr<std::string> Resolve(std::optional<std::string> flag = {}, std::optional<std::string> context = {}) {
-    return joulefarm::cli::ResolveController({flag, context, [this](const std::string& name) -> std::optional<std::string> {
-                                                const auto found = environment_.find(name);
-                                                if (found == environment_.end()) return std::nullopt;
-                                                return found->second;
-                                              }});
+  absl::StatusOr<std::string> Resolve(std::optional<std::string> flag = {},
+                                      std::optional<std::string> context = {}) {
+    return joulefarm::cli::ResolveController(
+        {flag, context, [this](const std::string& name) -> std::optional<std::string> {
+           const auto found = environment_.find(name);
+           if (found == environment_.end()) return std::nullopt;
+           return found->second;
+         }});
   }
 
   std::filesystem::path home_;
@@ -94,7 +105,8 @@ TEST_F(ResolveController, XdgConfigHomeComesFirst) {
 
 TEST_F(ResolveController, WrongChoicesAreNamed) {
   Write(kFile);
-  EXPECT_THAT(std::string(Resolve({}, "dest").status().message()), HasSubstr("did you mean \"desk\"?"));
+  EXPECT_THAT(std::string(Resolve({}, "dest").status().message()),
+              HasSubstr("did you mean \"desk\"?"));
   for (const char* wrong : {"host", "host:", ":70", "host:0", "host:65536", "host:http"}) {
     EXPECT_EQ(Resolve(wrong).status().code(), absl::StatusCode::kInvalidArgument) << wrong;
   }

@@ -88,7 +88,8 @@ struct FakeFarm::Services : public v1::FarmService::Service, public v1::Artifact
     return this->*member;
   }
 
-  grpc::Status SubmitExperiment(grpc::ServerContext* /*context*/, const v1::SubmitExperimentRequest* request,
+  grpc::Status SubmitExperiment(grpc::ServerContext* /*context*/,
+                                const v1::SubmitExperimentRequest* request,
                                 v1::SubmitExperimentResponse* response) override {
     {
       const std::lock_guard<std::mutex> lock(mutex);
@@ -99,7 +100,8 @@ struct FakeFarm::Services : public v1::FarmService::Service, public v1::Artifact
     return Answer(call(*request), response);
   }
 
-  grpc::Status CancelExperiment(grpc::ServerContext* /*context*/, const v1::CancelExperimentRequest* request,
+  grpc::Status CancelExperiment(grpc::ServerContext* /*context*/,
+                                const v1::CancelExperimentRequest* request,
                                 v1::CancelExperimentResponse* response) override {
     const auto answer = Copy(&Services::cancel_experiment)(request->experiment());
     if (!answer.ok()) return ToGrpc(answer.status());
@@ -147,7 +149,8 @@ struct FakeFarm::Services : public v1::FarmService::Service, public v1::Artifact
     return grpc::Status::OK;
   }
 
-  grpc::Status GetVersion(grpc::ServerContext* /*context*/, const v1::GetVersionRequest* /*request*/,
+  grpc::Status GetVersion(grpc::ServerContext* /*context*/,
+                          const v1::GetVersionRequest* /*request*/,
                           v1::GetVersionResponse* response) override {
     response->set_version("9.8.7");
     response->set_schema_version(3);
@@ -155,10 +158,12 @@ struct FakeFarm::Services : public v1::FarmService::Service, public v1::Artifact
     return grpc::Status::OK;
   }
 
-  grpc::Status PushArtifact(grpc::ServerContext* /*context*/, grpc::ServerReader<v1::PushArtifactRequest>* reader,
+  grpc::Status PushArtifact(grpc::ServerContext* /*context*/,
+                            grpc::ServerReader<v1::PushArtifactRequest>* reader,
                             v1::PushArtifactResponse* response) override {
     v1::PushArtifactRequest request;
-    if (!reader->Read(&request) || !request.has_header()) return {grpc::StatusCode::INVALID_ARGUMENT, "no header"};
+    if (!reader->Read(&request) || !request.has_header())
+      return {grpc::StatusCode::INVALID_ARGUMENT, "no header"};
     const v1::PushArtifactHeader header = request.header();
     Pushed arrived;
     arrived.sha256 = header.sha256();
@@ -184,7 +189,8 @@ struct FakeFarm::Services : public v1::FarmService::Service, public v1::Artifact
     return grpc::Status::OK;
   }
 
-  grpc::Status StatArtifact(grpc::ServerContext* /*context*/, const v1::StatArtifactRequest* request,
+  grpc::Status StatArtifact(grpc::ServerContext* /*context*/,
+                            const v1::StatArtifactRequest* request,
                             v1::StatArtifactResponse* response) override {
     const std::lock_guard<std::mutex> lock(mutex);
     for (const auto& [name, known] : pushed) {
@@ -205,7 +211,8 @@ FakeFarm::~FakeFarm() { Stop(); }
 void FakeFarm::Start() {
   grpc::ServerBuilder builder;
   int port = 0;
-  builder.AddListeningPort(absl::StrCat("127.0.0.1:", services_->port), grpc::InsecureServerCredentials(), &port);
+  builder.AddListeningPort(absl::StrCat("127.0.0.1:", services_->port),
+                           grpc::InsecureServerCredentials(), &port);
   builder.RegisterService(static_cast<v1::FarmService::Service*>(services_.get()));
   builder.RegisterService(static_cast<v1::ArtifactService::Service*>(services_.get()));
   services_->server = builder.BuildAndStart();

@@ -1,6 +1,7 @@
 // A controller for tests: real gRPC on a free port, answers set by the test.
 //
-// Thread rule: setters and getters from any thread (one mutex). Ownership: owns its server. No gRPC header is seen from here.
+// Thread rule: setters and getters from any thread (one mutex). Ownership: owns its server. No gRPC
+// header is seen from here.
 #pragma once
 
 #include <functional>
@@ -30,8 +31,10 @@ class FakeFarm {
   void Start();
 
   // What the calls answer. Set before the call.
-  using Submit = std::function<absl::StatusOr<v1::SubmitExperimentResponse>(const v1::SubmitExperimentRequest&)>;
-  using Progress = std::function<absl::StatusOr<v1::GetProgressResponse>(const std::string& experiment)>;
+  using Submit = std::function<absl::StatusOr<v1::SubmitExperimentResponse>(
+      const v1::SubmitExperimentRequest&)>;
+  using Progress =
+      std::function<absl::StatusOr<v1::GetProgressResponse>(const std::string& experiment)>;
   using Listing = std::function<absl::StatusOr<Table>(const v1::ListRequest&)>;
   using Sql = std::function<absl::StatusOr<Table>(const std::string& query)>;
   using CancelJob = std::function<absl::StatusOr<std::string>(const std::string& job)>;

@@ -1,4 +1,5 @@
-// A farm to look at: `joulefarm-fake-farm` answers from the samples until its input ends. For people who change what the CLI prints.
+// A farm to look at: `joulefarm-fake-farm` answers from the samples until its input ends. For
+// people who change what the CLI prints.
 #include <algorithm>
 #include <chrono>
 #include <iostream>
@@ -33,7 +34,9 @@ v1::SubmitExperimentResponse SamplePlan(const v1::SubmitExperimentRequest& reque
 
 // A job every three seconds from the first question on; the second one fails.
 v1::GetProgressResponse SampleProgress(std::chrono::steady_clock::time_point start) {
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - start).count();
+  const auto seconds =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - start)
+          .count();
   const int ended = static_cast<int>(std::min<std::int64_t>(3, seconds / 3));
   v1::GetProgressResponse progress;
   progress.set_experiment("exp-1");
@@ -45,7 +48,9 @@ v1::GetProgressResponse SampleProgress(std::chrono::steady_clock::time_point sta
   progress.set_queued(3 - ended - progress.active());
   progress.set_done(ended == 3);
   if (progress.failed() > 0) {
-    progress.add_failures("job-2  edge-7f3a  model=tiny-q8_0  USER: llama-server ended with signal 6 (SIGABRT) while loading\nGGML_ASSERT(n_ctx > 0) failed");
+    progress.add_failures(
+        "job-2  edge-7f3a  model=tiny-q8_0  USER: llama-server ended with signal 6 (SIGABRT) while "
+        "loading\nGGML_ASSERT(n_ctx > 0) failed");
   }
   if (ended < 3) {
     const char* models[] = {"tiny-f16", "tiny-q8_0", "tiny-q4_k_m"};

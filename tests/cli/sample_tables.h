@@ -9,7 +9,8 @@
 
 namespace joulefarm::cli {
 
-// Three models, three runs and a warm-up each, energy estimated from CPU use. Columns of docs/cli.md's result.
+// Three models, three runs and a warm-up each, energy estimated from CPU use. Columns of
+// docs/cli.md's result.
 Table SampleResults();
 // The aggregates of SampleResults, as view result_summary has them.
 Table SampleSummary();
@@ -20,8 +21,8 @@ Table SampleAgents();
 Table SampleArtifacts();
 Table SampleLogs();
 
-// Answers a listing from the samples: `id` picks rows by id or name (NOT_FOUND without one), filters by column (INVALID_ARGUMENT for an
-// unknown one), limit.
+// Answers a listing from the samples: `id` picks rows by id or name (NOT_FOUND without one),
+// filters by column (INVALID_ARGUMENT for an unknown one), limit.
 absl::StatusOr<Table> SampleList(const v1::ListRequest& request);
 
 }  // namespace joulefarm::cli

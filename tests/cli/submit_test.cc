@@ -1,4 +1,5 @@
-// Submitting and waiting, against a controller of our own, in time that stands still but for the CLI's sleeps.
+// Submitting and waiting, against a controller of our own, in time that stands still but for the
+// CLI's sleeps.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -6,6 +7,7 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <nlohmann/json.hpp>
 
 #include "tests/cli/cli_runner.h"
@@ -50,7 +52,8 @@ v1::GetProgressResponse After(int ended, int failed = 0) {
   progress.set_active(ended < 3 ? 1 : 0);
   progress.set_queued(3 - ended - progress.active());
   progress.set_done(ended == 3);
-  for (int i = 0; i < failed; ++i) progress.add_failures("job-2  USER: engine ended with signal 6\nlast words");
+  for (int i = 0; i < failed; ++i)
+    progress.add_failures("job-2  USER: engine ended with signal 6\nlast words");
   if (ended < 3) {
     v1::ActiveJob* job = progress.add_active_jobs();
     job->set_device_id("edge-7f3a");
@@ -63,7 +66,10 @@ v1::GetProgressResponse After(int ended, int failed = 0) {
 
 class Submit : public ::testing::Test {
  protected:
-  Submit() : cli_(farm_.address()), directory_(std::filesystem::temp_directory_path() / ("jf-cli-submit-" + std::to_string(::getpid()))) {
+  Submit()
+      : cli_(farm_.address()),
+        directory_(std::filesystem::temp_directory_path() /
+                   ("jf-cli-submit-" + std::to_string(::getpid()))) {
     std::filesystem::create_directories(directory_);
     file_ = (directory_ / "exp.yaml").string();
     std::ofstream(file_) << "name: quant-sweep\n";
@@ -80,15 +86,18 @@ class Submit : public ::testing::Test {
     return cli_.Run(arguments);
   }
 
+  // Before the farm, whose calls use them until it is gone.
+  std::promise<void> release_;
+  std::atomic<int> asked_{0};
   FakeFarm farm_;
   CliRunner cli_;
   std::filesystem::path directory_;
   std::string file_;
-  std::atomic<int> asked_{0};
 };
 
 TEST_F(Submit, PrintsTheIdAndHowToWatch) {
-  const CliOutcome outcome = Run({"--set", "repetitions=5", "--set", "matrix.threads=[1,2]", "--request-id", "nightly"});
+  const CliOutcome outcome =
+      Run({"--set", "repetitions=5", "--set", "matrix.threads=[1,2]", "--request-id", "nightly"});
   EXPECT_EQ(outcome.exit, 0);
   EXPECT_EQ(outcome.out,
             "exp-1 (quant-sweep) accepted: 3 cells × 1 device × 1 block, 12 runs\n"
@@ -98,7 +107,8 @@ TEST_F(Submit, PrintsTheIdAndHowToWatch) {
   EXPECT_EQ(request.text(), "name: quant-sweep\n");
   EXPECT_EQ(request.file_name(), file_);
   EXPECT_EQ(request.request_id(), "nightly");
-  EXPECT_THAT(std::vector<std::string>(request.set().begin(), request.set().end()), ElementsAre("repetitions=5", "matrix.threads=[1,2]"));
+  EXPECT_THAT(std::vector<std::string>(request.set().begin(), request.set().end()),
+              ElementsAre("repetitions=5", "matrix.threads=[1,2]"));
   EXPECT_FALSE(request.dry_run());
 }
 
@@ -120,7 +130,8 @@ TEST_F(Submit, JsonForScripts) {
 
 TEST_F(Submit, LocalMistakes) {
   EXPECT_EQ(cli_.Run({"submit"}).exit, 2);
-  EXPECT_THAT(cli_.Run({"submit", "-f", "/nowhere/exp.yaml"}).err, HasSubstr("cannot read /nowhere/exp.yaml: No such file or directory"));
+  EXPECT_THAT(cli_.Run({"submit", "-f", "/nowhere/exp.yaml"}).err,
+              HasSubstr("cannot read /nowhere/exp.yaml: No such file or directory"));
   EXPECT_EQ(cli_.Run({"submit", "-f", directory_.string()}).exit, 2);
   EXPECT_EQ(Run({"--set", "novalue"}).exit, 2);
   EXPECT_EQ(Run({"--timeout", "5s"}).exit, 2);
@@ -132,9 +143,12 @@ TEST_F(Submit, LocalMistakes) {
 }
 
 TEST_F(Submit, TheControllersErrorsAreShownAsTheyAre) {
-  const std::vector<absl::Status> refusals{absl::InvalidArgumentError("exp.yaml:3:1: unknown key \"repetition\"; did you mean \"repetitions\"?"),
-                                           absl::NotFoundError("exp.yaml:2:8: there is no model tiny"), absl::FailedPreconditionError("cell model=x can run nowhere"),
-                                           absl::AlreadyExistsError("request id nightly was used with other content")};
+  const std::vector<absl::Status> refusals{
+      absl::InvalidArgumentError(
+          "exp.yaml:3:1: unknown key \"repetition\"; did you mean \"repetitions\"?"),
+      absl::NotFoundError("exp.yaml:2:8: there is no model tiny"),
+      absl::FailedPreconditionError("cell model=x can run nowhere"),
+      absl::AlreadyExistsError("request id nightly was used with other content")};
   for (const absl::Status& refusal : refusals) {
     farm_.OnSubmit([&](const v1::SubmitExperimentRequest&) { return refusal; });
     const CliOutcome outcome = Run({});
@@ -160,7 +174,8 @@ TEST_F(Submit, DryRun) {
   EXPECT_THAT(outcome.err, HasSubstr("1 of 3 cells can run nowhere"));
   outcome = Run({"--dry-run", "-o", "json"});
   EXPECT_EQ(outcome.exit, 2);
-  EXPECT_EQ(Json::parse(outcome.out)["cells"][1]["blocked"], "no device has cores>=64 (edge-7f3a: 2)");
+  EXPECT_EQ(Json::parse(outcome.out)["cells"][1]["blocked"],
+            "no device has cores>=64 (edge-7f3a: 2)");
 }
 
 TEST_F(Submit, WaitShowsLinesAndTheSummary) {
@@ -171,17 +186,22 @@ TEST_F(Submit, WaitShowsLinesAndTheSummary) {
             "00:01  1 of 3 done, 1 running, 1 queued\n"
             "00:02  2 of 3 done, 1 running\n"
             "00:03  3 of 3 done\n");
-  EXPECT_THAT(outcome.out, HasSubstr("quant-sweep (exp-1): 3 of 3 jobs succeeded in 00:03\n\nCELL  "));
-  EXPECT_THAT(outcome.out, HasSubstr("tiny-f16     3        212 [205, 219]     84.1    ~0.061 ± 0.020"));
+  EXPECT_THAT(outcome.out,
+              HasSubstr("quant-sweep (exp-1): 3 of 3 jobs succeeded in 00:03\n\nCELL  "));
+  EXPECT_THAT(outcome.out,
+              HasSubstr("tiny-f16     3        212 [205, 219]     84.1    ~0.061 ± 0.020"));
   EXPECT_THAT(outcome.out, Not(HasSubstr("did not succeed")));
-  for (const v1::ListRequest& list : farm_.lists()) EXPECT_EQ(list.filters().at("experiment"), "exp-1");
+  for (const v1::ListRequest& list : farm_.lists())
+    EXPECT_EQ(list.filters().at("experiment"), "exp-1");
 }
 
 TEST_F(Submit, WaitNamesJobsThatFailed) {
   farm_.OnProgress([](const std::string&) { return After(3, 1); });
   const CliOutcome outcome = Run({"--wait"});
   EXPECT_EQ(outcome.exit, 1);
-  EXPECT_THAT(outcome.out, AllOf(HasSubstr("2 of 3 jobs succeeded"), HasSubstr("1 job did not succeed:\n  job-2  USER: engine ended with signal 6\n      last words\n")));
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("2 of 3 jobs succeeded"),
+                                 HasSubstr("1 job did not succeed:\n  job-2  USER: engine ended "
+                                           "with signal 6\n      last words\n")));
 }
 
 TEST_F(Submit, WaitOnATerminalIsLiveAndLeavesOnlyTheEnd) {
@@ -211,7 +231,9 @@ TEST_F(Submit, TimeoutLeavesTheJobsRunning) {
   const CliOutcome outcome = Run({"--wait", "--timeout", "1200ms"});
   EXPECT_EQ(outcome.exit, 4);
   EXPECT_EQ(cli_.sleeps, 3);  // 500, 500, 200 ms
-  EXPECT_THAT(outcome.err, HasSubstr("Time-out: stopped watching with 1 of 3 jobs done. The jobs go on.\n  watch again:  joulefarm experiment get exp-1 --wait"));
+  EXPECT_THAT(outcome.err,
+              HasSubstr("Time-out: stopped watching with 1 of 3 jobs done. The jobs go on.\n  "
+                        "watch again:  joulefarm experiment get exp-1 --wait"));
 }
 
 TEST_F(Submit, CtrlCDetaches) {
@@ -224,14 +246,13 @@ TEST_F(Submit, CtrlCDetaches) {
 }
 
 TEST_F(Submit, CtrlCDuringACallThatHangs) {
-  std::atomic<bool> release{false};
-  farm_.OnProgress([&](const std::string&) {
+  farm_.OnProgress([this](const std::string&) {
     cli_.interrupt = true;
-    while (!release) usleep(1000);  // as long as the client waits
+    release_.get_future().wait();  // longer than the client waits
     return After(0);
   });
   const CliOutcome outcome = Run({"--wait"});
-  release = true;
+  release_.set_value();
   EXPECT_EQ(outcome.exit, 130);
 }
 
@@ -244,7 +265,8 @@ TEST_F(Submit, AControllerThatRestartsDoesNotEndTheWait) {
   };
   const CliOutcome outcome = Run({"--wait"});
   EXPECT_EQ(outcome.exit, 0) << outcome.err;
-  EXPECT_THAT(outcome.err, HasSubstr("The controller at " + farm_.address() + " cannot be reached ("));
+  EXPECT_THAT(outcome.err,
+              HasSubstr("The controller at " + farm_.address() + " cannot be reached ("));
   EXPECT_THAT(outcome.err, HasSubstr("The controller answers again after "));
   EXPECT_THAT(outcome.out, HasSubstr("3 of 3 jobs succeeded"));
 }
@@ -257,7 +279,9 @@ TEST_F(Submit, AControllerThatStaysAwayRunsIntoTheTimeout) {
 }
 
 TEST_F(Submit, AnExperimentThatIsGoneEndsTheWait) {
-  farm_.OnProgress([](const std::string& id) { return absl::NotFoundError("no experiment has the id or name " + id); });
+  farm_.OnProgress([](const std::string& id) {
+    return absl::NotFoundError("no experiment has the id or name " + id);
+  });
   const CliOutcome outcome = Run({"--wait"});
   EXPECT_EQ(outcome.exit, 2);
   EXPECT_THAT(outcome.err, HasSubstr("no experiment has the id or name exp-1"));
@@ -265,7 +289,8 @@ TEST_F(Submit, AnExperimentThatIsGoneEndsTheWait) {
 
 TEST_F(Submit, ResultsThatCannotBeListedAreAnError) {
   farm_.OnProgress([](const std::string&) { return After(3); });
-  farm_.OnList([](const v1::ListRequest&) { return absl::InternalError("the database is damaged"); });
+  farm_.OnList(
+      [](const v1::ListRequest&) { return absl::InternalError("the database is damaged"); });
   const CliOutcome outcome = Run({"--wait"});
   EXPECT_EQ(outcome.exit, 3);
   EXPECT_THAT(outcome.out, HasSubstr("3 of 3 jobs succeeded"));
@@ -275,13 +300,17 @@ TEST_F(Submit, ResultsThatCannotBeListedAreAnError) {
 TEST_F(Submit, ExperimentGetWaitWatchesLater) {
   const CliOutcome outcome = cli_.Run({"experiment", "get", "quant-sweep", "--wait"});
   EXPECT_EQ(outcome.exit, 0) << outcome.err;
-  EXPECT_THAT(outcome.out, HasSubstr("quant-sweep (exp-1): 3 of 3 jobs succeeded\n"));  // how long it took is not known here
+  EXPECT_THAT(
+      outcome.out,
+      HasSubstr(
+          "quant-sweep (exp-1): 3 of 3 jobs succeeded\n"));  // how long it took is not known here
 }
 
 TEST_F(Submit, HintsNameTheControllerThatWasChosen) {
   CliRunner bare("");
   const CliOutcome outcome = bare.Run({"--controller", farm_.address(), "submit", "-f", file_});
-  EXPECT_THAT(outcome.out, HasSubstr("joulefarm --controller " + farm_.address() + " experiment get exp-1 --wait"));
+  EXPECT_THAT(outcome.out, HasSubstr("joulefarm --controller " + farm_.address() +
+                                     " experiment get exp-1 --wait"));
 }
 
 }  // namespace

@@ -20,7 +20,7 @@ namespace {
 // Content in memory; can break off and can lie.
 class FakeSource : public ArtifactSource {
  public:
-  explicit FakeSource(std::string content) : content(std::move(content)) {}
+  explicit FakeSource(std::string bytes) : content(std::move(bytes)) {}
 
   absl::Status Fetch(const std::string&, std::int64_t offset,
                      const std::function<absl::Status(absl::string_view)>& sink,
@@ -29,7 +29,8 @@ class FakeSource : public ArtifactSource {
     offsets.push_back(offset);
     if (!status.ok()) return status;
     std::size_t at = static_cast<std::size_t>(offset);
-    const std::size_t end = break_after > 0 ? std::min(content.size(), at + break_after) : content.size();
+    const std::size_t end =
+        break_after > 0 ? std::min(content.size(), at + break_after) : content.size();
     while (at < end) {
       if (stop.stop_requested()) return absl::CancelledError("stopped");
       const std::size_t n = std::min<std::size_t>(1000, end - at);
@@ -61,8 +62,7 @@ std::string ReadFile(const std::filesystem::path& path) {
 
 class ArtifactCacheTest : public testing::Test {
  protected:
-  ArtifactCacheTest()
-      : source_(Content(50'000)), cache_(dir_.path() / "artifacts", &source_) {
+  ArtifactCacheTest() : source_(Content(50'000)), cache_(dir_.path() / "artifacts", &source_) {
     request_ = {.sha256 = Sha256Hex(source_.content), .size_bytes = 50'000, .name = "tiny"};
   }
   std::filesystem::path File() { return dir_.path() / "artifacts" / request_.sha256; }
@@ -150,7 +150,8 @@ TEST_F(ArtifactCacheTest, ErrorsNameTheArtifact) {
   const auto file = cache_.Get(request_, {});
   EXPECT_TRUE(absl::IsNotFound(file.status()));
   EXPECT_NE(std::string(file.status().message()).find("tiny"), std::string::npos);
-  EXPECT_TRUE(absl::IsInvalidArgument(cache_.Get({.sha256 = "../x", .size_bytes = 1, .name = "evil"}, {}).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      cache_.Get({.sha256 = "../x", .size_bytes = 1, .name = "evil"}, {}).status()));
 }
 
 TEST_F(ArtifactCacheTest, StopEndsTheDownload) {

@@ -18,24 +18,36 @@ inline constexpr std::int64_t kSec = 1'000'000'000;
 
 inline const char* TimerName(Timer timer) {
   switch (timer) {
-    case Timer::kReconnect: return "reconnect";
-    case Timer::kHello: return "hello";
-    case Timer::kHeartbeat: return "heartbeat";
-    case Timer::kLease: return "lease";
-    case Timer::kDrain: return "drain";
+    case Timer::kReconnect:
+      return "reconnect";
+    case Timer::kHello:
+      return "hello";
+    case Timer::kHeartbeat:
+      return "heartbeat";
+    case Timer::kLease:
+      return "lease";
+    case Timer::kDrain:
+      return "drain";
   }
   return "";
 }
 
 inline const char* WhyName(StopWhy why) {
   switch (why) {
-    case StopWhy::kCanceled: return "canceled";
-    case StopWhy::kAborted: return "aborted";
-    case StopWhy::kUploadOnly: return "upload_only";
-    case StopWhy::kLeaseLapsed: return "lease";
-    case StopWhy::kShutdown: return "shutdown";
-    case StopWhy::kTimedOut: return "timed_out";
-    case StopWhy::kSpoolFailed: return "spool";
+    case StopWhy::kCanceled:
+      return "canceled";
+    case StopWhy::kAborted:
+      return "aborted";
+    case StopWhy::kUploadOnly:
+      return "upload_only";
+    case StopWhy::kLeaseLapsed:
+      return "lease";
+    case StopWhy::kShutdown:
+      return "shutdown";
+    case StopWhy::kTimedOut:
+      return "timed_out";
+    case StopWhy::kSpoolFailed:
+      return "spool";
   }
   return "";
 }
@@ -50,29 +62,36 @@ struct Describe {
     const v1::AgentMessage& m = e.message;
     if (m.has_heartbeat()) return "heartbeat";
     if (m.has_grant_reply()) {
-      return absl::StrCat(m.grant_reply().accepted() ? "accept:" : "reject:", m.grant_reply().fence());
+      return absl::StrCat(m.grant_reply().accepted() ? "accept:" : "reject:",
+                          m.grant_reply().fence());
     }
     if (m.has_attempt_report()) {
       return absl::StrCat("report:", m.attempt_report().fence(), "=",
                           v1::AttemptState_Name(m.attempt_report().state()).substr(14));
     }
-    return absl::StrCat(m.device_report().clean() ? "clean:" : "dirty:", m.device_report().device_id());
+    return absl::StrCat(m.device_report().clean() ? "clean:" : "dirty:",
+                        m.device_report().device_id());
   }
-  std::string operator()(const PersistGrant& e) { return absl::StrCat("persist:", e.grant.fence()); }
+  std::string operator()(const PersistGrant& e) {
+    return absl::StrCat("persist:", e.grant.fence());
+  }
   std::string operator()(const StartAttempt& e) { return absl::StrCat("start:", e.grant.fence()); }
   std::string operator()(const StopAttempt& e) {
     return absl::StrCat("stop:", e.fence, "=", WhyName(e.why));
   }
   std::string operator()(const ForgetAttempt& e) { return absl::StrCat("forget:", e.fence); }
   std::string operator()(const ArmTimer& e) { return absl::StrCat("arm:", TimerName(e.timer)); }
-  std::string operator()(const DisarmTimer& e) { return absl::StrCat("disarm:", TimerName(e.timer)); }
+  std::string operator()(const DisarmTimer& e) {
+    return absl::StrCat("disarm:", TimerName(e.timer));
+  }
   std::string operator()(const Tell&) { return "tell"; }
   std::string operator()(const Exit& e) { return absl::StrCat("exit:", e.code); }
 
   static std::string Held(const v1::Hello& hello) {
     std::string text;
     for (const v1::HeldAttempt& held : hello.held()) {
-      absl::StrAppend(&text, ",", held.fence(), "=", v1::AttemptState_Name(held.state()).substr(14));
+      absl::StrAppend(&text, ",", held.fence(), "=",
+                      v1::AttemptState_Name(held.state()).substr(14));
     }
     return text;
   }

@@ -1,5 +1,6 @@
-// Random sequences of events, seeded: whatever happens, no fence is executed twice or at or below its device's mark, no
-// device executes two attempts, marks never fall, and nothing starts before it is durable.
+// Random sequences of events, seeded: whatever happens, no fence is executed twice or at or below
+// its device's mark, no device executes two attempts, marks never fall, and nothing starts before
+// it is durable.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -20,11 +21,17 @@ class World {
   void Step() {
     hand_.now += static_cast<std::int64_t>(Pick(3)) * kSec;
     switch (Pick(14)) {
-      case 0: Run(StartRequested{}); break;
-      case 1: Run(WelcomeReceived{SomeConnection(), SomeWelcome()}); break;
+      case 0:
+        Run(StartRequested{});
+        break;
+      case 1:
+        Run(WelcomeReceived{SomeConnection(), SomeWelcome()});
+        break;
       case 2:
       case 3:
-      case 4: Run(GrantReceived{SomeConnection(), SomeGrant()}); break;
+      case 4:
+        Run(GrantReceived{SomeConnection(), SomeGrant()});
+        break;
       case 5: {
         v1::CancelAttempt cancel;
         cancel.set_fence(SomeFence());
@@ -37,27 +44,39 @@ class World {
         Run(HeartbeatAckReceived{SomeConnection(), ack});
         break;
       }
-      case 7: if (Pick(4) == 0) Run(LinkLost{SomeConnection(), Pick(2) == 0 ? Rpc::kControl : Rpc::kUpload,
-                           absl::UnavailableError("x")}); break;
+      case 7:
+        if (Pick(4) == 0)
+          Run(LinkLost{SomeConnection(), Pick(2) == 0 ? Rpc::kControl : Rpc::kUpload,
+                       absl::UnavailableError("x")});
+        break;
       case 8: {
         hand_.now += static_cast<std::int64_t>(Pick(8)) * kSec;
         Run(TimerFired{static_cast<Timer>(Pick(4))});
         break;
       }
-      case 9: Run(GrantPersisted{SomePersisting(), Pick(8) == 0 ? absl::UnavailableError("disk")
-                                                               : absl::OkStatus()}); break;
-      case 10: Run(AttemptMoved{SomeFence(), v1::ATTEMPT_STATE_RUNNING, ""}); break;
+      case 9:
+        Run(GrantPersisted{SomePersisting(),
+                           Pick(8) == 0 ? absl::UnavailableError("disk") : absl::OkStatus()});
+        break;
+      case 10:
+        Run(AttemptMoved{SomeFence(), v1::ATTEMPT_STATE_RUNNING, ""});
+        break;
       case 11: {
         const Fence fence = SomeExecuting();
         executing_.erase(fence);
-        Run(AttemptEnded{fence, Pick(4) != 0, Pick(8) == 0 ? absl::UnavailableError("disk")
-                                                           : absl::OkStatus()});
+        Run(AttemptEnded{fence, Pick(4) != 0});
+        if (Pick(8) == 0) Run(EndNotStored{fence, absl::UnavailableError("disk")});
         break;
       }
-      case 12: Run(AttemptUploaded{SomeFence()}); break;
-      case 13: if (Pick(5) != 0) break;
-               Pick(2) == 0 ? Run(AttemptRefused{SomeFence(), static_cast<v1::Stream>(1 + Pick(7)), "STALE_FENCE"})
-                            : Run(FramesMissing{SomeFence(), "x"}); break;
+      case 12:
+        Run(AttemptUploaded{SomeFence()});
+        break;
+      case 13:
+        if (Pick(5) != 0) break;
+        Pick(2) == 0
+            ? Run(AttemptRefused{SomeFence(), static_cast<v1::Stream>(1 + Pick(7)), "STALE_FENCE"})
+            : Run(FramesMissing{SomeFence(), "x"});
+        break;
     }
   }
 

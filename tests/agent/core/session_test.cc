@@ -11,8 +11,9 @@ namespace {
 TEST(SessionTest, HelloSaysWhatIsHeldAndTheHighestFence) {
   SessionOptions options = TestOptions();
   options.high_water = {{"d1", 4}, {"gone", 9}};
-  options.kept = {{.fence = 3, .device_id = "d1", .job_id = "job-3", .state = v1::ATTEMPT_STATE_INTERRUPTED},
-                  {.fence = 4, .device_id = "d1", .job_id = "job-4", .state = v1::ATTEMPT_STATE_UPLOADING}};
+  options.kept = {
+      {.fence = 3, .device_id = "d1", .job_id = "job-3", .state = v1::ATTEMPT_STATE_INTERRUPTED},
+      {.fence = 4, .device_id = "d1", .job_id = "job-4", .state = v1::ATTEMPT_STATE_UPLOADING}};
   Farmhand hand(options);
   EXPECT_EQ(hand.Do(StartRequested{}), "connect,3=INTERRUPTED,4=UPLOADING arm:hello");
   EXPECT_EQ(hand.hello.agent_id(), "a");
@@ -29,7 +30,7 @@ TEST(SessionTest, GrantIsDurableBeforeItIsAnsweredAndExecuted) {
   EXPECT_EQ(hand.Do(GrantReceived{hand.connection, hand.Grant(1)}), "arm:lease persist:1");
   EXPECT_EQ(hand.Do(GrantPersisted{1, absl::OkStatus()}), "accept:1 start:1");
   EXPECT_EQ(hand.Do(AttemptMoved{1, v1::ATTEMPT_STATE_PREPARING, ""}), "report:1=PREPARING");
-  EXPECT_EQ(hand.Do(AttemptEnded{1, true, absl::OkStatus()}), "report:1=UPLOADING clean:d1");
+  EXPECT_EQ(hand.Do(AttemptEnded{1, true}), "report:1=UPLOADING clean:d1");
   EXPECT_EQ(hand.Do(AttemptUploaded{1}), "forget:1");
 }
 
@@ -41,7 +42,7 @@ TEST(SessionTest, RepeatedGrantIsAnsweredWithItsState) {
   hand.Do(GrantPersisted{1, absl::OkStatus()});
   EXPECT_EQ(hand.Do(GrantReceived{hand.connection, hand.Grant(1)}),
             "arm:lease accept:1 report:1=ACCEPTED");
-  hand.Do(AttemptEnded{1, true, absl::OkStatus()});
+  hand.Do(AttemptEnded{1, true});
   hand.Do(AttemptUploaded{1});
   EXPECT_EQ(hand.Do(GrantReceived{hand.connection, hand.Grant(1)}), "arm:lease tell reject:1");
 }
@@ -61,7 +62,7 @@ TEST(SessionTest, RefusedFenceStaysRefused) {
   hand.Online();
   hand.Running(1);
   EXPECT_EQ(hand.Do(GrantReceived{hand.connection, hand.Grant(2)}), "arm:lease tell reject:2");
-  hand.Do(AttemptEnded{1, true, absl::OkStatus()});
+  hand.Do(AttemptEnded{1, true});
   EXPECT_EQ(hand.Do(GrantReceived{hand.connection, hand.Grant(2)}), "arm:lease tell reject:2");
   EXPECT_EQ(hand.Do(GrantReceived{hand.connection, hand.Grant(3)}), "arm:lease persist:3");
 }
@@ -70,7 +71,7 @@ TEST(SessionTest, DeviceIsFreeForTheNextWhileTheLastUploads) {
   Farmhand hand(TestOptions());
   hand.Online();
   hand.Running(1);
-  hand.Do(AttemptEnded{1, true, absl::OkStatus()});
+  hand.Do(AttemptEnded{1, true});
   EXPECT_EQ(hand.Do(GrantReceived{hand.connection, hand.Grant(2)}), "arm:lease persist:2");
 }
 
@@ -98,8 +99,10 @@ TEST(SessionTest, UnknownAndRefusedDevicesGetNoGrant) {
   (*welcome.mutable_refused_devices())["d2"] = "announced by agent b";
   EXPECT_EQ(hand.Do(WelcomeReceived{hand.connection, welcome}),
             "disarm:hello arm:lease arm:heartbeat tell upload:7");
-  EXPECT_EQ(hand.Do(GrantReceived{hand.connection, hand.Grant(1, "d2")}), "arm:lease tell reject:1");
-  EXPECT_EQ(hand.Do(GrantReceived{hand.connection, hand.Grant(1, "d9")}), "arm:lease tell reject:1");
+  EXPECT_EQ(hand.Do(GrantReceived{hand.connection, hand.Grant(1, "d2")}),
+            "arm:lease tell reject:1");
+  EXPECT_EQ(hand.Do(GrantReceived{hand.connection, hand.Grant(1, "d9")}),
+            "arm:lease tell reject:1");
   EXPECT_EQ(hand.Do(GrantReceived{hand.connection, hand.Grant(2, "d1")}), "arm:lease persist:2");
 }
 
@@ -140,8 +143,9 @@ TEST(SessionTest, CancelOfWhatIsNotHeldIsAnswered) {
 
 TEST(SessionTest, VerdictsAreCarriedOut) {
   SessionOptions options = TestOptions({"d1", "d2", "d3"});
-  options.kept = {{.fence = 1, .device_id = "d1", .job_id = "job-1", .state = v1::ATTEMPT_STATE_INTERRUPTED},
-                  {.fence = 2, .device_id = "d1", .job_id = "job-2", .state = v1::ATTEMPT_STATE_UPLOADING}};
+  options.kept = {
+      {.fence = 1, .device_id = "d1", .job_id = "job-1", .state = v1::ATTEMPT_STATE_INTERRUPTED},
+      {.fence = 2, .device_id = "d1", .job_id = "job-2", .state = v1::ATTEMPT_STATE_UPLOADING}};
   Farmhand hand(options);
   hand.Online();
   hand.Running(11, "d1");
@@ -164,13 +168,14 @@ TEST(SessionTest, VerdictsAreCarriedOut) {
   add(11, v1::VERDICT_KIND_CONTINUE);
   add(12, v1::VERDICT_KIND_UPLOAD_ONLY);
   add(13, v1::VERDICT_KIND_ABORT);
-  EXPECT_EQ(hand.Do(WelcomeReceived{hand.connection, welcome}),
-            "disarm:hello arm:lease arm:heartbeat tell forget:2 stop:12=upload_only stop:13=aborted "
-            "upload:8+cursors report:11=RUNNING report:12=RUNNING report:13=RUNNING");
+  EXPECT_EQ(
+      hand.Do(WelcomeReceived{hand.connection, welcome}),
+      "disarm:hello arm:lease arm:heartbeat tell forget:2 stop:12=upload_only stop:13=aborted "
+      "upload:8+cursors report:11=RUNNING report:12=RUNNING report:13=RUNNING");
   const auto& upload = std::get<OpenUpload>(hand.last[7]);
   ASSERT_EQ(upload.cursors.size(), 4u);  // nothing for what was forgotten
-  EXPECT_EQ(hand.Do(AttemptEnded{13, true, absl::OkStatus()}), "forget:13 clean:d3");
-  EXPECT_EQ(hand.Do(AttemptEnded{12, true, absl::OkStatus()}), "report:12=UPLOADING clean:d2");
+  EXPECT_EQ(hand.Do(AttemptEnded{13, true}), "forget:13 clean:d3");
+  EXPECT_EQ(hand.Do(AttemptEnded{12, true}), "report:12=UPLOADING clean:d2");
 }
 
 TEST(SessionTest, DeviceThatBecameCleanWhileAwayIsReported) {
@@ -180,7 +185,7 @@ TEST(SessionTest, DeviceThatBecameCleanWhileAwayIsReported) {
   hand.Lost();
   hand.now += 15 * kSec;
   hand.Do(TimerFired{Timer::kReconnect});
-  EXPECT_EQ(hand.Do(AttemptEnded{1, true, absl::OkStatus()}), "");
+  EXPECT_EQ(hand.Do(AttemptEnded{1, true}), "");
   EXPECT_EQ(hand.Do(WelcomeReceived{hand.connection, hand.Welcome(8)}),
             "disarm:hello arm:lease arm:heartbeat tell upload:8 clean:d1");
 }
@@ -224,7 +229,7 @@ TEST(SessionTest, SupersededStopsItsAttemptsAndExitsNonZero) {
   hand.Running(1);
   EXPECT_EQ(hand.Lost(absl::AbortedError("a newer session")),
             "disconnect disarm:heartbeat tell stop:1=shutdown arm:drain");
-  EXPECT_EQ(hand.Do(AttemptEnded{1, true, absl::OkStatus()}), "exit:3");
+  EXPECT_EQ(hand.Do(AttemptEnded{1, true}), "exit:3");
   EXPECT_EQ(hand.session.link(), Session::Link::kExited);
 }
 
@@ -241,8 +246,9 @@ TEST(SessionTest, DrainStopsUploadsAndExitsZero) {
   hand.Running(1);
   EXPECT_EQ(hand.Do(DrainRequested{}), "stop:1=shutdown arm:drain");
   EXPECT_EQ(hand.Do(DrainRequested{}), "");
-  EXPECT_EQ(hand.Do(GrantReceived{hand.connection, hand.Grant(2, "d2")}), "arm:lease tell reject:2");
-  EXPECT_EQ(hand.Do(AttemptEnded{1, true, absl::OkStatus()}), "report:1=UPLOADING clean:d1");
+  EXPECT_EQ(hand.Do(GrantReceived{hand.connection, hand.Grant(2, "d2")}),
+            "arm:lease tell reject:2");
+  EXPECT_EQ(hand.Do(AttemptEnded{1, true}), "report:1=UPLOADING clean:d1");
   EXPECT_EQ(hand.Do(AttemptUploaded{1}), "forget:1 disconnect disarm:heartbeat exit:0");
 }
 
@@ -252,7 +258,7 @@ TEST(SessionTest, DrainDoesNotWaitForAControllerThatIsAway) {
   hand.Running(1);
   hand.Lost();
   EXPECT_EQ(hand.Do(DrainRequested{}), "stop:1=shutdown arm:drain disarm:reconnect");
-  EXPECT_EQ(hand.Do(AttemptEnded{1, true, absl::OkStatus()}), "exit:0");
+  EXPECT_EQ(hand.Do(AttemptEnded{1, true}), "exit:0");
 }
 
 TEST(SessionTest, DrainIsBounded) {
@@ -269,7 +275,8 @@ TEST(SessionTest, EndThatCouldNotBeKeptMakesTheAttemptLost) {
   Farmhand hand(TestOptions());
   hand.Online();
   hand.Running(1);
-  EXPECT_EQ(hand.Do(AttemptEnded{1, true, absl::ResourceExhaustedError("disk full")}),
+  hand.Do(AttemptEnded{1, true});
+  EXPECT_EQ(hand.Do(EndNotStored{1, absl::ResourceExhaustedError("disk full")}),
             "tell forget:1 disconnect disarm:heartbeat arm:reconnect");
   hand.now += 15 * kSec;
   EXPECT_EQ(hand.Do(TimerFired{Timer::kReconnect}), "connect arm:hello");
@@ -282,14 +289,14 @@ TEST(SessionTest, StaleFenceStopsAndForgets) {
   EXPECT_EQ(hand.Do(AttemptRefused{1, v1::STREAM_LOG, "STALE_FENCE"}), "tell stop:1=aborted");
   EXPECT_EQ(hand.Do(AttemptRefused{1, v1::STREAM_EVENT, "STALE_FENCE"}), "");
   EXPECT_EQ(hand.Do(AttemptMoved{1, v1::ATTEMPT_STATE_RUNNING, "late"}), "");
-  EXPECT_EQ(hand.Do(AttemptEnded{1, true, absl::OkStatus()}), "forget:1 clean:d1");
+  EXPECT_EQ(hand.Do(AttemptEnded{1, true}), "forget:1 clean:d1");
 }
 
 TEST(SessionTest, StaleStreamOfAFinishedAttemptLeavesTheOthersAsEvidence) {
   Farmhand hand(TestOptions());
   hand.Online();
   hand.Running(1);
-  hand.Do(AttemptEnded{1, true, absl::OkStatus()});
+  hand.Do(AttemptEnded{1, true});
   EXPECT_EQ(hand.Do(AttemptRefused{1, v1::STREAM_POWER, "STALE_FENCE"}), "");
   EXPECT_EQ(hand.Do(AttemptRefused{1, v1::STREAM_FINAL, "STALE_FENCE"}), "tell forget:1");
 }
@@ -298,7 +305,7 @@ TEST(SessionTest, MissingFramesMakeTheAttemptLost) {
   Farmhand hand(TestOptions());
   hand.Online();
   hand.Running(1);
-  hand.Do(AttemptEnded{1, true, absl::OkStatus()});
+  hand.Do(AttemptEnded{1, true});
   EXPECT_EQ(hand.Do(FramesMissing{1, "event 4"}),
             "tell forget:1 disconnect disarm:heartbeat arm:reconnect");
 }

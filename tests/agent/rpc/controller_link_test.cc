@@ -2,12 +2,11 @@
 
 #include <gtest/gtest.h>
 
-#include <future>
-#include <thread>
-
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <future>
+#include <thread>
 
 #include "common/sha256/sha256.h"
 #include "tests/agent/rpc/fake_controller.h"
@@ -30,7 +29,9 @@ class LinkUnderTest {
         LinkOptions{.target = target, .agent_id = "a"}, spool.get(),
         [this](std::function<void()> work) { asio::post(io_, std::move(work)); },
         LinkHandlers{
-            .received = [this](Connection, v1::ControllerMessage message) { received_.Put(std::move(message)); },
+            .received = [this](
+                            Connection,
+                            v1::ControllerMessage message) { received_.Put(std::move(message)); },
             .lost = [this](Connection, Rpc, absl::Status status) { lost_.Put(std::move(status)); },
             .refused = [](Fence, v1::Stream, const std::string&) {},
             .missing = [](Fence, const std::string&) {},
@@ -56,7 +57,8 @@ class LinkUnderTest {
   void Send(Connection connection, v1::AgentMessage message) {
     Do([=, this] { link_->Send(connection, message); });
   }
-  void OpenUpload(Connection connection, std::int64_t epoch, std::vector<v1::StreamCursor> cursors = {}) {
+  void OpenUpload(Connection connection, std::int64_t epoch,
+                  std::vector<v1::StreamCursor> cursors = {}) {
     Do([=, this] { link_->OpenUpload(connection, epoch, cursors); });
   }
   v1::ControllerMessage Received() { return received_.Take(); }
@@ -76,7 +78,8 @@ class LinkUnderTest {
     }
     T Take() {
       std::unique_lock lock(mutex_);
-      EXPECT_TRUE(changed_.wait_for(lock, std::chrono::seconds(60), [&] { return !values_.empty(); }));
+      EXPECT_TRUE(
+          changed_.wait_for(lock, std::chrono::seconds(60), [&] { return !values_.empty(); }));
       if (values_.empty()) return T();
       T value = std::move(values_.front());
       values_.pop_front();
@@ -125,7 +128,8 @@ TEST(ControllerLinkTest, ManyMessagesKeepTheirOrder) {
     link.Send(1, message);
   }
   for (int seq = 1; seq <= 1000; ++seq) {
-    ASSERT_EQ(controller.Next([](const auto& m) { return m.has_heartbeat(); }).heartbeat().seq(), seq);
+    ASSERT_EQ(controller.Next([](const auto& m) { return m.has_heartbeat(); }).heartbeat().seq(),
+              seq);
   }
 }
 
@@ -182,7 +186,8 @@ TEST(ControllerLinkTest, FramesAreUploadedAcknowledgedAndPruned) {
   const auto frames = controller.Frames(1, v1::STREAM_EVENT);
   ASSERT_EQ(frames.size(), 200u);
   for (std::size_t i = 0; i < frames.size(); ++i) {
-    EXPECT_EQ(frames[i].SerializeAsString(), EventFrame(1, static_cast<int>(i) + 1, 20'000).SerializeAsString());
+    EXPECT_EQ(frames[i].SerializeAsString(),
+              EventFrame(1, static_cast<int>(i) + 1, 20'000).SerializeAsString());
   }
   while (link.spool->stored_bytes() > 0) std::this_thread::yield();
 }
@@ -197,7 +202,8 @@ TEST(ControllerLinkTest, ReconnectSendsTheRestAndNothingIsDoubled) {
   controller.Greet();
   link.OpenUpload(1, 1);
   for (int seq = 1; seq <= 100; ++seq) link.spool->Append(EventFrame(1, seq, 20'000));
-  controller.AwaitFrames(1, v1::STREAM_EVENT, 40);  // the window is full: no more without an acknowledgement
+  controller.AwaitFrames(1, v1::STREAM_EVENT,
+                         40);  // the window is full: no more without an acknowledgement
   controller.Drop(grpc::Status(grpc::StatusCode::UNAVAILABLE, "gone"));
   EXPECT_TRUE(absl::IsUnavailable(link.Lost()));
   controller.SetAcks(FakeController::Acks::kGiven);

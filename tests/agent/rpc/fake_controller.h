@@ -1,6 +1,8 @@
-// A controller on a free loopback port that says what the test tells it to and keeps what agents say.
+// A controller on a free loopback port that says what the test tells it to and keeps what agents
+// say.
 //
-// Thread rule: every method from any thread. Ownership: owns the server; streams delete themselves when they are done.
+// Thread rule: every method from any thread. Ownership: owns the server; streams delete themselves
+// when they are done.
 #pragma once
 
 #include <grpcpp/server.h>
@@ -109,7 +111,8 @@ class FakeController final {
 
   explicit FakeController(int port = 0) : agents_(*this), artifacts_service_(*this) {
     grpc::ServerBuilder builder;
-    builder.AddListeningPort(absl::StrCat("127.0.0.1:", port), grpc::InsecureServerCredentials(), &port_);
+    builder.AddListeningPort(absl::StrCat("127.0.0.1:", port), grpc::InsecureServerCredentials(),
+                             &port_);
     builder.RegisterService(&agents_);
     builder.RegisterService(&artifacts_service_);
     server_ = builder.BuildAndStart();
@@ -166,7 +169,9 @@ class FakeController final {
     return Next([&](const v1::AgentMessage& m) {
              return m.has_attempt_report() && m.attempt_report().fence() == fence &&
                     m.attempt_report().state() == state;
-           }).attempt_report().state();
+           })
+        .attempt_report()
+        .state();
   }
 
   void Send(v1::ControllerMessage message) {
@@ -270,7 +275,9 @@ class FakeController final {
     grpc::ServerBidiReactor<v1::AgentMessage, v1::ControllerMessage>* Control(
         grpc::CallbackServerContext*) override {
       auto* stream = new ControlStream(
-          [this](ControlStream* from, v1::AgentMessage message) { owner_.Heard(from, std::move(message)); },
+          [this](ControlStream* from, v1::AgentMessage message) {
+            owner_.Heard(from, std::move(message));
+          },
           [this](ControlStream* gone) { owner_.Gone(owner_.controls_, gone); });
       owner_.Came(owner_.controls_, stream);
       stream->Begin();
@@ -304,7 +311,8 @@ class FakeController final {
         content = it->second;
       }
       v1::FetchArtifactResponse response;
-      for (auto at = static_cast<std::size_t>(request->offset()); at < content.size(); at += 64 << 10) {
+      for (auto at = static_cast<std::size_t>(request->offset()); at < content.size();
+           at += 64 << 10) {
         response.set_data(content.substr(at, 64 << 10));
         if (!writer->Write(response)) return grpc::Status::CANCELLED;
       }
@@ -328,7 +336,8 @@ class FakeController final {
   void Came(std::set<S*>& all, S* stream) {
     const std::lock_guard lock(mutex_);
     all.insert(stream);
-    if (stopped_) stream->Close(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the controller stops"));
+    if (stopped_)
+      stream->Close(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the controller stops"));
   }
   template <typename S>
   void Gone(std::set<S*>& all, S* stream) {
@@ -350,7 +359,8 @@ class FakeController final {
     changed_.notify_all();
   }
 
-  // Like the real one: last_seq + 1 only, the same again is acknowledged, a gap asks for the missing.
+  // Like the real one: last_seq + 1 only, the same again is acknowledged, a gap asks for the
+  // missing.
   void Store(UploadStream* from, const v1::UploadRequest& request) {
     v1::UploadResponse response;
     const std::lock_guard lock(mutex_);

@@ -22,7 +22,8 @@ class UploadPumpTest : public testing::Test {
             .send = [this](v1::UploadRequest request) { sent_.push_back(std::move(request)); },
             .refused = [this](std::int64_t fence, v1::Stream stream,
                               const std::string&) { refused_.emplace_back(fence, stream); },
-            .missing = [this](std::int64_t fence, const std::string&) { missing_.push_back(fence); },
+            .missing = [this](std::int64_t fence,
+                              const std::string&) { missing_.push_back(fence); },
             .trouble = [](const absl::Status& status) { ADD_FAILURE() << status; }});
   }
   void Append(int from, int to, std::size_t bytes = 10) {
@@ -80,9 +81,8 @@ TEST_F(UploadPumpTest, WindowIsKeptAndOpensWithAcknowledgements) {
   EXPECT_LE(pump_->in_flight_bytes(), UploadPump::kWindowBytes + 60'000);
   pump_->Received(Ack(10));
   EXPECT_EQ(Seqs().size(), 10u);
-  pump_->Received(Ack(60));
-  EXPECT_EQ(Seqs().size(), 60 - first - 10);
-  EXPECT_EQ(pump_->in_flight_bytes() > 0, true);
+  pump_->Received(Ack(static_cast<std::int64_t>(first) + 10));
+  EXPECT_EQ(Seqs().size(), first) << "the whole window again";
 }
 
 TEST_F(UploadPumpTest, ReconnectSendsAgainWhatTheStoreDoesNotHave) {

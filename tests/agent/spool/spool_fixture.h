@@ -22,9 +22,11 @@ namespace joulefarm::agent {
 class Heard {
  public:
   SpoolListener Listener() {
-    return {.committed = [this] { Note([this] { ++committed_; }); },
-            .uploaded = [this](std::int64_t fence) { Note([&] { uploaded_.push_back(fence); }); },
-            .failed = [this](absl::Status status) { Note([&] { failures_.push_back(std::move(status)); }); }};
+    return {
+        .committed = [this] { Note([this] { ++committed_; }); },
+        .uploaded = [this](std::int64_t fence) { Note([&] { uploaded_.push_back(fence); }); },
+        .failed =
+            [this](absl::Status status) { Note([&] { failures_.push_back(std::move(status)); }); }};
   }
   std::vector<std::int64_t> uploaded() {
     const std::lock_guard lock(mutex_);
@@ -81,7 +83,8 @@ inline v1::Grant MakeGrant(std::int64_t fence, const std::string& device = "d") 
   return grant;
 }
 
-inline v1::Frame MakeFrame(std::int64_t fence, v1::Stream stream, std::int64_t seq, std::string payload) {
+inline v1::Frame MakeFrame(std::int64_t fence, v1::Stream stream, std::int64_t seq,
+                           std::string payload) {
   v1::Frame frame;
   frame.set_fence(fence);
   frame.set_stream(stream);

@@ -39,7 +39,8 @@ TEST_F(SpoolTest, GrantAndMarkSurviveAReopen) {
   EXPECT_EQ((*held)[0].grant.fence(), 5);
   EXPECT_EQ((*held)[1].grant.spec().cell(), "threads=1");
   EXPECT_FALSE((*held)[1].finished);
-  EXPECT_THAT(spool_->HighWater(), UnorderedElementsAre(testing::Pair("d", 7), testing::Pair("e", 5)));
+  EXPECT_THAT(spool_->HighWater(),
+              UnorderedElementsAre(testing::Pair("d", 7), testing::Pair("e", 5)));
   EXPECT_TRUE(absl::IsAlreadyExists(spool_->PersistGrant(MakeGrant(7))));
 }
 

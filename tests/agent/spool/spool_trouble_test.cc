@@ -23,8 +23,9 @@ TEST(SpoolTroubleTest, CopyTakenWhileItRunsOpensWithEverythingCommitted) {
   for (int seq = 1; seq <= 50; ++seq) spool->Append(EventFrame(1, seq, 500));
   spool->Flush();
   // What a power cut would leave: nothing of this process's memory.
-  std::filesystem::copy(dir.path(), copy.path(), std::filesystem::copy_options::recursive |
-                                                     std::filesystem::copy_options::overwrite_existing);
+  std::filesystem::copy(
+      dir.path(), copy.path(),
+      std::filesystem::copy_options::recursive | std::filesystem::copy_options::overwrite_existing);
   const auto second = OpenSpool(TestSpoolOptions(copy.path()));
   ASSERT_NE(second, nullptr);
   EXPECT_EQ(ReadAll(*second).size(), 50u);
@@ -127,7 +128,8 @@ TEST_P(DamageTest, DamagedSpoolIsSetAsideAndTheMarksSurvive) {
   const auto size = std::filesystem::file_size(path);
   const std::string kind = GetParam();
   if (kind == "text") {
-    std::ofstream(path, std::ios::trunc) << "this is no database at all, just some text that is long enough";
+    std::ofstream(path, std::ios::trunc)
+        << "this is no database at all, just some text that is long enough";
   } else if (kind == "truncated") {
     std::filesystem::resize_file(path, size / 2 / 4096 * 4096);
   } else {
@@ -180,7 +182,8 @@ TEST(SpoolTroubleTest, FullDiskKeepsEventsAndFinalAndRefusesGrants) {
   const absl::Status finished = spool->Finish(FinalFrame(1));
   ASSERT_TRUE(finished.ok()) << finished;
   std::map<int, std::int64_t> last;
-  for (const StoredFrame& stored : ReadAll(*spool)) last[stored.frame.stream()] = stored.frame.seq();
+  for (const StoredFrame& stored : ReadAll(*spool))
+    last[stored.frame.stream()] = stored.frame.seq();
   EXPECT_EQ(last[v1::STREAM_POWER], 40);
   EXPECT_EQ(last[v1::STREAM_EVENT], 1);
   EXPECT_EQ(last[v1::STREAM_FINAL], 1);

@@ -28,7 +28,8 @@ TEST(Json, ValuesKeepTheirTypes) {
 }
 
 TEST(Json, JsonColumnsAreEmbeddedOnOneLineInTheirOrder) {
-  EXPECT_EQ(JsonValue(std::string("{\"b\":1,\n \"a\":[0.5,null,\"x\"]}"), ColumnKind::kJson), R"({"b": 1, "a": [0.5, null, "x"]})");
+  EXPECT_EQ(JsonValue(std::string("{\"b\":1,\n \"a\":[0.5,null,\"x\"]}"), ColumnKind::kJson),
+            R"({"b": 1, "a": [0.5, null, "x"]})");
   EXPECT_EQ(JsonValue(std::string("[]"), ColumnKind::kJson), "[]");
   EXPECT_EQ(JsonValue(std::string("{broken"), ColumnKind::kJson), "\"{broken\"");
   EXPECT_EQ(JsonValue(std::string("{\"a\":1}"), ColumnKind::kText), R"("{\"a\":1}")");
@@ -39,13 +40,17 @@ TEST(Json, RepeatedNamesBecomeDistinctKeys) {
 }
 
 TEST(Json, ObjectOverSeveralLines) {
-  EXPECT_EQ(JsonObjectLines({{"id"}, {"n", ColumnKind::kNumber}}, {std::string("x"), Value()}), "{\n  \"id\": \"x\",\n  \"n\": null\n}\n");
+  EXPECT_EQ(JsonObjectLines({{"id"}, {"n", ColumnKind::kNumber}}, {std::string("x"), Value()}),
+            "{\n  \"id\": \"x\",\n  \"n\": null\n}\n");
   EXPECT_EQ(JsonObjectLines({}, {}), "{}\n");
 }
 
 TEST(Json, ForPeople) {
-  EXPECT_THAT(JsonForPeople(R"({"os":"linux","soc":null,"engines":[{"name":"llama.cpp","path":"/x"}],"labels":{},"n":[1,2]})"),
-              ElementsAre("os: linux", "soc: -", "engines:", "  - name: llama.cpp", "    path: /x", "labels: none", "n:", "  - 1", "  - 2"));
+  EXPECT_THAT(
+      JsonForPeople(
+          R"({"os":"linux","soc":null,"engines":[{"name":"llama.cpp","path":"/x"}],"labels":{},"n":[1,2]})"),
+      ElementsAre("os: linux", "soc: -", "engines:", "  - name: llama.cpp", "    path: /x",
+                  "labels: none", "n:", "  - 1", "  - 2"));
   EXPECT_THAT(JsonForPeople("[]"), ElementsAre("none"));
   EXPECT_THAT(JsonForPeople("no json\n"), ElementsAre("no json\\n"));
 }

@@ -10,8 +10,13 @@ namespace {
 
 Table Example() {
   Table table;
-  table.columns = {{"name"}, {"id"}, {"n", ColumnKind::kNumber}, {"ok", ColumnKind::kBoolean}, {"more", ColumnKind::kJson}};
-  table.rows = {{std::string("a, \"quoted\"\nline"), std::string("id-1"), 0.5, true, std::string("{\"k\":1}")},
+  table.columns = {{"name"},
+                   {"id"},
+                   {"n", ColumnKind::kNumber},
+                   {"ok", ColumnKind::kBoolean},
+                   {"more", ColumnKind::kJson}};
+  table.rows = {{std::string("a, \"quoted\"\nline"), std::string("id-1"), 0.5, true,
+                 std::string("{\"k\":1}")},
                 {std::string(""), std::string("id-2"), Value(), std::int64_t{0}, Value()}};
   return table;
 }
@@ -42,7 +47,8 @@ TEST(Printer, NamesOfFormats) {
 TEST(Printer, Json) {
   EXPECT_EQ(PrintAs(Format::kJson, Example()),
             "[\n"
-            "  {\"name\": \"a, \\\"quoted\\\"\\nline\", \"id\": \"id-1\", \"n\": 0.5, \"ok\": true, \"more\": {\"k\": 1}},\n"
+            "  {\"name\": \"a, \\\"quoted\\\"\\nline\", \"id\": \"id-1\", \"n\": 0.5, \"ok\": "
+            "true, \"more\": {\"k\": 1}},\n"
             "  {\"name\": \"\", \"id\": \"id-2\", \"n\": null, \"ok\": false, \"more\": null}\n"
             "]\n");
 }
@@ -56,7 +62,8 @@ TEST(Printer, JsonOfNothingIsAnEmptyArray) {
 
 TEST(Printer, JsonLines) {
   EXPECT_EQ(PrintAs(Format::kJsonLines, Example()),
-            "{\"name\": \"a, \\\"quoted\\\"\\nline\", \"id\": \"id-1\", \"n\": 0.5, \"ok\": true, \"more\": {\"k\": 1}}\n"
+            "{\"name\": \"a, \\\"quoted\\\"\\nline\", \"id\": \"id-1\", \"n\": 0.5, \"ok\": true, "
+            "\"more\": {\"k\": 1}}\n"
             "{\"name\": \"\", \"id\": \"id-2\", \"n\": null, \"ok\": false, \"more\": null}\n");
 }
 
@@ -81,9 +88,9 @@ TEST(Printer, WideShowsEveryColumnUnclipped) {
   std::ostringstream out;
   const auto printer = MakeWidePrinter(out, Look{20, false});
   EXPECT_EQ(Print(*printer, Example(), out),
-            "name                id      n  ok     more\n"
+            "name               id      n  ok     more\n"
             "a, \"quoted\"\\nline  id-1  0.5  true   {\"k\":1}\n"
-            "                    id-2    -  false  -\n");
+            "                   id-2    -  false  -\n");
 }
 
 TEST(Printer, AStreamThatFailedWantsNoMore) {

@@ -9,8 +9,12 @@ namespace {
 
 TextTable Example() {
   TextTable table;
-  table.columns = {{"NAME", Align::kLeft, Fit::kShrink}, {"N", Align::kRight, Fit::kKeep}, {"WHEN", Align::kLeft, Fit::kDrop}, {"WHY"}};
-  table.rows = {{{"日本 device"}, {"7"}, {"today"}, {""}}, {{"x"}, {"1234"}, {"yesterday"}, {"FAILED", Style::kBad}}};
+  table.columns = {{"NAME", Align::kLeft, Fit::kShrink},
+                   {"N", Align::kRight, Fit::kKeep},
+                   {"WHEN", Align::kLeft, Fit::kDrop},
+                   {"WHY"}};
+  table.rows = {{{"日本 device"}, {"7"}, {"today"}, {""}},
+                {{"x"}, {"1234"}, {"yesterday"}, {"FAILED", Style::kBad}}};
   return table;
 }
 
@@ -52,16 +56,21 @@ TEST(TextTable, CellsOfValues) {
   EXPECT_EQ(CellOf(1.0 / 3, ColumnKind::kNumber).text, "0.333333");
   EXPECT_EQ(FullCellOf(1.0 / 3).text, "0.3333333333333333");
   EXPECT_EQ(CellOf(std::int64_t{1}, ColumnKind::kBoolean).text, "true");
-  EXPECT_EQ(CellOf(std::string("2026-11-21T11:03:04.250Z"), ColumnKind::kTime).text, "2026-11-21 11:03:04");
+  EXPECT_EQ(CellOf(std::string("2026-11-21T11:03:04.250Z"), ColumnKind::kTime).text,
+            "2026-11-21 11:03:04");
   EXPECT_EQ(CellOf(Blob{"\x01"}, ColumnKind::kText).text, "x'01'");
-  EXPECT_EQ(CellOf(Blob{std::string(40, 'a')}, ColumnKind::kText).text.substr(64), "61…' (40 bytes)");
+  EXPECT_EQ(CellOf(Blob{std::string(40, 'a')}, ColumnKind::kText).text.substr(64),
+            "61…' (40 bytes)");
 }
 
 TEST(TextTable, Record) {
   std::ostringstream out;
-  RenderRecord({{"id"}, {"reason"}, {"facts", ColumnKind::kJson}, {"when", ColumnKind::kTime}, {"none"}},
-               {std::string("job-2"), std::string("crashed\nlast words\n"), std::string(R"({"os":"linux","cores":2})"), std::string("2026-11-21T11:03:04.250Z"), Value()},
-               {}, out);
+  RenderRecord(
+      {{"id"}, {"reason"}, {"facts", ColumnKind::kJson}, {"when", ColumnKind::kTime}, {"none"}},
+      {std::string("job-2"), std::string("crashed\nlast words\n"),
+       std::string(R"({"os":"linux","cores":2})"), std::string("2026-11-21T11:03:04.250Z"),
+       Value()},
+      {}, out);
   EXPECT_EQ(out.str(),
             "id:      job-2\n"
             "reason:  crashed\n"

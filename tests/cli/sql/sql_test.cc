@@ -22,12 +22,16 @@ class Sql : public ::testing::Test {
   Sql() : cli_(farm_.address()) {
     farm_.OnSql([this](const std::string& query) -> absl::StatusOr<Table> {
       queries_.push_back(query);
-      if (query.find("wrong") != std::string::npos) return absl::InvalidArgumentError("no such column: wrong");
-      if (query.find("much") != std::string::npos) return absl::ResourceExhaustedError("more than 100000 rows");
-      if (query.find("slow") != std::string::npos) return absl::DeadlineExceededError("the query took more than 10 s");
+      if (query.find("wrong") != std::string::npos)
+        return absl::InvalidArgumentError("no such column: wrong");
+      if (query.find("much") != std::string::npos)
+        return absl::ResourceExhaustedError("more than 100000 rows");
+      if (query.find("slow") != std::string::npos)
+        return absl::DeadlineExceededError("the query took more than 10 s");
       Table table;
       table.columns = {{"n"}, {"label"}};
-      if (query.find("none") == std::string::npos) table.rows = {{1.5, std::string("a")}, {std::int64_t{12}, Value()}};
+      if (query.find("none") == std::string::npos)
+        table.rows = {{1.5, std::string("a")}, {std::int64_t{12}, Value()}};
       return table;
     });
   }
@@ -47,7 +51,9 @@ TEST_F(Sql, AsksTheController) {
   EXPECT_EQ(outcome.exit, 0) << outcome.err;
   EXPECT_EQ(outcome.out, kAnswer);
   outcome = cli_.Run({"sql", "-o", "jsonl", "select 1; select 2"});
-  EXPECT_EQ(outcome.out.size(), 2 * std::string("{\"n\": 1.5, \"label\": \"a\"}\n{\"n\": 12, \"label\": null}\n").size());
+  EXPECT_EQ(
+      outcome.out.size(),
+      2 * std::string("{\"n\": 1.5, \"label\": \"a\"}\n{\"n\": 12, \"label\": null}\n").size());
   EXPECT_THAT(queries_, ElementsAre("select n, label from t", "select 1;", "select 2"));
 }
 
@@ -95,14 +101,23 @@ TEST_F(Sql, ThePromptSurvivesErrors) {
 class SqlFile : public ::testing::Test {
  protected:
   SqlFile()
-      : cli_(""), path_((std::filesystem::temp_directory_path() / ("jf-cli-sql-" + std::to_string(::getpid()) + ".db")).string()) {
+      : cli_(""),
+        path_((std::filesystem::temp_directory_path() /
+               ("jf-cli-sql-" + std::to_string(::getpid()) + ".db"))
+                  .string()) {
     sqlite3* handle = nullptr;
     EXPECT_EQ(sqlite3_open(path_.c_str(), &handle), SQLITE_OK);
-    const auto run = [&](const std::string& sql) { EXPECT_EQ(sqlite3_exec(handle, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(handle); };
+    const auto run = [&](const std::string& sql) {
+      EXPECT_EQ(sqlite3_exec(handle, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK)
+          << sqlite3_errmsg(handle);
+    };
+    run("BEGIN");
     for (const controller::Migration& migration : controller::Migrations()) run(migration.sql);
     run("PRAGMA user_version = " + std::to_string(controller::LatestSchemaVersion()));
     run("PRAGMA application_id = " + std::to_string(controller::kApplicationId));
-    run("INSERT INTO artifact (name, sha256, size_bytes, format, pushed_wall_ns) VALUES ('tiny', 'ab', 5, 'gguf', 0)");
+    run("INSERT INTO artifact (name, sha256, size_bytes, format, pushed_wall_ns) VALUES ('tiny', "
+        "'ab', 5, 'gguf', 0)");
+    run("COMMIT");
     sqlite3_close(handle);
   }
   ~SqlFile() override { std::filesystem::remove(path_); }
@@ -112,15 +127,18 @@ class SqlFile : public ::testing::Test {
 };
 
 TEST_F(SqlFile, AnswersWithoutAController) {
-  const CliOutcome outcome = cli_.Run({"sql", "--db", path_, "-o", "json", "select name, size_bytes, quant from artifact"});
+  const CliOutcome outcome = cli_.Run(
+      {"sql", "--db", path_, "-o", "json", "select name, size_bytes, quant from artifact"});
   EXPECT_EQ(outcome.exit, 0) << outcome.err;
   EXPECT_EQ(outcome.out, "[\n  {\"name\": \"tiny\", \"size_bytes\": 5, \"quant\": null}\n]\n");
-  EXPECT_EQ(cli_.Run({"sql", "--db", path_, "select count(*) as runs from result"}).out, "runs\n   0\n");
+  EXPECT_EQ(cli_.Run({"sql", "--db", path_, "select count(*) as runs from result"}).out,
+            "runs\n   0\n");
 }
 
 TEST_F(SqlFile, WritesNothing) {
   EXPECT_EQ(cli_.Run({"sql", "--db", path_, "delete from artifact"}).exit, 2);
-  EXPECT_EQ(cli_.Run({"sql", "--db", path_, "-o", "name", "select count(*) from artifact"}).out, "1\n");
+  EXPECT_EQ(cli_.Run({"sql", "--db", path_, "-o", "name", "select count(*) from artifact"}).out,
+            "1\n");
 }
 
 TEST_F(SqlFile, NamesWhatIsNoDatabase) {

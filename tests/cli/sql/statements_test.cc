@@ -21,13 +21,16 @@ std::vector<std::string> Split(const std::string& text) {
 }
 
 TEST(Statements, EndAtSemicolons) {
-  EXPECT_THAT(Split("select 1; select 2;\n select 3"), ElementsAre("select 1;", "select 2;", "rest: select 3"));
+  EXPECT_THAT(Split("select 1; select 2;\n select 3"),
+              ElementsAre("select 1;", "select 2;", "rest: select 3"));
   EXPECT_THAT(Split(" ;; \n ; "), IsEmpty());
 }
 
 TEST(Statements, QuotesAndCommentsHideSemicolons) {
-  EXPECT_THAT(Split("select 'a;''b;' ; select \"x;y\", `a;`, [b;c];"), ElementsAre("select 'a;''b;' ;", "select \"x;y\", `a;`, [b;c];"));
-  EXPECT_THAT(Split("select 1 -- one; two\n + 2; /* ; */ select 3;"), ElementsAre("select 1 -- one; two\n + 2;", "/* ; */ select 3;"));
+  EXPECT_THAT(Split("select 'a;''b;' ; select \"x;y\", `a;`, [b;c];"),
+              ElementsAre("select 'a;''b;' ;", "select \"x;y\", `a;`, [b;c];"));
+  EXPECT_THAT(Split("select 1 -- one; two\n + 2; /* ; */ select 3;"),
+              ElementsAre("select 1 -- one; two\n + 2;", "/* ; */ select 3;"));
   EXPECT_THAT(Split("-- only; a comment\n/* and; another */"), IsEmpty());
   EXPECT_THAT(Split("select 'open; never closed"), ElementsAre("rest: select 'open; never closed"));
 }

@@ -20,11 +20,14 @@ std::string Draw(const ListingView& view, const Table& table, const Look& look =
 }
 
 TEST(ListingView, Jobs) {
-  EXPECT_EQ(Draw(JobView(SampleJobs()), SampleJobs()),
-            "ID     EXPERIMENT  CELL               DEVICE     STATE      TRIES  SUBMITTED (UTC)      WHY\n"
-            "job-3  exp-1       model=tiny-q4_k_m  edge-7f3a  ACTIVE         1  2026-11-21 11:00:00\n"
-            "job-2  exp-1       model=tiny-q8_0    edge-7f3a  FAILED         1  2026-11-21 11:00:00  USER: llama-server ended with signal 6 (SIGABRT) while loading\n"
-            "job-1  exp-1       model=tiny-f16     edge-7f3a  SUCCEEDED      1  2026-11-21 11:00:00\n");
+  EXPECT_EQ(
+      Draw(JobView(SampleJobs()), SampleJobs()),
+      "ID     EXPERIMENT  CELL               DEVICE     STATE      TRIES  SUBMITTED (UTC)      "
+      "WHY\n"
+      "job-3  exp-1       model=tiny-q4_k_m  edge-7f3a  ACTIVE         1  2026-11-21 11:00:00\n"
+      "job-2  exp-1       model=tiny-q8_0    edge-7f3a  FAILED         1  2026-11-21 11:00:00  "
+      "USER: llama-server ended with signal 6 (SIGABRT) while loading\n"
+      "job-1  exp-1       model=tiny-f16     edge-7f3a  SUCCEEDED      1  2026-11-21 11:00:00\n");
 }
 
 TEST(ListingView, JobsOnANarrowTerminal) {
@@ -43,9 +46,12 @@ TEST(ListingView, BlocksAreShownWhenThereAreSeveral) {
 
 TEST(ListingView, Devices) {
   EXPECT_EQ(Draw(DeviceView(), SampleDevices()),
-            "ID         KIND    LINK     ALLOC  HEALTH             WAITS FOR               MACHINE                           AGENT\n"
-            "edge-7f3a  server  ONLINE   FREE   GOOD                                       AMD EPYC 7B13, 2 cores, 7963 MiB  edge-7f3a\n"
-            "pixel-8-b  phone   OFFLINE  DIRTY  SUSPECT, DRAINING  cooling: 47 °C > 45 °C                                    lab-host\n");
+            "ID         KIND    LINK     ALLOC  HEALTH             WAITS FOR               MACHINE "
+            "                          AGENT\n"
+            "edge-7f3a  server  ONLINE   FREE   GOOD                                       AMD "
+            "EPYC 7B13, 2 cores, 7963 MiB  edge-7f3a\n"
+            "pixel-8-b  phone   OFFLINE  DIRTY  SUSPECT, DRAINING  cooling: 47 °C > 45 °C          "
+            "                          lab-host\n");
 }
 
 TEST(ListingView, ExperimentsLeaveOutWhatTheControllerDoesNotSend) {
@@ -69,11 +75,16 @@ TEST(ListingView, ResultsLabelWhatIsNotMeasured) {
   Table results = SampleResults();
   results.rows.resize(4);
   EXPECT_EQ(Draw(ResultView(results), results),
-            "CELL         JOB          RUN  DEVICE     OTPS tok/s  TTFT ms    J/TOKEN decode  MEAN W  LOAD ms  RSS MiB  SPEED  ENERGY\n"
-            "tiny-q4_k_m  job-3          4  edge-7f3a         460     51.9  ~0.0291 ± 0.0098   ~14.2      171     58.3  VALID  estimated\n"
-            "tiny-q4_k_m  job-3          3  edge-7f3a         456     52.4  ~0.0294 ± 0.0098   ~14.2      171     58.3  VALID  estimated\n"
-            "tiny-q4_k_m  job-3          2  edge-7f3a         451     52.9  ~0.0297 ± 0.0098   ~14.2      171     58.3  VALID  estimated\n"
-            "tiny-q4_k_m  job-3  warm-up 1  edge-7f3a         447     53.5  ~0.0300 ± 0.0098   ~14.2      171     58.3  VALID  estimated\n");
+            "CELL         JOB          RUN  DEVICE     OTPS tok/s  TTFT ms    J/TOKEN decode  MEAN "
+            "W  LOAD ms  RSS MiB  SPEED  ENERGY\n"
+            "tiny-q4_k_m  job-3          4  edge-7f3a         460     51.9  ~0.0291 ± 0.0098   "
+            "~14.2      171     58.3  VALID  estimated\n"
+            "tiny-q4_k_m  job-3          3  edge-7f3a         456     52.4  ~0.0294 ± 0.0098   "
+            "~14.2      171     58.3  VALID  estimated\n"
+            "tiny-q4_k_m  job-3          2  edge-7f3a         451     52.9  ~0.0297 ± 0.0098   "
+            "~14.2      171     58.3  VALID  estimated\n"
+            "tiny-q4_k_m  job-3  warm-up 1  edge-7f3a         447     53.5  ~0.0300 ± 0.0098   "
+            "~14.2      171     58.3  VALID  estimated\n");
 }
 
 TEST(ListingView, ResultsOfSeveralExperimentsNameThemAndWholeCells) {
@@ -98,7 +109,8 @@ TEST(ListingView, AnUnknownTableIsShownWhole) {
 TEST(ListingView, SideBySideSharesWhatIsEqual) {
   Table table;
   table.columns = {{"run", ColumnKind::kNumber}, {"model"}, {"otps", ColumnKind::kNumber}};
-  table.rows = {{std::int64_t{1}, std::string("tiny"), 10.5}, {std::int64_t{2}, std::string("tiny"), Value()}};
+  table.rows = {{std::int64_t{1}, std::string("tiny"), 10.5},
+                {std::int64_t{2}, std::string("tiny"), Value()}};
   std::ostringstream out;
   RenderSideBySide(table, "run", {}, out);
   EXPECT_EQ(out.str(),

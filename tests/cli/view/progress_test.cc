@@ -41,13 +41,17 @@ TEST(Progress, Clock) {
 
 TEST(Progress, LinesFitTheWidth) {
   const auto progress = Example();
-  EXPECT_THAT(ProgressLines({progress, "3 cells × 2 devices × 1 block, 24 runs", seconds(41), seconds(25)}, {100, false}),
-              ElementsAre("quant-sweep  3 cells × 2 devices × 1 block, 24 runs                        00:41, about 00:25 left",
-                          "  ████████████░░░░░░░░░░░░  3 of 6 done, 1 failed, 2 running, 1 queued",
-                          "  edge-7f3a  chat · tiny-q8_0  running  run 2 of 4",
-                          "  pixel      chat · tiny-f16   preparing"));
+  EXPECT_THAT(
+      ProgressLines({progress, "3 cells × 2 devices × 1 block, 24 runs", seconds(41), seconds(25)},
+                    {100, false}),
+      ElementsAre("quant-sweep  3 cells × 2 devices × 1 block, 24 runs                          "
+                  "00:41, about 00:25 left",
+                  "  ████████████░░░░░░░░░░░░  3 of 6 done, 1 failed, 2 running, 1 queued",
+                  "  edge-7f3a  chat · tiny-q8_0  running  run 2 of 4",
+                  "  pixel      chat · tiny-f16   preparing"));
   for (const int width : {20, 40, 60}) {
-    for (const std::string& line : ProgressLines({progress, "3 cells", seconds(41), seconds(25)}, {width, false})) {
+    for (const std::string& line :
+         ProgressLines({progress, "3 cells", seconds(41), seconds(25)}, {width, false})) {
       EXPECT_LE(DisplayWidth(line), width) << line;
     }
   }
@@ -62,7 +66,10 @@ TEST(Progress, ManyActiveJobsAreCounted) {
   EXPECT_EQ(lines.back(), "  and 14 more");
 }
 
-TEST(Progress, OneLine) { EXPECT_EQ(ProgressLine(Example(), seconds(12)), "00:12  3 of 6 done, 1 failed, 2 running, 1 queued"); }
+TEST(Progress, OneLine) {
+  EXPECT_EQ(ProgressLine(Example(), seconds(12)),
+            "00:12  3 of 6 done, 1 failed, 2 running, 1 queued");
+}
 
 TEST(Estimator, KnowsNothingBeforeAJobEnded) {
   Estimator estimator;

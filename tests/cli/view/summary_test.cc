@@ -26,13 +26,18 @@ void Set(Table& table, std::size_t row, const std::string& column, Value value) 
 }
 
 TEST(Summary, Golden) {
-  EXPECT_EQ(Draw(SampleSummary(), SampleResults()),
-            "CELL         N  OTPS tok/s [95 % CI]  TTFT ms    J/TOKEN decode  LOAD ms  RSS MiB  QUALITY\n"
-            "tiny-f16     3        212 [205, 219]     84.1    ~0.061 ± 0.020      310     96.4  speed VALID · energy estimated\n"
-            "tiny-q8_0    3        402 [389, 415]     47.9    ~0.033 ± 0.011      189     71.0  speed SUSPECT 1/3 · energy estimated\n"
-            "tiny-q4_k_m  3        456 [441, 471]     52.4  ~0.0294 ± 0.0098      171     58.3  speed VALID · energy estimated\n"
-            "~ estimated, not measured · ± standard uncertainty (k = 1) · interval of the mean over runs\n"
-            "tiny-q8_0: speed background_cpu:31%>10% (1 of 3 runs)\n");
+  EXPECT_EQ(
+      Draw(SampleSummary(), SampleResults()),
+      "CELL         N  OTPS tok/s [95 % CI]  TTFT ms    J/TOKEN decode  LOAD ms  RSS MiB  QUALITY\n"
+      "tiny-f16     3        212 [205, 219]     84.1    ~0.061 ± 0.020      310     96.4  speed "
+      "VALID · energy estimated\n"
+      "tiny-q8_0    3        402 [389, 415]     47.9    ~0.033 ± 0.011      189     71.0  speed "
+      "SUSPECT 1/3 · energy estimated\n"
+      "tiny-q4_k_m  3        456 [441, 471]     52.4  ~0.0294 ± 0.0098      171     58.3  speed "
+      "VALID · energy estimated\n"
+      "~ estimated, not measured · ± standard uncertainty (k = 1) · interval of the mean over "
+      "runs\n"
+      "tiny-q8_0: speed background_cpu:31%>10% (1 of 3 runs)\n");
 }
 
 TEST(Summary, ANarrowTerminalGetsTwoTablesAndNoClippedGrade) {
@@ -46,7 +51,8 @@ TEST(Summary, ANarrowTerminalGetsTwoTablesAndNoClippedGrade) {
             "tiny-f16       ~0.061 ± 0.020  estimated\n"
             "tiny-q8_0      ~0.033 ± 0.011  estimated\n"
             "tiny-q4_k_m  ~0.0294 ± 0.0098  estimated\n"
-            "~ estimated, not measured · ± standard uncertainty (k = 1) · interval of the mean over runs\n"
+            "~ estimated, not measured · ± standard uncertainty (k = 1) · interval of the mean "
+            "over runs\n"
             "tiny-q8_0: speed background_cpu:31%>10% (1 of 3 runs)\n");
 }
 
@@ -77,7 +83,8 @@ TEST(Summary, EnergyOfSeveralSourcesIsNeverMixed) {
 TEST(Summary, WithoutEnergySaysSo) {
   Table results = SampleResults();
   for (std::size_t row = 0; row < results.rows.size(); ++row) {
-    for (const char* column : {"j_per_decode_token_est", "j_per_decode_token_est_u", "provenance", "energy_quality"}) {
+    for (const char* column :
+         {"j_per_decode_token_est", "j_per_decode_token_est_u", "provenance", "energy_quality"}) {
       Set(results, row, column, Value());
     }
   }

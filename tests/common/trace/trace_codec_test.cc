@@ -36,7 +36,8 @@ void ExpectRoundTrip(const Column& t_ns, const Column& raw) {
   EXPECT_EQ(samples.raw, raw);
 }
 
-// A 5 kHz device-paced trace: a load that switches, an AR(1) drift and converter noise, in steps of the meter's raw unit.
+// A 5 kHz device-paced trace: a load that switches, an AR(1) drift and converter noise, in steps of
+// the meter's raw unit.
 struct Realistic {
   Column t_ns;
   Column raw;
@@ -80,8 +81,8 @@ RC_GTEST_PROP(TraceCodecProperty, RoundTripsAnyColumns, ()) {
 RC_GTEST_PROP(TraceCodecProperty, RoundTripsWalksOfEveryStepWidth, ()) {
   const int width = *rc::gen::inRange(1, 63);
   const std::int64_t period = *rc::gen::inRange<std::int64_t>(1, 1'000'000'000);
-  const auto steps = *rc::gen::container<std::vector<std::uint64_t>>(*rc::gen::inRange<std::size_t>(1, 400),
-                                                                     rc::gen::arbitrary<std::uint64_t>());
+  const auto steps = *rc::gen::container<std::vector<std::uint64_t>>(
+      *rc::gen::inRange<std::size_t>(1, 400), rc::gen::arbitrary<std::uint64_t>());
   Column t_ns;
   Column raw;
   std::uint64_t value = 0;
@@ -109,9 +110,11 @@ TEST(TraceCodecTest, RefusesColumnsItCannotHold) {
 }
 
 TEST(TraceCodecTest, DecodesTheDocumentedBytes) {
-  // Version 1, three samples; stamps: order 1 of width 0, first 1000 (zig-zag 2000), centre 10 (zig-zag 20);
-  // values: order 0 of width 1, centre 7 (zig-zag 14), one raw plane of zig-zag differences -1, 0, +2.
-  const std::string data{'\x01', '\x03', '\x01', '\xd0', '\x0f', '\x14', '\x10', '\x0e', '\x00', '\x01', '\x00', '\x04'};
+  // Version 1, three samples; stamps: order 1 of width 0, first 1000 (zig-zag 2000), centre 10
+  // (zig-zag 20); values: order 0 of width 1, centre 7 (zig-zag 14), one raw plane of zig-zag
+  // differences -1, 0, +2.
+  const std::string data{'\x01', '\x03', '\x01', '\xd0', '\x0f', '\x14',
+                         '\x10', '\x0e', '\x00', '\x01', '\x00', '\x04'};
   TraceDecoder decoder;
   TraceSamples samples;
   ASSERT_TRUE(decoder.Decode(data, samples).ok());
@@ -164,7 +167,8 @@ TEST(TraceCodecTest, RandomBytesDoNotCrash) {
 
 TEST(TraceCodecTest, ManySamplesOfFewBytesAreRefused) {
   // n = 2^40 in a few bytes.
-  const std::string data{'\x01', '\x80', '\x80', '\x80', '\x80', '\x80', '\x20', '\x00', '\x00', '\x00', '\x00'};
+  const std::string data{'\x01', '\x80', '\x80', '\x80', '\x80', '\x80',
+                         '\x20', '\x00', '\x00', '\x00', '\x00'};
   TraceDecoder decoder;
   TraceSamples samples;
   EXPECT_THAT(std::string(decoder.Decode(data, samples).message()), HasSubstr("number of samples"));
@@ -217,12 +221,14 @@ TEST(TraceCodecTest, RealisticTracesAreSmall) {
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
   const double per_sample = static_cast<double>(bytes) / (kChunk * kChunks);
   // The time is for people; only the size decides.
-  std::cout << per_sample << " B/sample, " << kChunk * kChunks / took.count() / 1e6 << " M samples/s\n";
+  std::cout << per_sample << " B/sample, " << kChunk * kChunks / took.count() / 1e6
+            << " M samples/s\n";
   EXPECT_LE(per_sample, 1.0);
 }
 
 TEST(TraceCodecTest, FineUnitsAndHostStampsStayBounded) {
-  // Microwatts with 10 mW of noise and stamps with 20 us of jitter: little can be saved, but no more than the noise is kept.
+  // Microwatts with 10 mW of noise and stamps with 20 us of jitter: little can be saved, but no
+  // more than the noise is kept.
   std::mt19937_64 random(5);
   std::normal_distribution<double> noise(0, 1);
   Column t_ns;

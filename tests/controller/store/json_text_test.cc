@@ -36,10 +36,12 @@ TEST(JsonTextTest, AMessageIsAnObjectWithNullsForWhatIsAbsent) {
   facts.set_kind(v1::DEVICE_KIND_LAPTOP);
   facts.set_ram_mib(9'007'199'254);
   facts.add_engines()->set_name("x");
-  EXPECT_EQ(JsonMessage(facts),
-            "{\"kind\":\"laptop\",\"cpu_model\":null,\"cores\":null,\"ram_mib\":9007199254,\"os\":\"\","
-            "\"os_version\":null,\"kernel\":null,\"arch\":null,\"engines\":[{\"name\":\"x\",\"version\":\"\","
-            "\"path\":\"\"}],\"hostname\":null,\"soc\":null}");
+  EXPECT_EQ(
+      JsonMessage(facts),
+      "{\"kind\":\"laptop\",\"cpu_model\":null,\"cores\":null,\"ram_mib\":9007199254,\"os\":\"\","
+      "\"os_version\":null,\"kernel\":null,\"arch\":null,\"engines\":[{\"name\":\"x\",\"version\":"
+      "\"\","
+      "\"path\":\"\"}],\"hostname\":null,\"soc\":null}");
   v1::DeviceFacts back;
   ASSERT_TRUE(ParseJsonMessage(JsonMessage(facts), back));
   EXPECT_EQ(back.SerializeAsString(), facts.SerializeAsString());

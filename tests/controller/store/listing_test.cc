@@ -25,8 +25,8 @@ class ListingTest : public testing::Test {
     AddFarm();
   }
 
-  // exp-1 "sweep" (job-1 ACTIVE, job-2 SUCCEEDED, job-3 FAILED), exp-2 "sweep" (job-4 QUEUED), exp-3 "done" without jobs; one agent with
-  // a device; two artifacts.
+  // exp-1 "sweep" (job-1 ACTIVE, job-2 SUCCEEDED, job-3 FAILED), exp-2 "sweep" (job-4 QUEUED),
+  // exp-3 "done" without jobs; one agent with a device; two artifacts.
   void AddFarm() {
     AddLeasedJob(*store_);
     Job second = MakeJob(2);
@@ -63,9 +63,8 @@ class ListingTest : public testing::Test {
     artifact.format = "gguf";
     Artifact newer = artifact;
     newer.sha256 = "bb";
-    ASSERT_TRUE(store_
-                    ->Commit({second, third, other, fourth, empty, device, agent, artifact, newer})
-                    .ok());
+    ASSERT_TRUE(
+        store_->Commit({second, third, other, fourth, empty, device, agent, artifact, newer}).ok());
   }
 
   absl::Status List(const v1::ListRequest& request) {
@@ -100,12 +99,24 @@ class ListingTest : public testing::Test {
         const v1::Cell& cell = row.cells(i);
         absl::StrAppend(&out, out.empty() ? "" : " ");
         switch (cell.value_case()) {
-          case v1::Cell::kText: out += cell.text(); break;
-          case v1::Cell::kInteger: absl::StrAppend(&out, cell.integer()); break;
-          case v1::Cell::kReal: absl::StrAppend(&out, cell.real()); break;
-          case v1::Cell::kBoolean: out += cell.boolean() ? "true" : "false"; break;
-          case v1::Cell::kBlob: out += "blob"; break;
-          case v1::Cell::VALUE_NOT_SET: out += "null"; break;
+          case v1::Cell::kText:
+            out += cell.text();
+            break;
+          case v1::Cell::kInteger:
+            absl::StrAppend(&out, cell.integer());
+            break;
+          case v1::Cell::kReal:
+            absl::StrAppend(&out, cell.real());
+            break;
+          case v1::Cell::kBoolean:
+            out += cell.boolean() ? "true" : "false";
+            break;
+          case v1::Cell::kBlob:
+            out += "blob";
+            break;
+          case v1::Cell::VALUE_NOT_SET:
+            out += "null";
+            break;
         }
       }
     }
@@ -129,7 +140,8 @@ class ListingTest : public testing::Test {
 TEST_F(ListingTest, Jobs) {
   ASSERT_TRUE(List(Request(v1::LISTING_JOBS)).ok());
   EXPECT_EQ(Columns(),
-            "id,experiment,cell,block,device_id,state,failure_class,reason,attempts,submitted,started,finished");
+            "id,experiment,cell,block,device_id,state,failure_class,reason,attempts,submitted,"
+            "started,finished");
   EXPECT_EQ(Values("id"), "job-4 job-3 job-2 job-1");
   EXPECT_EQ(Values("failure_class"), "null USER null null");
   EXPECT_EQ(Values("device_id"), "null dev-1 dev-1 dev-1");
@@ -215,8 +227,7 @@ TEST_F(ListingTest, ResultsAreRowsOfTheView) {
 }
 
 TEST_F(ListingTest, LogsOfAJobByAttempt) {
-  ASSERT_TRUE(
-      store_->Ingest({MakeFrame(1, v1::STREAM_LOG, 1, LogOf({"one", "two"}))}).ok());
+  ASSERT_TRUE(store_->Ingest({MakeFrame(1, v1::STREAM_LOG, 1, LogOf({"one", "two"}))}).ok());
   Job job = MakeJob(1);
   job.live_fence = 2;
   ASSERT_TRUE(store_->Commit({job, MakeAttempt(2, job)}).ok());

@@ -178,8 +178,9 @@ TEST_F(ReadAttemptTest, TokensAreJoinedPerRequest) {
                             second.SerializeAsString(), ids_only.SerializeAsString()});
   const AttemptData data = Read();
   ASSERT_EQ(data.tokens.size(), 2u);
-  EXPECT_EQ(data.tokens[0].ShortDebugString(),
-            "run: 1 idx: 1 idx: 3 idx: 3 t_ns: 100 t_ns: 200 t_ns: 300 id: 17 id: -1 id: 2000000000");
+  EXPECT_EQ(
+      data.tokens[0].ShortDebugString(),
+      "run: 1 idx: 1 idx: 3 idx: 3 t_ns: 100 t_ns: 200 t_ns: 300 id: 17 id: -1 id: 2000000000");
   EXPECT_EQ(data.tokens[1].ShortDebugString(), "run: 1 request: 1 idx: 4 t_ns: 400");
 }
 

@@ -105,7 +105,9 @@ TEST_F(ReaderTest, ViewsAndTheFunctionsTheyNeedWork) {
   EXPECT_TRUE(Sql("SELECT * FROM result").status.ok());
   EXPECT_TRUE(Sql("SELECT * FROM result_summary").status.ok());
   EXPECT_TRUE(Sql("SELECT sqrt(2), json_extract(params, '$.threads') FROM job").status.ok());
-  EXPECT_TRUE(Sql("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT 5) SELECT n FROM c").status.ok());
+  EXPECT_TRUE(
+      Sql("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT 5) SELECT n FROM c")
+          .status.ok());
   EXPECT_TRUE(Sql("SELECT name FROM pragma_table_info('job')").status.ok());
   EXPECT_EQ(Sql("SELECT value FROM job, json_each(job.params)").Rows(), 1);
   EXPECT_TRUE(Sql("PRAGMA table_info(job)").status.ok());
@@ -117,19 +119,40 @@ TEST_F(ReaderTest, ViewsAndTheFunctionsTheyNeedWork) {
 
 TEST_F(ReaderTest, NothingElseIsAllowed) {
   const std::string attached = dir_.File("other.db");
-  for (const std::string& query : std::vector<std::string>{
-           "INSERT INTO farm_event VALUES (1, 1, 'x', 'y', 'z')", "UPDATE job SET state = 'FAILED'",
-           "UPDATE sqlite_master SET sql = 'x'", "UPDATE sqlite_schema SET name = 'x'",
-           "DELETE FROM job", "DROP TABLE job", "CREATE TABLE x (a)", "CREATE TEMP TABLE x (a)",
-           "CREATE TEMP VIEW x AS SELECT 1", "ALTER TABLE job ADD COLUMN x", "VACUUM",
-           "VACUUM INTO '" + attached + "'", "REINDEX", "ANALYZE", "BEGIN", "BEGIN IMMEDIATE", "COMMIT",
-           "SAVEPOINT a", "ATTACH '" + attached + "' AS other", "DETACH main",
-           "PRAGMA user_version = 5", "PRAGMA journal_mode = DELETE", "PRAGMA writable_schema = 1",
-           "PRAGMA query_only = 0", "PRAGMA wal_checkpoint(TRUNCATE)", "PRAGMA temp_store_directory = '/tmp'",
-           "SELECT load_extension('x')", "INSERT INTO job SELECT * FROM job RETURNING id",
-           "CREATE VIRTUAL TABLE x USING fts5(a)", "WITH a AS (SELECT 1) DELETE FROM job"}) {
+  for (const std::string& query :
+       std::vector<std::string>{"INSERT INTO farm_event VALUES (1, 1, 'x', 'y', 'z')",
+                                "UPDATE job SET state = 'FAILED'",
+                                "UPDATE sqlite_master SET sql = 'x'",
+                                "UPDATE sqlite_schema SET name = 'x'",
+                                "DELETE FROM job",
+                                "DROP TABLE job",
+                                "CREATE TABLE x (a)",
+                                "CREATE TEMP TABLE x (a)",
+                                "CREATE TEMP VIEW x AS SELECT 1",
+                                "ALTER TABLE job ADD COLUMN x",
+                                "VACUUM",
+                                "VACUUM INTO '" + attached + "'",
+                                "REINDEX",
+                                "ANALYZE",
+                                "BEGIN",
+                                "BEGIN IMMEDIATE",
+                                "COMMIT",
+                                "SAVEPOINT a",
+                                "ATTACH '" + attached + "' AS other",
+                                "DETACH main",
+                                "PRAGMA user_version = 5",
+                                "PRAGMA journal_mode = DELETE",
+                                "PRAGMA writable_schema = 1",
+                                "PRAGMA query_only = 0",
+                                "PRAGMA wal_checkpoint(TRUNCATE)",
+                                "PRAGMA temp_store_directory = '/tmp'",
+                                "SELECT load_extension('x')",
+                                "INSERT INTO job SELECT * FROM job RETURNING id",
+                                "CREATE VIRTUAL TABLE x USING fts5(a)",
+                                "WITH a AS (SELECT 1) DELETE FROM job"}) {
     const Table table = Sql(query);
-    EXPECT_EQ(table.status.code(), absl::StatusCode::kInvalidArgument) << query << ": " << table.status;
+    EXPECT_EQ(table.status.code(), absl::StatusCode::kInvalidArgument)
+        << query << ": " << table.status;
     EXPECT_TRUE(table.chunks.empty()) << query;
   }
   EXPECT_FALSE(fs::exists(attached));
@@ -139,11 +162,13 @@ TEST_F(ReaderTest, NothingElseIsAllowed) {
 
 TEST_F(ReaderTest, ARefusalSaysWhy) {
   const Table table = Sql("DELETE FROM job");
-  EXPECT_NE(table.status.ToString().find("only SELECT is allowed"), std::string::npos) << table.status;
+  EXPECT_NE(table.status.ToString().find("only SELECT is allowed"), std::string::npos)
+      << table.status;
 }
 
 TEST_F(ReaderTest, OneStatementAtATime) {
-  for (const char* query : {"SELECT 1; SELECT 2", "SELECT 1; DELETE FROM job", "SELECT 1; nonsense"}) {
+  for (const char* query :
+       {"SELECT 1; SELECT 2", "SELECT 1; DELETE FROM job", "SELECT 1; nonsense"}) {
     const Table table = Sql(query);
     EXPECT_EQ(table.status.code(), absl::StatusCode::kInvalidArgument) << query;
     EXPECT_TRUE(table.chunks.empty()) << query;
@@ -207,8 +232,9 @@ TEST_F(ReaderTest, BigTablesComeInParts) {
   ReaderOptions options;
   options.chunk_bytes = 10'000;
   Open(options);
-  const Table table = Sql(
-      "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT 1000) SELECT n, zeroblob(90) FROM c");
+  const Table table =
+      Sql("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT 1000) SELECT n, "
+          "zeroblob(90) FROM c");
   ASSERT_TRUE(table.status.ok());
   EXPECT_EQ(table.Rows(), 1000);
   ASSERT_GT(table.chunks.size(), 8u);
@@ -236,7 +262,8 @@ TEST_F(ReaderTest, ManyThreadsReadWhileTheStoreWrites) {
   for (std::size_t t = 0; t < failures.size(); ++t) {
     threads.emplace_back([this, t, &failures] {
       for (int i = 0; i < 50; ++i) {
-        const Table table = Sql("SELECT (SELECT count(*) FROM experiment) - (SELECT max(number) FROM experiment)");
+        const Table table =
+            Sql("SELECT (SELECT count(*) FROM experiment) - (SELECT max(number) FROM experiment)");
         if (!table.status.ok() || table.chunks[0].rows(0).cells(0).integer() != 0) ++failures[t];
       }
     });
@@ -251,8 +278,7 @@ TEST_F(ReaderTest, ManyThreadsReadWhileTheStoreWrites) {
 TEST_F(ReaderTest, WhatIsNoReadableDatabaseIsRefused) {
   EXPECT_EQ(Reader::Open(dir_.File("none.db")).status().code(), absl::StatusCode::kNotFound);
   std::ofstream(dir_.File("text")) << std::string(4000, 'x');
-  EXPECT_EQ(Reader::Open(dir_.File("text")).status().code(),
-            absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(Reader::Open(dir_.File("text")).status().code(), absl::StatusCode::kFailedPrecondition);
   std::ofstream(dir_.File("empty")).close();
   EXPECT_EQ(Reader::Open(dir_.File("empty")).status().code(),
             absl::StatusCode::kFailedPrecondition);

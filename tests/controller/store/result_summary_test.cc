@@ -114,8 +114,10 @@ class ResultSummaryTest : public testing::Test {
 
 TEST_F(ResultSummaryTest, ThreeRunsOfOneLoad) {
   AddJob(0, {Otps(10), Otps(12), Otps(17)});
-  EXPECT_EQ(Of("otps", "experiment, workload, cell, device_id, unit, speed_method, energy_scope, provenance"),
-            "exp-1|chat|model=tiny|dev-1|1/s|stream|NULL|NULL");
+  EXPECT_EQ(
+      Of("otps",
+         "experiment, workload, cell, device_id, unit, speed_method, energy_scope, provenance"),
+      "exp-1|chat|model=tiny|dev-1|1/s|stream|NULL|NULL");
   EXPECT_EQ(Of("otps", "n, n_valid, stat_unit, n_unit, mean, median, ci_method"),
             "3|3|run|3|13.0|12.0|student_t");
   // sd² = (9 + 1 + 16) / 2 = 13; half = 4.30265 · √(13/3).
@@ -189,15 +191,19 @@ TEST_F(ResultSummaryTest, ProvenancesAreNeverMixed) {
   AddJob(2, {Energy(1000)}, v1::PROVENANCE_REPLAYED);
   AddJob(3, {Energy(10'000)}, v1::PROVENANCE_MODELLED);
   EXPECT_EQ(Query(path_,
-                  "SELECT metric, energy_scope, provenance, n, mean FROM result_summary WHERE metric LIKE 'energy%' ORDER BY mean"),
-            "energy_est_j|device|estimated|2|15.0;energy_j|device|measured|1|100.0;energy_sim_j|device|replayed|1|1000.0;"
+                  "SELECT metric, energy_scope, provenance, n, mean FROM result_summary WHERE "
+                  "metric LIKE 'energy%' ORDER BY mean"),
+            "energy_est_j|device|estimated|2|15.0;energy_j|device|measured|1|100.0;energy_sim_j|"
+            "device|replayed|1|1000.0;"
             "energy_est_j|device|modelled|1|10000.0");
 }
 
 TEST_F(ResultSummaryTest, WhatNoRunHasIsNoRow) {
   AddJob(0, {Otps(10)});
-  EXPECT_EQ(Query(path_, "SELECT group_concat(metric) FROM (SELECT metric FROM result_summary ORDER BY metric)"),
-            "load_ms,otps");
+  EXPECT_EQ(
+      Query(path_,
+            "SELECT group_concat(metric) FROM (SELECT metric FROM result_summary ORDER BY metric)"),
+      "load_ms,otps");
 }
 
 TEST_F(ResultSummaryTest, ReportedMetricsAreSummarisedByName) {
@@ -215,7 +221,8 @@ TEST_F(ResultSummaryTest, LargeSamplesUseTheExpansionOfT) {
 }
 
 TEST_F(ResultSummaryTest, EveryQuantileIsThatOfStudent) {
-  // t such that half of the mass of the density between −t and t is 0.975 − 0.025, by Simpson's rule.
+  // t such that half of the mass of the density between −t and t is 0.975 − 0.025, by Simpson's
+  // rule.
   const auto mass = [](double t, double df) {
     const double scale =
         std::exp(std::lgamma((df + 1) / 2) - std::lgamma(df / 2)) / std::sqrt(df * M_PI);
@@ -237,8 +244,9 @@ TEST_F(ResultSummaryTest, EveryQuantileIsThatOfStudent) {
     store_ = OpenStore(path);
     ASSERT_TRUE(store_->Commit({MakeExperiment(1)}).ok());
     AddJob(0, samples);
-    const std::string text = Query(
-        path, "SELECT (ci_high - mean) / (stdev / sqrt(n_unit)) FROM result_summary WHERE metric = 'otps'");
+    const std::string text = Query(path,
+                                   "SELECT (ci_high - mean) / (stdev / sqrt(n_unit)) FROM "
+                                   "result_summary WHERE metric = 'otps'");
     EXPECT_NEAR(mass(std::strtod(text.c_str(), nullptr), n - 1), 0.95, 2e-8) << "n = " << n;
   }
 }

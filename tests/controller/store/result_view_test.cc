@@ -20,7 +20,8 @@ class ResultViewTest : public testing::Test {
     AddLeasedJob(*store_);
   }
 
-  // An attempt with the given primary channel, a clock, one run 0 (warm-up) and one run 1 of two requests.
+  // An attempt with the given primary channel, a clock, one run 0 (warm-up) and one run 1 of two
+  // requests.
   void Frames(std::optional<v1::Provenance> provenance) {
     std::vector<v1::Event> events(6);
     v1::AttemptFacts* facts = events[0].mutable_facts();
@@ -145,25 +146,31 @@ std::string Family(const std::string& infix, const std::string& separator) {
   return out;
 }
 
-constexpr char kNumbers[] = "28.0|6.5|8.0|7.0|4.0|24.0|0.2|0.05|2.0|0.5|2.0|0.464285714285714|7.0|9.5";
+constexpr char kNumbers[] =
+    "28.0|6.5|8.0|7.0|4.0|24.0|0.2|0.05|2.0|0.5|2.0|0.464285714285714|7.0|9.5";
 constexpr char kNulls[] = "NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL";
 
 TEST_F(ResultViewTest, TheColumnsAreThoseOfTheInterfaceInTheirOrder) {
   const std::string expected = absl::StrCat(
-      "experiment,cell,workload,job_id,attempt,block,run,warmup,device_id,model,model_sha256,quant,engine,engine_version,params,"
-      "started,speed_method,n_prompt,n_gen,load_ms,load_state,ttft_ms,itps,otps,itl_p50_ms,itl_p99_ms,",
+      "experiment,cell,workload,job_id,attempt,block,run,warmup,device_id,model,model_sha256,quant,"
+      "engine,engine_version,params,"
+      "started,speed_method,n_prompt,n_gen,load_ms,load_state,ttft_ms,itps,otps,itl_p50_ms,itl_p99_"
+      "ms,",
       Family("", ","), ",", Family("_est", ","), ",", Family("_sim", ","),
-      ",energy_channel,energy_scope,provenance,baseline,peak_rss_mib,max_temp_c,speed_quality,energy_quality,quality_reasons");
+      ",energy_channel,energy_scope,provenance,baseline,peak_rss_mib,max_temp_c,speed_quality,"
+      "energy_quality,quality_reasons");
   EXPECT_EQ(Query(path_, "SELECT group_concat(name) FROM pragma_table_info('result')"), expected);
 }
 
 TEST_F(ResultViewTest, PlainColumns) {
   Frames(v1::PROVENANCE_MEASURED);
   Accept(Numbers());
-  EXPECT_EQ(Run1("experiment, cell, workload, job_id, attempt, block, run, warmup, device_id, model, model_sha256, quant"),
+  EXPECT_EQ(Run1("experiment, cell, workload, job_id, attempt, block, run, warmup, device_id, "
+                 "model, model_sha256, quant"),
             "exp-1|model=tiny|chat|job-1|1|0|1|0|dev-1|tiny|feed|Q8_0");
-  EXPECT_EQ(Run1("engine, engine_version, params, speed_method, n_prompt, n_gen, load_ms, load_state"),
-            "llama.cpp|b7|{\"threads\":2}|stream|20|14|310.0|warm");
+  EXPECT_EQ(
+      Run1("engine, engine_version, params, speed_method, n_prompt, n_gen, load_ms, load_state"),
+      "llama.cpp|b7|{\"threads\":2}|stream|20|14|310.0|warm");
   EXPECT_EQ(Run1("ttft_ms, itps, otps, itl_p50_ms, itl_p99_ms"), "84.1|738.0|402.5|2.5|NULL");
   EXPECT_EQ(Run1("energy_channel, energy_scope, provenance, baseline, peak_rss_mib, max_temp_c"),
             "main|package|measured|idle_loaded|96.0|NULL");
@@ -315,10 +322,13 @@ TEST_F(ResultViewTest, EnergyRowsCarryTheirLabelAndEveryComponent) {
   energy.reasons = {"gain:50%>10%"};
   Accept(results);
   EXPECT_EQ(Query(path_,
-                  "SELECT scope, provenance, run, request, start_ns, end_ns, duration_s, energy_j, energy_u_j, gain_u_j, offset_u_j, "
-                  "clock_u_j, counter_u_j, gap_u_j, baseline_u_j, energy_lo_j, energy_hi_j, mean_w, quality, reasons FROM energy "
+                  "SELECT scope, provenance, run, request, start_ns, end_ns, duration_s, energy_j, "
+                  "energy_u_j, gain_u_j, offset_u_j, "
+                  "clock_u_j, counter_u_j, gap_u_j, baseline_u_j, energy_lo_j, energy_hi_j, "
+                  "mean_w, quality, reasons FROM energy "
                   "WHERE phase = 'decode' AND channel = 'main' AND request IS NULL"),
-            "package|estimated|1|NULL|7|8|4.0|24.0|6.0|0.1|0.2|0.3|0.4|0.5|0.6|20.0|30.0|6.0|SUSPECT|[\"gain:50%>10%\"]");
+            "package|estimated|1|NULL|7|8|4.0|24.0|6.0|0.1|0.2|0.3|0.4|0.5|0.6|20.0|30.0|6.0|"
+            "SUSPECT|[\"gain:50%>10%\"]");
 }
 
 }  // namespace

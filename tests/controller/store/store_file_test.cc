@@ -40,7 +40,8 @@ TEST(StoreFileTest, EveryTableIsStrict) {
   const TempDir dir;
   auto store = OpenStore(dir.File("farm.db"));
   EXPECT_EQ(Query(dir.File("farm.db"),
-                  "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND strict = 0 "
+                  "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND "
+                  "strict = 0 "
                   "AND name NOT LIKE 'sqlite_%'"),
             "");
 }
@@ -118,8 +119,8 @@ TEST(StoreFileTest, ADatabaseLockedByAnotherProcessIsUnavailable) {
   sqlite3_exec(other, "ROLLBACK", nullptr, nullptr, nullptr);
   EXPECT_TRUE(store->Commit({MakeExperiment(1)}).ok());
   store.reset();
-  ASSERT_EQ(sqlite3_exec(other, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE", nullptr, nullptr,
-                         nullptr),
+  ASSERT_EQ(sqlite3_exec(other, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE", nullptr,
+                         nullptr, nullptr),
             SQLITE_OK);
   const absl::Status refused = OpenError(dir.File("farm.db"));
   EXPECT_EQ(refused.code(), absl::StatusCode::kUnavailable) << refused;
@@ -128,7 +129,8 @@ TEST(StoreFileTest, ADatabaseLockedByAnotherProcessIsUnavailable) {
   EXPECT_TRUE(OpenError(dir.File("farm.db")).ok());
 }
 
-// What a power cut leaves: the file and its log as they were at some moment, never the index of the log.
+// What a power cut leaves: the file and its log as they were at some moment, never the index of the
+// log.
 class CrashTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -179,7 +181,8 @@ TEST_F(CrashTest, ATornLogHasWholeCommitsOnly) {
   for (int seq = 1; seq <= 4; ++seq) IngestLog(seq);
   const std::uintmax_t whole = fs::file_size(dir_.File("farm.db-wal"));
   std::int64_t last = 8;
-  // From the end to the start of the frames' part of the log, in odd steps: never a half, never more than before.
+  // From the end to the start of the frames' part of the log, in odd steps: never a half, never
+  // more than before.
   for (std::uintmax_t cut = whole; last > 0 && cut > 1000; cut -= 999) {
     const std::int64_t frames = FramesInCopy(cut);
     EXPECT_EQ(frames % 2, 0) << "a commit has two frames";

@@ -1,4 +1,5 @@
-// A full disk: nothing half-written, a clear error, and the same upload goes through once there is room.
+// A full disk: nothing half-written, a clear error, and the same upload goes through once there is
+// room.
 #include <gtest/gtest.h>
 #include <sys/mount.h>
 #include <unistd.h>
@@ -16,7 +17,8 @@ namespace joulefarm::controller {
 namespace {
 
 v1::Frame BigFrame(std::int64_t seq) {
-  return MakeFrame(1, v1::STREAM_LOG, seq, LogOf({std::string(30'000, 'x'), std::string(30'000, 'y')}));
+  return MakeFrame(1, v1::STREAM_LOG, seq,
+                   LogOf({std::string(30'000, 'x'), std::string(30'000, 'y')}));
 }
 
 // Uploads until it fails; returns the seq that did not go through.

@@ -97,8 +97,9 @@ TEST_P(StoreIngestTest, AnUnknownFenceIsStaleAndItsEvidenceIsKept) {
   EXPECT_EQ(Text(outcome.response.rejected()), "log:1 STALE_FENCE");
   EXPECT_EQ(outcome.response.rejected(0).fence(), 99);
   EXPECT_EQ(Text(outcome.response.acks()), "1/0/log=1");
-  ExpectQuery("SELECT attempt, source, stream, seq, received_wall_ns, length(payload) > 0 FROM late_frame",
-              "99|0|log|1|1700000000000000000|1");
+  ExpectQuery(
+      "SELECT attempt, source, stream, seq, received_wall_ns, length(payload) > 0 FROM late_frame",
+      "99|0|log|1|1700000000000000000|1");
 }
 
 TEST_P(StoreIngestTest, AReplacedFenceIsStaleButWhatIsDurableStaysAcknowledged) {
@@ -108,9 +109,9 @@ TEST_P(StoreIngestTest, AReplacedFenceIsStaleButWhatIsDurableStaysAcknowledged) 
   ASSERT_TRUE(store_->Commit({job, MakeAttempt(2, job)}).ok());
   v1::TraceBatch power;
   power.add_chunks()->set_channel("p");
-  const IngestOutcome outcome = Ingest(
-      {Log(1, "a"), Log(2, "b"), Log(3, "c"), MakeFrame(1, v1::STREAM_POWER, 1, power),
-       LastFrame({{v1::STREAM_LOG, 3}})});
+  const IngestOutcome outcome =
+      Ingest({Log(1, "a"), Log(2, "b"), Log(3, "c"), MakeFrame(1, v1::STREAM_POWER, 1, power),
+              LastFrame({{v1::STREAM_LOG, 3}})});
   EXPECT_EQ(Text(outcome.response.acks()), "1/0/log=1");
   EXPECT_EQ(Text(outcome.response.rejected()),
             "log:2 STALE_FENCE power:1 STALE_FENCE final:1 STALE_FENCE");
@@ -166,8 +167,7 @@ TEST_P(StoreIngestTest, ADamagedFrameBreaksItsStreamOffAndNothingElse) {
   ExpectQuery("SELECT kind, subject, text FROM farm_event",
               "attempt|1|stream log was broken off: BAD_CRC at seq 2: the payload is damaged");
   // The final does not wait for it, and a log is not needed for a success.
-  const IngestOutcome last =
-      Ingest({LastFrame({{v1::STREAM_LOG, 3}, {v1::STREAM_METRIC, 1}})});
+  const IngestOutcome last = Ingest({LastFrame({{v1::STREAM_LOG, 3}, {v1::STREAM_METRIC, 1}})});
   EXPECT_EQ(last.completed, std::vector<Fence>{1});
   EXPECT_EQ(Read().final.outcome(), v1::OUTCOME_SUCCEEDED);
 }
@@ -191,9 +191,8 @@ TEST_P(StoreIngestTest, ABadBatchLeavesNoneOfItsRows) {
 }
 
 TEST_P(StoreIngestTest, ABrokenEventStreamTurnsASuccessIntoAnInfraFailure) {
-  const IngestOutcome outcome =
-      Ingest({MakeFrame(1, v1::STREAM_EVENT, 1, std::string("\xFF")),
-              LastFrame({{v1::STREAM_EVENT, 4}})});
+  const IngestOutcome outcome = Ingest(
+      {MakeFrame(1, v1::STREAM_EVENT, 1, std::string("\xFF")), LastFrame({{v1::STREAM_EVENT, 4}})});
   EXPECT_EQ(outcome.completed, std::vector<Fence>{1});
   const AttemptData data = Read();
   EXPECT_EQ(data.final.outcome(), v1::OUTCOME_FAILED);
@@ -203,8 +202,8 @@ TEST_P(StoreIngestTest, ABrokenEventStreamTurnsASuccessIntoAnInfraFailure) {
 }
 
 TEST_P(StoreIngestTest, ABrokenPowerStreamMakesTheEnergyInvalid) {
-  Ingest({MakeFrame(1, v1::STREAM_POWER, 1, std::string("\xFF")),
-          LastFrame({{v1::STREAM_POWER, 9}})});
+  Ingest(
+      {MakeFrame(1, v1::STREAM_POWER, 1, std::string("\xFF")), LastFrame({{v1::STREAM_POWER, 9}})});
   const AttemptData data = Read();
   EXPECT_EQ(data.final.outcome(), v1::OUTCOME_SUCCEEDED);
   ASSERT_EQ(data.events.size(), 1u);
@@ -278,9 +277,9 @@ TEST_P(StoreIngestTest, ADifferentFinalIsFlaggedAndIgnored) {
 
 TEST_P(StoreIngestTest, AfterTheFinalNewFramesAreAConflict) {
   Ingest({Log(1, "a"), LastFrame({{v1::STREAM_LOG, 1}})});
-  const IngestOutcome outcome = Ingest({Log(1, "a"), Log(2, "b"),
-                                        MakeFrame(1, v1::STREAM_METRIC, 1, v1::MetricBatch()),
-                                        MakeFrame(1, v1::STREAM_FINAL, 2, FinalOf({}))});
+  const IngestOutcome outcome =
+      Ingest({Log(1, "a"), Log(2, "b"), MakeFrame(1, v1::STREAM_METRIC, 1, v1::MetricBatch()),
+              MakeFrame(1, v1::STREAM_FINAL, 2, FinalOf({}))});
   EXPECT_EQ(Text(outcome.response.acks()), "1/0/log=1");
   EXPECT_EQ(Text(outcome.response.rejected()), "log:2 CONFLICT metric:1 CONFLICT final:2 CONFLICT");
   ExpectQuery("SELECT count(*) FROM log", "1");

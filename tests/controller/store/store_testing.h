@@ -67,16 +67,16 @@ std::string Text(const google::protobuf::RepeatedPtrField<v1::FrameRejected>& re
 }  // namespace joulefarm::controller
 
 // The value of a StatusOr, or the end of the test.
-#define JF_ASSERT_OK_AND_ASSIGN(declaration, expression)             \
+#define JF_ASSERT_OK_AND_ASSIGN(declaration, expression) \
   JF_ASSERT_OK_AND_ASSIGN_(declaration, expression, JF_NAME_(__LINE__))
 #define JF_NAME_(line) JF_NAME2_(line)
 #define JF_NAME2_(line) status_or_##line
 #define JF_ASSERT_OK_AND_ASSIGN_(declaration, expression, holder) \
-  auto holder = (expression);                                      \
-  ASSERT_TRUE(holder.ok()) << holder.status();                     \
+  auto holder = (expression);                                     \
+  ASSERT_TRUE(holder.ok()) << holder.status();                    \
   declaration = *std::move(holder)
-#define JF_EXPECT_OK(expression)                           \
-  do {                                                     \
-    const absl::Status jf_status = (expression);           \
-    EXPECT_TRUE(jf_status.ok()) << jf_status;              \
+#define JF_EXPECT_OK(expression)                 \
+  do {                                           \
+    const absl::Status jf_status = (expression); \
+    EXPECT_TRUE(jf_status.ok()) << jf_status;    \
   } while (false)

@@ -1,0 +1,291 @@
+#include "agent/run/attempt_runner.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <fstream>
+#include <map>
+
+#include "agent/process/stop_fd.h"
+#include "common/sha256/sha256.h"
+#include "tests/agent/spool/spool_fixture.h"
+#include "tests/agent/temp_dir.h"
+
+namespace joulefarm::agent {
+namespace {
+
+using testing::HasSubstr;
+
+// Does what the test says on the attempt's thread.
+class ScriptedWorkload : public Workload {
+ public:
+  using Script = std::function<WorkloadOutcome(WorkloadContext&)>;
+  explicit ScriptedWorkload(Script script) : script_(std::move(script)) {}
+  WorkloadOutcome Run(WorkloadContext& context) override { return script_(context); }
+
+ private:
+  const Script script_;
+};
+
+WorkloadOutcome Outcome(v1::Outcome outcome,
+                        v1::FailureClass failure_class = v1::FAILURE_CLASS_UNSPECIFIED,
+                        std::string reason = "") {
+  return {outcome, failure_class, std::move(reason)};
+}
+
+WorkloadOutcome UntilStopped(WorkloadContext& context) {
+  context.on_state(v1::ATTEMPT_STATE_RUNNING, "run 1 of 1");
+  StopFd(context.stop).WaitFor(-1, 0, std::nullopt);
+  return Outcome(v1::OUTCOME_CANCELED);
+}
+
+class OneArtifact : public ArtifactSource {
+ public:
+  absl::Status Fetch(const std::string&, std::int64_t offset,
+                     const std::function<absl::Status(absl::string_view)>& sink,
+                     std::stop_token) override {
+    if (failures-- > 0) return absl::UnavailableError("the controller is away");
+    if (!status.ok()) return status;
+    return sink(absl::string_view(content).substr(static_cast<std::size_t>(offset)));
+  }
+  std::string content = "model bytes";
+  int failures = 0;
+  absl::Status status;
+};
+
+class AttemptRunnerTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    spool_ = OpenSpool(TestSpoolOptions(dir_.path()));
+    cache_ = std::make_unique<ArtifactCache>(dir_.path() / "artifacts", &source_);
+    environment_.spool = spool_.get();
+    environment_.artifacts = cache_.get();
+    environment_.run_dir = dir_.path() / "run";
+    environment_.agent_version = "test";
+    environment_.make_workload =
+        [this](const v1::JobSpec&) -> absl::StatusOr<std::unique_ptr<Workload>> {
+      return std::make_unique<ScriptedWorkload>(script_);
+    };
+    grant_ = MakeGrant(1);
+    grant_.mutable_spec()->set_power(v1::POWER_REQUIRE_NONE);
+    ASSERT_TRUE(spool_->PersistGrant(grant_).ok());
+  }
+  void WantModel() {
+    v1::ModelRef* model = grant_.mutable_spec()->mutable_model();
+    model->set_name("tiny");
+    model->set_sha256(Sha256Hex(source_.content));
+    model->set_size_bytes(static_cast<std::int64_t>(source_.content.size()));
+  }
+  void Start() {
+    runner_ = std::make_unique<AttemptRunner>(
+        grant_, environment_,
+        RunCallbacks{.moved =
+                         [this](Fence, v1::AttemptState state, const std::string&) {
+                           const std::lock_guard lock(mutex_);
+                           states_.push_back(state);
+                           changed_.notify_all();
+                         },
+                     .ended =
+                         [this](Fence, bool clean) {
+                           const std::lock_guard lock(mutex_);
+                           EXPECT_FALSE(ended_);
+                           clean_ = clean;
+                         },
+                     .stored =
+                         [this](Fence, absl::Status stored) {
+                           const std::lock_guard lock(mutex_);
+                           stored_ = std::move(stored);
+                           ended_ = true;
+                           changed_.notify_all();
+                         }});
+  }
+  void AwaitState(v1::AttemptState state) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(
+        lock, [&] { return std::find(states_.begin(), states_.end(), state) != states_.end(); });
+  }
+  v1::Final AwaitEnd() {
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [&] { return ended_; });
+    }
+    EXPECT_TRUE(stored_.ok()) << stored_;
+    v1::Final final_word;
+    for (const StoredFrame& stored : ReadAll(*spool_)) {
+      if (stored.frame.stream() == v1::STREAM_FINAL) {
+        EXPECT_TRUE(final_word.ParseFromString(stored.frame.payload()));
+      }
+    }
+    return final_word;
+  }
+  v1::Final Run() {
+    Start();
+    return AwaitEnd();
+  }
+
+  TempDir dir_;
+  OneArtifact source_;
+  std::unique_ptr<Spool> spool_;
+  std::unique_ptr<ArtifactCache> cache_;
+  RunEnvironment environment_;
+  v1::Grant grant_;
+  ScriptedWorkload::Script script_ = [](WorkloadContext&) {
+    return Outcome(v1::OUTCOME_SUCCEEDED);
+  };
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<v1::AttemptState> states_;
+  bool ended_ = false;
+  bool clean_ = false;
+  absl::Status stored_;
+  std::unique_ptr<AttemptRunner> runner_;
+};
+
+TEST_F(AttemptRunnerTest, SuccessHasClocksAtBothEndsAndAFinalThatListsItsStreams) {
+  WantModel();
+  script_ = [&](WorkloadContext& context) {
+    EXPECT_TRUE(std::filesystem::is_directory(context.work_dir));
+    EXPECT_TRUE(context.model_path.has_value());
+    std::ifstream model(*context.model_path);
+    std::string text;
+    std::getline(model, text);
+    EXPECT_EQ(text, source_.content);
+    context.on_state(v1::ATTEMPT_STATE_RUNNING, "run 1 of 1");
+    context.recorder->Log("engine", "hello");
+    std::ofstream(context.work_dir / "litter") << "x";
+    return Outcome(v1::OUTCOME_SUCCEEDED);
+  };
+  const v1::Final final_word = Run();
+  EXPECT_EQ(final_word.outcome(), v1::OUTCOME_SUCCEEDED);
+  EXPECT_EQ(final_word.failure_class(), v1::FAILURE_CLASS_UNSPECIFIED);
+  EXPECT_TRUE(final_word.clean());
+  EXPECT_TRUE(clean_);
+  EXPECT_LE(final_word.started_ns(), final_word.ended_ns());
+  EXPECT_FALSE(std::filesystem::exists(dir_.path() / "run" / "1"));
+  std::map<int, std::int64_t> last;
+  for (const v1::StreamCursor& cursor : final_word.last())
+    last[cursor.stream()] = cursor.last_seq();
+  std::map<int, std::int64_t> seen;
+  int clocks = 0;
+  for (const StoredFrame& stored : ReadAll(*spool_)) {
+    seen[stored.frame.stream()] = stored.frame.seq();
+    if (stored.frame.stream() != v1::STREAM_EVENT) continue;
+    v1::EventBatch batch;
+    ASSERT_TRUE(batch.ParseFromString(stored.frame.payload()));
+    for (const v1::Event& event : batch.events()) clocks += event.has_clock() ? 1 : 0;
+  }
+  seen.erase(v1::STREAM_FINAL);
+  EXPECT_EQ(last, seen);
+  EXPECT_EQ(clocks, 2);
+}
+
+TEST_F(AttemptRunnerTest, FailureOfTheWorkloadIsPassedOn) {
+  script_ = [](WorkloadContext&) {
+    return Outcome(v1::OUTCOME_FAILED, v1::FAILURE_CLASS_USER, "exit code 3");
+  };
+  const v1::Final final_word = Run();
+  EXPECT_EQ(final_word.outcome(), v1::OUTCOME_FAILED);
+  EXPECT_EQ(final_word.failure_class(), v1::FAILURE_CLASS_USER);
+  EXPECT_EQ(final_word.reason(), "exit code 3");
+}
+
+TEST_F(AttemptRunnerTest, CancelStopsItAndGivesTheReason) {
+  script_ = UntilStopped;
+  Start();
+  AwaitState(v1::ATTEMPT_STATE_RUNNING);
+  runner_->Stop({1, StopWhy::kCanceled, v1::FAILURE_CLASS_UNSPECIFIED, "operator"});
+  runner_->Stop({1, StopWhy::kShutdown, v1::FAILURE_CLASS_INFRA, "too late to count"});
+  const v1::Final final_word = AwaitEnd();
+  EXPECT_EQ(final_word.outcome(), v1::OUTCOME_CANCELED);
+  EXPECT_EQ(final_word.reason(), "operator");
+}
+
+TEST_F(AttemptRunnerTest, AbortedAttemptHasNoLastWord) {
+  script_ = UntilStopped;
+  Start();
+  AwaitState(v1::ATTEMPT_STATE_RUNNING);
+  runner_->Stop({1, StopWhy::kAborted, v1::FAILURE_CLASS_UNSPECIFIED, "given up"});
+  AwaitEnd();
+  for (const StoredFrame& stored : ReadAll(*spool_))
+    EXPECT_NE(stored.frame.stream(), v1::STREAM_FINAL);
+}
+
+TEST_F(AttemptRunnerTest, StopBeforeTheBeginningEndsItWithoutRunning) {
+  script_ = UntilStopped;
+  Start();
+  runner_->Stop({1, StopWhy::kCanceled, v1::FAILURE_CLASS_UNSPECIFIED, "operator"});
+  EXPECT_EQ(AwaitEnd().outcome(), v1::OUTCOME_CANCELED);
+}
+
+TEST_F(AttemptRunnerTest, RunLimitTimesOut) {
+  script_ = UntilStopped;
+  grant_.mutable_spec()->mutable_limits()->set_run_ns(20'000'000);
+  const v1::Final final_word = Run();
+  EXPECT_EQ(final_word.outcome(), v1::OUTCOME_TIMED_OUT);
+  EXPECT_EQ(final_word.failure_class(), v1::FAILURE_CLASS_TIMEOUT);
+  EXPECT_THAT(final_word.reason(), HasSubstr("limit run"));
+}
+
+TEST_F(AttemptRunnerTest, PrepareLimitEndsTheWaitForAControllerThatIsAway) {
+  WantModel();
+  source_.failures = 1'000'000;
+  grant_.mutable_spec()->mutable_limits()->set_prepare_ns(20'000'000);
+  const v1::Final final_word = Run();
+  EXPECT_EQ(final_word.outcome(), v1::OUTCOME_TIMED_OUT);
+  EXPECT_THAT(final_word.reason(), HasSubstr("limit prepare"));
+  EXPECT_THAT(final_word.reason(), HasSubstr("the controller is away"));
+}
+
+TEST_F(AttemptRunnerTest, ModelIsAskedForAgainWhenTheControllerWasAway) {
+  WantModel();
+  source_.failures = 2;
+  EXPECT_EQ(Run().outcome(), v1::OUTCOME_SUCCEEDED);
+}
+
+TEST_F(AttemptRunnerTest, MissingModelAndUnknownWorkloadAreInfra) {
+  WantModel();
+  source_.status = absl::NotFoundError("no such content");
+  const v1::Final final_word = Run();
+  EXPECT_EQ(final_word.outcome(), v1::OUTCOME_FAILED);
+  EXPECT_EQ(final_word.failure_class(), v1::FAILURE_CLASS_INFRA);
+  EXPECT_THAT(final_word.reason(), HasSubstr("tiny"));
+}
+
+TEST_F(AttemptRunnerTest, WorkloadThatCannotBeMadeIsInfra) {
+  environment_.make_workload = [](const v1::JobSpec&) -> absl::StatusOr<std::unique_ptr<Workload>> {
+    return absl::InvalidArgumentError("no kind");
+  };
+  const v1::Final final_word = Run();
+  EXPECT_EQ(final_word.failure_class(), v1::FAILURE_CLASS_INFRA);
+  EXPECT_THAT(final_word.reason(), HasSubstr("no kind"));
+}
+
+TEST_F(AttemptRunnerTest, ExceptionIsAFailureNotACrash) {
+  script_ = [](WorkloadContext&) -> WorkloadOutcome { throw std::runtime_error("boom"); };
+  const v1::Final final_word = Run();
+  EXPECT_EQ(final_word.failure_class(), v1::FAILURE_CLASS_INFRA);
+  EXPECT_THAT(final_word.reason(), HasSubstr("boom"));
+}
+
+TEST_F(AttemptRunnerTest, EngineNeverReportedGoneLeavesTheDeviceDirty) {
+  script_ = [](WorkloadContext& context) {
+    context.on_engine(getpid());
+    return Outcome(v1::OUTCOME_SUCCEEDED);
+  };
+  EXPECT_FALSE(Run().clean());
+  EXPECT_FALSE(clean_);
+}
+
+TEST_F(AttemptRunnerTest, DestructionInterruptsAndStillWritesTheEnd) {
+  script_ = UntilStopped;
+  Start();
+  AwaitState(v1::ATTEMPT_STATE_RUNNING);
+  runner_.reset();
+  const v1::Final final_word = AwaitEnd();
+  EXPECT_EQ(final_word.outcome(), v1::OUTCOME_INTERRUPTED);
+  EXPECT_EQ(final_word.failure_class(), v1::FAILURE_CLASS_INFRA);
+}
+
+}  // namespace
+}  // namespace joulefarm::agent

@@ -1,0 +1,334 @@
+// A farm in one process: a real controller and real agents over real gRPC and real SQLite; only the workloads are scripted.
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <condition_variable>
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "agent/agent.h"
+#include "agent/workload/workload.h"
+#include "controller/controller.h"
+#include "joulefarm/v1/farm_service.grpc.pb.h"
+
+namespace joulefarm {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr auto kPatience = std::chrono::seconds(60);
+
+// What workloads do in a test: wait at a gate, then record runs and end as told.
+class Script {
+ public:
+  void Hold() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    held_ = true;
+  }
+  void Release() {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      held_ = false;
+    }
+    changed_.notify_all();
+  }
+  bool WaitStarted(int count) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    return changed_.wait_for(lock, kPatience, [&] { return started_ >= count; });
+  }
+  int started() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return started_;
+  }
+
+  agent::WorkloadOutcome Run(agent::WorkloadContext& context) {
+    const std::stop_callback wake(context.stop, [this] { changed_.notify_all(); });
+    {
+      std::unique_lock<std::mutex> lock(mutex_);
+      ++started_;
+      changed_.notify_all();
+      changed_.wait(lock, [&] { return !held_ || context.stop.stop_requested(); });
+    }
+    if (context.stop.stop_requested()) return {v1::OUTCOME_CANCELED, v1::FAILURE_CLASS_UNSPECIFIED, "stopped"};
+    if (context.spec->cell() == "ending=fail") return {v1::OUTCOME_FAILED, v1::FAILURE_CLASS_USER, "it fails"};
+    for (int run = 0; run < context.spec->repetitions(); ++run) {
+      v1::Event event;
+      event.set_t_ns(1000 + run);
+      event.mutable_run()->set_run(run);
+      event.mutable_run()->set_start_ns(1000 + run);
+      event.mutable_run()->set_end_ns(1001 + run);
+      context.recorder->Record(std::move(event));
+    }
+    return {v1::OUTCOME_SUCCEEDED, v1::FAILURE_CLASS_UNSPECIFIED, ""};
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  bool held_ = false;
+  int started_ = 0;
+};
+
+class ScriptedWorkload : public agent::Workload {
+ public:
+  explicit ScriptedWorkload(Script& script) : script_(script) {}
+  agent::WorkloadOutcome Run(agent::WorkloadContext& context) override { return script_.Run(context); }
+
+ private:
+  Script& script_;
+};
+
+class InProcessFarm : public testing::Test {
+ protected:
+  InProcessFarm() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "jf-farm-XXXXXX").string();
+    directory_ = ::mkdtemp(pattern.data());
+    StartController();
+  }
+  ~InProcessFarm() override {
+    script_.Release();
+    for (auto& [name, agent] : agents_) Stop(*agent);
+    agents_.clear();
+    stub_.reset();
+    controller_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+
+  void StartController() {
+    controller::ControllerOptions options;
+    options.listen.port = port_;
+    options.http.port = 0;
+    options.state = directory_ / "controller";
+    options.version = "test";
+    auto started = controller::Controller::Start(options);
+    ASSERT_TRUE(started.ok()) << started.status();
+    controller_ = *std::move(started);
+    port_ = controller_->grpc_address().port;
+    stub_ = v1::FarmService::NewStub(
+        grpc::CreateChannel(controller_->grpc_address().ToString(), grpc::InsecureChannelCredentials()));
+  }
+
+  void StartAgent(const std::string& name) {
+    agent::AgentOptions options;
+    options.controller = controller_->grpc_address().ToString();
+    options.id = name;
+    options.state_dir = directory_ / name;
+    options.version = "test";
+    options.make_workload = [this](const v1::JobSpec&) -> absl::StatusOr<std::unique_ptr<agent::Workload>> {
+      return std::make_unique<ScriptedWorkload>(script_);
+    };
+    auto created = agent::Agent::Create(options);
+    ASSERT_TRUE(created.ok()) << created.status();
+    agents_[name] = *std::move(created);
+    agents_[name]->Start();
+    ASSERT_TRUE(Eventually([&] { return Column(v1::LISTING_DEVICES, "link", name) == "ONLINE"; }));
+  }
+
+  static void Stop(agent::Agent& agent) {
+    agent.RequestStop();
+    EXPECT_EQ(agent.Wait(), 0);
+  }
+
+  grpc::Status Submit(const std::string& yaml, v1::SubmitExperimentResponse* response, const std::string& request_id = "") {
+    grpc::ClientContext context;
+    v1::SubmitExperimentRequest request;
+    request.set_text(yaml);
+    request.set_file_name("exp.yaml");
+    request.set_request_id(request_id);
+    return stub_->SubmitExperiment(&context, request, response);
+  }
+
+  std::vector<std::map<std::string, std::string>> List(v1::Listing listing, const std::string& id = "") {
+    grpc::ClientContext context;
+    v1::ListRequest request;
+    request.set_listing(listing);
+    if (!id.empty()) request.set_id(id);
+    const auto reader = stub_->List(&context, request);
+    std::vector<std::string> names;
+    std::vector<std::map<std::string, std::string>> rows;
+    v1::TableChunk chunk;
+    while (reader->Read(&chunk)) {
+      if (names.empty()) {
+        for (const v1::Column& column : chunk.columns()) names.push_back(column.name());
+      }
+      for (const v1::Row& row : chunk.rows()) {
+        auto& cells = rows.emplace_back();
+        for (int i = 0; i < row.cells_size(); ++i) {
+          const v1::Cell& cell = row.cells(i);
+          cells[names[i]] = cell.has_integer() ? absl::StrCat(cell.integer()) : cell.text();
+        }
+      }
+    }
+    reader->Finish();
+    return rows;
+  }
+
+  std::string Column(v1::Listing listing, const std::string& column, const std::string& id) {
+    const auto rows = List(listing, id);
+    return rows.empty() ? "" : rows[0].at(column);
+  }
+
+  // Asks again until it is so; the only clock is patience.
+  static bool Eventually(const std::function<bool()>& condition) {
+    const auto end = std::chrono::steady_clock::now() + kPatience;
+    while (std::chrono::steady_clock::now() < end) {
+      if (condition()) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return false;
+  }
+
+  bool Done(const std::string& experiment) {
+    grpc::ClientContext context;
+    v1::GetProgressRequest request;
+    request.set_experiment(experiment);
+    v1::GetProgressResponse response;
+    return stub_->GetProgress(&context, request, &response).ok() && response.done();
+  }
+
+  static std::string Yaml(int cells) {
+    std::string list;
+    for (int i = 0; i < cells; ++i) absl::StrAppend(&list, i == 0 ? "" : ", ", i);
+    return absl::StrCat("name: sweep\nworkloads:\n  w: {kind: command, command: [\"true\"]}\nmatrix:\n  n: [", list,
+                        "]\nrepetitions: 2\npower: {require: none}\n");
+  }
+
+  std::filesystem::path directory_;
+  int port_ = 0;
+  Script script_;
+  std::unique_ptr<controller::Controller> controller_;
+  std::unique_ptr<v1::FarmService::Stub> stub_;
+  std::map<std::string, std::unique_ptr<agent::Agent>> agents_;
+};
+
+TEST_F(InProcessFarm, ASweepOverTwoAgentsGivesEveryRunOnce) {
+  StartAgent("a");
+  StartAgent("b");
+  v1::SubmitExperimentResponse response;
+  const grpc::Status submitted = Submit(Yaml(5), &response);
+  ASSERT_TRUE(submitted.ok()) << submitted.error_message();
+  EXPECT_EQ(response.jobs(), 10);
+  ASSERT_TRUE(Eventually([&] { return Done(response.experiment()); }));
+  for (const auto& job : List(v1::LISTING_JOBS)) EXPECT_EQ(job.at("state"), "SUCCEEDED") << job.at("reason");
+  std::map<std::string, int> runs;
+  for (const auto& row : List(v1::LISTING_RESULTS)) ++runs[absl::StrCat(row.at("job_id"), "/", row.at("run"))];
+  EXPECT_EQ(runs.size(), 20u);
+  for (const auto& [key, count] : runs) EXPECT_EQ(count, 1) << key;
+  EXPECT_EQ(script_.started(), 10);
+}
+
+TEST_F(InProcessFarm, AJobSurvivesARestartOfTheControllerWithoutRunningTwice) {
+  StartAgent("a");
+  script_.Hold();
+  v1::SubmitExperimentResponse response;
+  ASSERT_TRUE(Submit(Yaml(2), &response).ok());
+  ASSERT_TRUE(script_.WaitStarted(1));
+  controller_.reset();
+  script_.Release();  // it ends while nobody listens, and waits in the spool
+  StartController();
+  ASSERT_TRUE(Eventually([&] { return Done("sweep"); }));
+  for (const auto& job : List(v1::LISTING_JOBS)) {
+    EXPECT_EQ(job.at("state"), "SUCCEEDED") << job.at("reason");
+    EXPECT_EQ(job.at("attempts"), "1");
+  }
+  EXPECT_EQ(List(v1::LISTING_RESULTS).size(), 4u);
+  EXPECT_EQ(script_.started(), 2);
+}
+
+TEST_F(InProcessFarm, CancelStopsWhatRunsAndWhatWaits) {
+  StartAgent("a");
+  script_.Hold();
+  v1::SubmitExperimentResponse response;
+  ASSERT_TRUE(Submit(Yaml(3), &response).ok());
+  ASSERT_TRUE(script_.WaitStarted(1));
+  grpc::ClientContext context;
+  v1::CancelExperimentRequest request;
+  request.set_experiment("sweep");
+  v1::CancelExperimentResponse canceled;
+  ASSERT_TRUE(stub_->CancelExperiment(&context, request, &canceled).ok());
+  EXPECT_EQ(canceled.jobs(), 3);
+  ASSERT_TRUE(Eventually([&] { return Done("sweep"); }));
+  for (const auto& job : List(v1::LISTING_JOBS)) EXPECT_EQ(job.at("state"), "CANCELED");
+  EXPECT_TRUE(Eventually([&] { return Column(v1::LISTING_DEVICES, "alloc", "a") == "FREE"; }));
+  EXPECT_TRUE(List(v1::LISTING_RESULTS).empty());
+}
+
+TEST_F(InProcessFarm, AnAgentThatStopsInTheMiddleIsTriedAgainWhenItIsBack) {
+  StartAgent("a");
+  script_.Hold();
+  v1::SubmitExperimentResponse response;
+  ASSERT_TRUE(Submit(Yaml(1), &response).ok());
+  ASSERT_TRUE(script_.WaitStarted(1));
+  Stop(*agents_["a"]);
+  agents_.erase("a");
+  script_.Release();
+  StartAgent("a");
+  ASSERT_TRUE(Eventually([&] { return Done("sweep"); }));
+  const auto jobs = List(v1::LISTING_JOBS);
+  ASSERT_EQ(jobs.size(), 1u);
+  EXPECT_EQ(jobs[0].at("state"), "SUCCEEDED");
+  EXPECT_EQ(jobs[0].at("attempts"), "2");
+  EXPECT_EQ(List(v1::LISTING_RESULTS).size(), 2u);
+}
+
+TEST_F(InProcessFarm, AFailureOfTheJobsOwnIsFinalAndSaysWhy) {
+  StartAgent("a");
+  v1::SubmitExperimentResponse response;
+  ASSERT_TRUE(Submit("name: sweep\nworkloads:\n  w: {kind: command, command: [\"true\"]}\nmatrix:\n  ending: [fail]\n", &response).ok());
+  ASSERT_TRUE(Eventually([&] { return Done("sweep"); }));
+  const auto jobs = List(v1::LISTING_JOBS);
+  ASSERT_EQ(jobs.size(), 1u);
+  EXPECT_EQ(jobs[0].at("state"), "FAILED");
+  EXPECT_EQ(jobs[0].at("failure_class"), "USER");
+  EXPECT_EQ(jobs[0].at("reason"), "it fails");
+  EXPECT_EQ(jobs[0].at("attempts"), "1");
+  EXPECT_TRUE(List(v1::LISTING_RESULTS).empty());
+}
+
+TEST_F(InProcessFarm, BadFilesAreRefusedWithAPlaceAndNothingIsQueued) {
+  StartAgent("a");
+  v1::SubmitExperimentResponse response;
+  const grpc::Status unknown = Submit("name: sweep\nworkloads:\n  w: {kind: command, command: [\"true\"]}\nrepetition: 2\n", &response);
+  EXPECT_EQ(unknown.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(unknown.error_message(), HasSubstr("exp.yaml:4:1"));
+  EXPECT_THAT(unknown.error_message(), HasSubstr("repetitions"));
+  EXPECT_TRUE(List(v1::LISTING_JOBS).empty());
+}
+
+TEST_F(InProcessFarm, TheSameRequestIdIsTheSameExperiment) {
+  StartAgent("a");
+  v1::SubmitExperimentResponse first, again;
+  ASSERT_TRUE(Submit(Yaml(1), &first, "night-1").ok());
+  ASSERT_TRUE(Submit(Yaml(1), &again, "night-1").ok());
+  EXPECT_TRUE(again.existing());
+  EXPECT_EQ(again.experiment(), first.experiment());
+  EXPECT_EQ(Submit(Yaml(2), &again, "night-1").error_code(), grpc::StatusCode::ALREADY_EXISTS);
+  EXPECT_EQ(List(v1::LISTING_EXPERIMENTS).size(), 1u);
+}
+
+TEST_F(InProcessFarm, ASecondControllerOnTheSameStateOrPortIsRefused) {
+  controller::ControllerOptions options;
+  options.listen.port = 0;
+  options.http.port = 0;
+  options.state = directory_ / "controller";
+  const auto same_state = controller::Controller::Start(options);
+  ASSERT_FALSE(same_state.ok());
+  EXPECT_THAT(std::string(same_state.status().message()), HasSubstr("in use"));
+  options.state = directory_ / "other";
+  options.listen.port = port_;
+  const auto same_port = controller::Controller::Start(options);
+  ASSERT_FALSE(same_port.ok());
+  EXPECT_THAT(std::string(same_port.status().message()), HasSubstr("--listen"));
+  options.listen = {"0.0.0.0", 0};
+  const auto exposed = controller::Controller::Start(options);
+  ASSERT_FALSE(exposed.ok());
+  EXPECT_THAT(std::string(exposed.status().message()), HasSubstr("--allow-plaintext"));
+}
+
+}  // namespace
+}  // namespace joulefarm
