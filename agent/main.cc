@@ -68,7 +68,7 @@ int Serve(const Flags& flags) {
   absl::StatusOr<std::unique_ptr<Agent>> agent = Agent::Create(*options);
   if (!agent.ok()) {
     spdlog::error("cannot start: {}", std::string(agent.status().message()));
-    return kExitCannotStart;
+    return absl::IsInvalidArgument(agent.status()) ? kExitUsage : kExitCannotStart;
   }
   spdlog::info("joulefarm-agent {} {}: controller {}, state {}", JOULEFARM_VERSION, (*agent)->id(),
                options->controller, options->state_dir.string());

@@ -69,9 +69,12 @@ absl::StatusOr<ControllerOptions> MakeOptions(const Flags& flags) {
   return options;
 }
 
-int Fail(const absl::Status& status) {
+constexpr int kExitUsage = 2;
+constexpr int kExitCannotStart = 1;
+
+int Fail(const absl::Status& status, int code) {
   std::cerr << "joulefarm-controller: " << std::string(status.message()) << std::endl;
-  return absl::IsInvalidArgument(status) ? 2 : 1;
+  return absl::IsInvalidArgument(status) ? kExitUsage : code;
 }
 
 }  // namespace
@@ -89,7 +92,7 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    return app.exit(error) == 0 ? 0 : kExitUsage;
   }
   // gRPC's own log repeats in riddles what our errors say; the operator may ask for it.
   ::setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
@@ -105,9 +108,9 @@ int main(int argc, char** argv) {
   ::signal(SIGPIPE, SIG_IGN);
 
   auto options = MakeOptions(flags);
-  if (!options.ok()) return Fail(options.status());
+  if (!options.ok()) return Fail(options.status(), kExitUsage);
   auto controller = joulefarm::controller::Controller::Start(*options);
-  if (!controller.ok()) return Fail(controller.status());
+  if (!controller.ok()) return Fail(controller.status(), kExitCannotStart);
   spdlog::info("joulefarm-controller {} listens on {} (gRPC) and {} (HTTP); results in {}", JOULEFARM_VERSION,
                (*controller)->grpc_address().ToString(), (*controller)->http_address().ToString(),
                (*controller)->database().string());

@@ -1,6 +1,7 @@
 #include "agent/host/sampler.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <string>
 #include <utility>
@@ -81,7 +82,12 @@ void Sampler::Start() {
     sources_.push_back(std::move(source));
   }
   last_times_ = ReadCpuTimes(options_.paths);
-  thread_ = std::jthread([this](std::stop_token stop) { Loop(std::move(stop)); });
+  std::promise<void> sampled;
+  const std::future<void> first_sample = sampled.get_future();
+  thread_ = std::jthread([this, sampled = std::move(sampled)](std::stop_token stop) mutable {
+    Loop(std::move(stop), std::move(sampled));
+  });
+  first_sample.wait();
 }
 
 void Sampler::Stop() {
@@ -122,14 +128,23 @@ std::optional<ProcessTree::Sample> Sampler::ReadEngine() {
   return sample;
 }
 
-void Sampler::Loop(std::stop_token stop) {
+std::int64_t Sampler::LongestRefreshNs() const {
+  std::int64_t longest_ns = 0;
+  for (const Source& source : sources_) {
+    for (const v1::ChannelInfo& channel : source.power->channels())
+      longest_ns = std::max(longest_ns, channel.refresh_ns());
+  }
+  return longest_ns;
+}
+
+void Sampler::Loop(std::stop_token stop, std::promise<void> sampled) {
   const StopFd stopped(std::move(stop));
   std::int64_t next_ns = BoottimeNs();
   std::int64_t lost = 0;
-  while (true) {
-    SamplePower();
-    SampleHost(std::exchange(lost, 0));
-    if (stopped.stop_requested()) break;
+  SamplePower();
+  SampleHost(0);
+  sampled.set_value();
+  while (!stopped.stop_requested()) {
     const std::int64_t now_ns = BoottimeNs();
     Flush(FlushWhat::kDue);
     next_ns += options_.period_ns;
@@ -138,8 +153,14 @@ void Sampler::Loop(std::stop_token stop) {
       next_ns += options_.period_ns;
       ++lost;
     }
-    stopped.SleepUntil(next_ns);
+    if (stopped.SleepUntil(next_ns) == Wake::kStop) break;
+    SamplePower();
+    SampleHost(std::exchange(lost, 0));
   }
+  // A counter's reading shows it as it was up to a refresh before.
+  std::this_thread::sleep_for(std::chrono::nanoseconds(LongestRefreshNs()));
+  SamplePower();
+  SampleHost(lost);
   Flush(FlushWhat::kAll);
 }
 

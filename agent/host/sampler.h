@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -39,9 +40,11 @@ class Sampler {
   Sampler(const Sampler&) = delete;
   Sampler& operator=(const Sampler&) = delete;
 
-  // Declares the channels and begins. A source that does not start is logged and left out.
+  // Declares the channels and takes the first sample before it returns, so that what follows is
+  // covered. A source that does not start is logged and left out.
   void Start();
-  // Takes a last sample, hands out what is left and ends the thread.
+  // Takes a last sample that shows the counters as they were at the call (it waits for the slowest
+  // refresh), hands out what is left and ends the thread.
   void Stop();
 
   // The engine's process group leader, or nullopt when it is about to go or gone.
@@ -60,7 +63,8 @@ class Sampler {
     bool failing = false;
   };
 
-  void Loop(std::stop_token stop);
+  void Loop(std::stop_token stop, std::promise<void> sampled);
+  std::int64_t LongestRefreshNs() const;
   void SamplePower();
   void SampleHost(std::int64_t lost);
   // All of them, or only what has become old enough.

@@ -86,7 +86,7 @@ absl::Status Check(sqlite3* handle, const ExistenceCheck& check) {
 void Reader::Closing::operator()(sqlite3* handle) const { sqlite3_close_v2(handle); }
 
 Reader::Reader(std::string path, ReaderOptions options)
-    : path_(std::move(path)), options_(std::move(options)) {}
+    : path_(std::move(path)), options_(options) {}
 
 Reader::~Reader() = default;
 
@@ -96,7 +96,7 @@ absl::StatusOr<std::unique_ptr<Reader>> Reader::Open(const std::string& path,
   if (!std::filesystem::exists(path, error)) {
     return absl::NotFoundError(absl::StrCat("there is no database ", path));
   }
-  auto reader = std::unique_ptr<Reader>(new Reader(path, std::move(options)));
+  auto reader = std::unique_ptr<Reader>(new Reader(path, options));
   int version = 0;
   absl::StatusOr<Connection> connection = reader->Connect(version);
   if (!connection.ok()) return connection.status();
@@ -161,11 +161,13 @@ absl::Status Reader::List(const v1::ListRequest& request, const TableSink& sink)
   absl::StatusOr<Connection> connection = Take();
   if (!connection.ok()) return connection.status();
   sqlite3* handle = connection->get();
-  const absl::Status status = [&]() -> absl::Status {
+  absl::Status status = [&]() -> absl::Status {
     absl::StatusOr<Prepared> all = Prepare(handle, *source);
     if (!all.ok()) return all.status();
+    const int count = sqlite3_column_count(all->statement.get());
     std::vector<std::string> columns;
-    for (int i = 0; i < sqlite3_column_count(all->statement.get()); ++i) {
+    columns.reserve(static_cast<std::size_t>(count));
+    for (int i = 0; i < count; ++i) {
       columns.emplace_back(sqlite3_column_name(all->statement.get(), i));
     }
     absl::StatusOr<ListingQuery> query = BuildListing(request, columns);
@@ -188,7 +190,7 @@ absl::Status Reader::Sql(const std::string& query, const TableSink& sink) {
   absl::StatusOr<Connection> connection = Take();
   if (!connection.ok()) return connection.status();
   sqlite3* handle = connection->get();
-  const absl::Status status = [&]() -> absl::Status {
+  absl::Status status = [&]() -> absl::Status {
     QueryBudget budget(handle, options_.time_limit, options_.instruction_limit);
     absl::StatusOr<Prepared> prepared = Prepare(handle, query);
     if (!prepared.ok()) return prepared.status();

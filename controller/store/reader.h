@@ -36,7 +36,7 @@ struct ReaderOptions {
   std::optional<std::int64_t> instruction_limit;
   std::int64_t max_rows = 100'000;
   // A part of a table is sent once it has so many bytes; a single row may be up to 3 MiB.
-  std::size_t chunk_bytes = 512 * 1024;
+  std::size_t chunk_bytes = std::size_t{512} * 1024;
   int busy_timeout_ms = 2000;
 };
 

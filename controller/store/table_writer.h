@@ -24,7 +24,7 @@ struct Finalizing {
 using StatementPtr = std::unique_ptr<sqlite3_stmt, Finalizing>;
 
 struct TableLimits {
-  std::size_t chunk_bytes = 512 * 1024;
+  std::size_t chunk_bytes = std::size_t{512} * 1024;
   std::optional<std::int64_t> max_rows;
 };
 

@@ -152,7 +152,7 @@ TEST_F(TroubleTest, AFileThatIsNoDatabaseIsLeftAlone) {
 TEST_F(TroubleTest, AStateThatCannotBeWrittenIsRefused) {
   StartController();
   WriteFile(dir() / "file", "");
-  for (const std::string state : {"/proc/joulefarm", (dir() / "file").string()}) {
+  for (const std::string& state : Args{"/proc/joulefarm", (dir() / "file").string()}) {
     const Ended controller = RefusedController(state);
     EXPECT_EQ(controller.code, 1);
     EXPECT_THAT(controller.err, AllOf(HasSubstr(state), HasSubstr("--state")));

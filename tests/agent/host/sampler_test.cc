@@ -64,6 +64,7 @@ class FakePower : public PowerSource {
     channels_.emplace_back().set_name(name);
   }
   const std::vector<v1::ChannelInfo>& channels() const override { return channels_; }
+  void set_refresh_ns(std::int64_t ns) { channels_[0].set_refresh_ns(ns); }
   absl::Status Start() override { return start_; }
   absl::Status Poll(std::vector<PowerReading>& readings, std::int64_t& lost) override {
     if (!poll_.ok()) {
@@ -169,6 +170,25 @@ TEST(Sampler, PowerSourcesAreSampledAndBrokenOnesLeftOut) {
   EXPECT_GE(recorder.lost["silent"], 10);
   ASSERT_EQ(recorder.logs.size(), 2U) << "said once, not with every sample";
   EXPECT_THAT(recorder.logs[0], HasSubstr("no such meter"));
+}
+
+TEST(Sampler, ReadingsCoverEverythingBetweenStartAndStop) {
+  constexpr std::int64_t kRefreshNs = 30'000'000;
+  TraceRecorder recorder;
+  SamplerOptions options;
+  options.period_ns = 3'600'000'000'000;  // only what Start and Stop take themselves
+  auto counter = std::make_unique<FakePower>("counter");
+  counter->set_refresh_ns(kRefreshNs);
+  options.power.push_back(std::move(counter));
+  Sampler sampler(std::move(options), &recorder);
+  sampler.Start();
+  const std::int64_t begin_ns = BoottimeNs();
+  const std::int64_t end_ns = BoottimeNs();
+  sampler.Stop();
+  const std::vector<std::int64_t>& stamps = recorder.samples["counter"].t_ns;
+  ASSERT_EQ(stamps.size(), 2U);
+  EXPECT_LE(stamps.front(), begin_ns);
+  EXPECT_GE(stamps.back(), end_ns + kRefreshNs) << "the last reading may not show the end yet";
 }
 
 }  // namespace
