@@ -46,6 +46,14 @@ struct Controller::Parts {
   std::unique_ptr<HttpServer> http;
   HostPort grpc_address;
   HostPort http_address;
+
+  ~Parts() {
+    http.reset();
+    if (sessions != nullptr) sessions->CloseAll(absl::UnavailableError("the controller stops"));
+    rpc.reset();
+    farm_server.reset();
+    if (host != nullptr) host->Stop();
+  }
 };
 
 Controller::Controller(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -90,13 +98,7 @@ absl::StatusOr<std::unique_ptr<Controller>> Controller::Start(ControllerOptions 
   return std::unique_ptr<Controller>(new Controller(std::move(parts)));
 }
 
-Controller::~Controller() {
-  parts_->http.reset();
-  parts_->sessions->CloseAll(absl::UnavailableError("the controller stops"));
-  parts_->rpc.reset();
-  parts_->farm_server.reset();
-  parts_->host->Stop();
-}
+Controller::~Controller() = default;
 
 const HostPort& Controller::grpc_address() const { return parts_->grpc_address; }
 const HostPort& Controller::http_address() const { return parts_->http_address; }

@@ -49,25 +49,15 @@ void FarmHost::Stop() {
 void FarmHost::Adopt(FarmSnapshot snapshot) {
   if (stopping_) return;
   ++generation_;
+  const std::vector<Fence> unfinalised = snapshot.final_stored;
   farm_ = std::make_unique<Farm>(config_, std::move(snapshot), clock_());
   {
     const std::lock_guard<std::mutex> lock(reason_mutex_);
     read_only_reason_.clear();
   }
   Carry(farm_->TakeRecoveryPlan());
-  loop_->Run([this](Store& store) {
-    auto fences = store.Unfinalised();
-    asio::post(strand_, [this, fences = std::move(fences)] {
-      if (!fences.ok()) {
-        spdlog::error("cannot look for unfinished results: {}", std::string(fences.status().message()));
-        return;
-      }
-      for (const Fence fence : *fences) {
-        Handle(FinalStored{fence});
-        Finalise(fence);
-      }
-    });
-  });
+  for (const Fence fence : unfinalised) Finalise(fence);
+  ArmTimer();
 }
 
 void FarmHost::OnHello(SessionId session, v1::Hello hello) {
@@ -84,6 +74,13 @@ void FarmHost::OnHello(SessionId session, v1::Hello hello) {
       }
       Handle(input);
     });
+  });
+}
+
+void FarmHost::OnGone(SessionId session) {
+  // By the same way as its Hello, which it must not overtake.
+  loop_->Run([this, session](Store&) {
+    asio::post(strand_, [this, session] { Handle(AgentGone{session}); });
   });
 }
 
@@ -199,7 +196,7 @@ void FarmHost::TryReload() {
   if (stopping_) return;
   reload_.expires_after(std::chrono::seconds(1));
   reload_.async_wait([this](const boost::system::error_code& error) {
-    if (error) return;
+    if (error || stopping_) return;
     FarmEvent note{clock_().wall_ns, "farm", "store", "writing again after: " + ReadOnlyReason()};
     loop_->Reload(std::move(note), [this](absl::StatusOr<FarmSnapshot> snapshot) {
       asio::post(strand_, [this, snapshot = std::move(snapshot)]() mutable {
@@ -215,6 +212,7 @@ void FarmHost::TryReload() {
 }
 
 void FarmHost::Finalise(Fence fence) {
+  if (stopping_) return;  // the next start finds it in the store
   loop_->Run([this, fence](Store& store) {
     auto data = std::make_shared<absl::StatusOr<AttemptData>>(store.ReadAttempt(fence));
     asio::post(finaliser_, [this, fence, data] {

@@ -53,6 +53,7 @@ class FarmHost {
 
   SessionId NewSession() { return ++last_session_; }
   void OnHello(SessionId session, v1::Hello hello);
+  void OnGone(SessionId session);
   void OnInput(FarmInput input);
 
   // `fill` makes the input of the token it is given; the reply comes exactly once, after the commit.

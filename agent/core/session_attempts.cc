@@ -102,6 +102,10 @@ void Session::On(const AttemptEnded& event) {
     device->second.clean = event.clean;
   }
   if (attempt.forget_when_ended) {
+    // The controller may still wait for it: heartbeats alone would never tell.
+    attempt.state = v1::ATTEMPT_STATE_CANCELED;
+    attempt.detail = "given up: the controller takes no more of it";
+    ReportAttempt(event.fence, attempt);
     Drop(event.fence);
   } else {
     ReportAttempt(event.fence, attempt);
@@ -145,6 +149,8 @@ void Session::On(const AttemptRefused& event) {
     return;
   }
   if (it->second.forget_when_ended) return;
+  // A broken trace or log costs a grade, not the run; a stale fence is refused on the other streams as well.
+  if (event.stream == v1::STREAM_POWER || event.stream == v1::STREAM_HOST || event.stream == v1::STREAM_LOG) return;
   Say(Severity::kWarning, absl::StrCat("attempt ", event.fence,
                                        ": the controller takes no more of it: ", event.detail));
   it->second.forget_when_ended = true;

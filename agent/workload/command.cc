@@ -64,10 +64,10 @@ class CommandAttempt {
     if (ended && (*child)->exit_status()->success()) {
       // Before the sampler lets go of the program: it knows the peak.
       attempt_.RecordRun(run, start_ns, end_ns, report.output_sha256());
-      attempt_.EngineIs(std::nullopt);
+      if ((*child)->all_gone()) attempt_.EngineIs(std::nullopt);
       return std::nullopt;
     }
-    attempt_.EngineIs(std::nullopt);
+    if ((*child)->all_gone()) attempt_.EngineIs(std::nullopt);
     return Failure(run, wake, **child);
   }
 

@@ -79,9 +79,11 @@ LlamaServer::~LlamaServer() { Stop(); }
 
 void LlamaServer::Stop() {
   if (!child_) return;
-  attempt_.EngineIs(std::nullopt);
   child_->Terminate(kGraceNs);
-  if (!child_->all_gone()) {
+  if (child_->all_gone()) {
+    attempt_.EngineIs(std::nullopt);
+  } else {
+    // Not said to be gone: the device is not clean.
     attempt_.context().recorder->Log(
         "agent", "processes of the engine could not be killed; they hang in the kernel");
   }

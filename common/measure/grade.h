@@ -25,6 +25,7 @@ enum class Code {
   kRequestsMissing,
   kImpossibleStamps,
   kOutputDiffers,
+  kBackgroundCpu,
   kSuspended,
   kPhaseNotEnded,
   kPowerRequired,

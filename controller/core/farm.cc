@@ -12,6 +12,7 @@ Farm::Farm(FarmConfig config, FarmSnapshot snapshot, Instant now)
       last_experiment_(snapshot.last_experiment),
       last_job_(snapshot.last_job),
       last_epoch_(snapshot.last_epoch),
+      final_stored_(snapshot.final_stored.begin(), snapshot.final_stored.end()),
       now_(now) {
   for (Experiment& experiment : snapshot.experiments) {
     if (!experiment.request_id.empty()) experiment_by_request_[experiment.request_id] = experiment.id;

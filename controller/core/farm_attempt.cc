@@ -31,6 +31,8 @@ void Farm::On(const GrantReplied& input) {
   if (job.live_fence == attempt.fence) {
     job.live_fence.reset();
     --job.attempts;  // nothing was tried
+    if (job.attempts == 0) job.started_wall_ns.reset();
+    SetWallLimits(job);
     agent->attempts.erase(attempt.fence);
     if (job.state == v1::JOB_STATE_CANCELING) {
       StopJob(job);
@@ -47,6 +49,10 @@ void Farm::On(const AttemptReported& input) {
   if (agent == nullptr || it == attempts_.end() || it->second.agent_id != agent->info.id) return;
   Attempt& attempt = it->second;
   if (IsTerminal(attempt.state)) return;
+  if (input.report.state() == v1::ATTEMPT_STATE_CANCELED && final_stored_.count(attempt.fence) == 0) {
+    Lose(attempt.fence, absl::StrCat("its agent gave it up: ", input.report.detail()));
+    return;
+  }
   attempt.detail = input.report.detail();
   const auto event = EventOfReport(input.report.state());
   const auto next = event.has_value() ? Next(attempt.state, *event) : std::nullopt;

@@ -147,6 +147,7 @@ v1::VerdictKind Farm::Judge(AgentState& agent, const v1::HeldAttempt& held) {
     // It came back before another was granted, so it may still win.
     attempt.state = *Next(attempt.state, AttemptEvent::kReturned);
     attempt.ended_wall_ns.reset();
+    ++job.retries_left;  // losing sight of it cost one, and nothing was lost
     Dequeue(job);
     job.device_id = attempt.device_id;
     Move(job, JobEvent::kReturned, v1::FAILURE_CLASS_UNSPECIFIED, "its attempt came back");
@@ -175,6 +176,8 @@ void Farm::ResendOffers(AgentState& agent) {
       Put(attempt);
     }
     SendGrant(attempt);
+    const Job& job = jobs_.at(attempt.job_id);
+    if (job.state == v1::JOB_STATE_CANCELING) StopAttempt(attempt, job.failure_class, job.reason);
   }
 }
 

@@ -174,7 +174,8 @@ void Farm::CancelJob(Job& job) {
 void Farm::CancelActive(Job& job, v1::FailureClass failure, const std::string& why) {
   Move(job, JobEvent::kCancel, failure, why);
   Attempt* attempt = LiveAttempt(job);
-  if (attempt != nullptr && attempt->link != v1::DEVICE_LINK_OFFLINE) {
+  const bool result_here = attempt != nullptr && final_stored_.count(attempt->fence) > 0;
+  if (attempt != nullptr && (attempt->link != v1::DEVICE_LINK_OFFLINE || result_here)) {
     StopAttempt(*attempt, failure, why);
     return;
   }

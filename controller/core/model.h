@@ -116,6 +116,7 @@ struct FarmSnapshot {
   std::vector<Attempt> attempts;  // not terminal, or of a job that is not
   std::vector<Device> devices;
   std::vector<Agent> agents;
+  std::vector<Fence> final_stored;  // a final of every source is durable, results are not: not lost when their agent forgets them
 };
 
 }  // namespace joulefarm::controller

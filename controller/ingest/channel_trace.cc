@@ -37,4 +37,17 @@ std::optional<double> HighestWithin(const ChannelTrace& trace, double scale,
   return highest;
 }
 
+std::optional<double> MeanWithin(const ChannelTrace& trace, double scale, const Interval& interval) {
+  double sum = 0;
+  int n = 0;
+  for (std::size_t i = 0; i < trace.samples.t_ns.size(); ++i) {
+    const std::int64_t t_ns = trace.samples.t_ns[i];
+    if (t_ns < interval.start_ns || t_ns > interval.end_ns) continue;
+    sum += static_cast<double>(trace.samples.raw[i]) * scale;
+    ++n;
+  }
+  if (n == 0) return std::nullopt;
+  return sum / n;
+}
+
 }  // namespace joulefarm::controller

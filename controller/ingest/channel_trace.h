@@ -26,4 +26,7 @@ ChannelTrace DecodeChannel(const ChannelView& channel);
 std::optional<double> HighestWithin(const ChannelTrace& trace, double scale,
                                     const Interval& interval);
 
+// The mean of the values inside [start, end], in the channel's unit; nullopt without one.
+std::optional<double> MeanWithin(const ChannelTrace& trace, double scale, const Interval& interval);
+
 }  // namespace joulefarm::controller

@@ -6,6 +6,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "controller/ingest/attempt_view.h"
 #include "controller/ingest/channel_trace.h"
 #include "controller/ingest/energy_rows.h"
@@ -15,6 +16,10 @@ namespace {
 
 constexpr double kMiB = 1 << 20;
 constexpr char kRssChannel[] = "engine.rss";
+constexpr char kBackgroundChannel[] = "background.cpu";
+constexpr double kMostBackground = 0.10;
+// The kernel counts processor time in steps of 10 ms: a shorter window says little.
+constexpr std::int64_t kShortestBackgroundNs = 1'000'000'000;
 
 // "PHASE_IDLE_LOADED" as "idle_loaded"; the same for provenances.
 std::string EnumWord(const std::string& name, absl::string_view prefix) {
@@ -47,6 +52,19 @@ SpeedExpectation Expected(const v1::JobSpec& spec) {
                                 : SpeedExpectation::EndOfText::kEnds};
 }
 
+// Others used the machine while the engine ran.
+void AddBackground(const AttemptView& view, const RunView& run, std::vector<Finding>& findings) {
+  for (const ChannelView& channel : view.channels) {
+    if (channel.info.name() != kBackgroundChannel) continue;
+    Interval window = run.span();
+    window.start_ns = std::min(window.start_ns, window.end_ns - kShortestBackgroundNs);
+    const auto share = MeanWithin(DecodeChannel(channel), channel.info.scale(), window);
+    if (!share || *share <= kMostBackground) continue;
+    AddFinding(findings, MakeFinding(Code::kBackgroundCpu,
+                                     absl::StrCat(absl::StrFormat("%.3g", *share * 100), "%>10%")));
+  }
+}
+
 void FillSpeed(const AttemptData& data, const AttemptView& view, const RunView& run,
                RunResult& result) {
   std::vector<Finding> findings;
@@ -57,6 +75,7 @@ void FillSpeed(const AttemptData& data, const AttemptView& view, const RunView& 
     if (const std::size_t outputs = GreedyOutputs(data, view); outputs > 1) {
       AddFinding(findings, MakeFinding(Code::kOutputDiffers, absl::StrCat(outputs, ">1")));
     }
+    AddBackground(view, run, findings);
     result.speed_method = "stream";
     result.n_prompt = speed.n_prompt;
     result.n_gen = speed.n_gen;

@@ -39,7 +39,7 @@ class ControlStream : public grpc::ServerBidiReactor<v1::AgentMessage, v1::Contr
   void OnWriteDone(bool ok) override { writer_.OnWriteDone(ok); }
   void OnCancel() override { writer_.Close(grpc::Status(grpc::StatusCode::CANCELLED, "the agent hung up")); }
   void OnDone() override {
-    host_.OnInput(AgentGone{session_});
+    host_.OnGone(session_);
     sessions_.Forget(session_);  // the last owner: nothing after this line
   }
 

@@ -166,6 +166,7 @@ FarmSnapshot LoadFarm(Session& session) {
   farm.attempts = LoadAttempts(session);
   farm.devices = LoadDevices(session);
   farm.agents = LoadAgents(session);
+  farm.final_stored = ReadUnfinalised(session);
   return farm;
 }
 

@@ -58,7 +58,7 @@ class Store {
   // Durable cursors of one attempt.
   virtual absl::StatusOr<std::vector<v1::StreamCursor>> Cursors(Fence fence) = 0;
 
-  // The state to go on from.
+  // The state to go on from, with the attempts of Unfinalised.
   virtual absl::StatusOr<FarmSnapshot> Load() = 0;
 
   // Attempts with a final of every source that are still their job's live fence and have no

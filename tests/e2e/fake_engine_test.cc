@@ -1,5 +1,5 @@
-// Engines that are missing, crash, hang or print garbage: the job ends in the right class with the engine's last words,
-// the agent stays up, and the next job is fine.
+// Engines that are missing, crash, hang or print garbage: the job ends in the right class with the
+// engine's last words, the agent stays up, and the next job is fine.
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 
@@ -24,27 +24,33 @@ class FakeEngineTest : public FarmTest {
 
   std::filesystem::path engine_dir() const { return dir() / "engine"; }
 
-  // llama-server as a script that behaves as the file says, so that it can change while the agent runs.
+  // llama-server as a script that behaves as the file says, so that it can change while the agent
+  // runs.
   void InstallEngine() {
     std::filesystem::create_directories(engine_dir());
     const std::string script = (engine_dir() / "llama-server").string();
     Behave("normal");
-    WriteFile(script, absl::StrCat("#!/bin/sh\nread -r FAKE_LLAMA_MODE < ", (dir() / "mode").string(),
-                                   "\nexport FAKE_LLAMA_MODE\nexec ", JF_FAKE_LLAMA_SERVER, " \"$@\"\n"));
+    WriteFile(script,
+              absl::StrCat("#!/bin/sh\nread -r FAKE_LLAMA_MODE < ", (dir() / "mode").string(),
+                           "\nexport FAKE_LLAMA_MODE\nexec ", JF_FAKE_LLAMA_SERVER, " \"$@\"\n"));
     ASSERT_EQ(chmod(script.c_str(), 0755), 0);
   }
   void Behave(const std::string& mode) { WriteFile(dir() / "mode", mode + "\n"); }
 
   Ended Generate(const std::string& name, const std::string& more = "") {
     return Submit(absl::StrCat("name: ", name,
-                               "\nmodel: tiny\nworkloads: {chat: {kind: generate, prompts: [{text: hello}], max_tokens: 8}}\n"
-                               "repetitions: 1\nwarmup: 0\npower: {require: none}\nplan: {settle: 0s, idle: 0s, pause: 0s, tail: 0s}\n",
+                               "\nmodel: tiny\nworkloads: {chat: {kind: generate, prompts: [{text: "
+                               "hello}], max_tokens: 8}}\n"
+                               "repetitions: 1\nwarmup: 0\npower: {require: none}\nplan: {settle: "
+                               "0s, idle: 0s, pause: 0s, tail: 0s}\n",
                                more),
                   {"--wait"});
   }
 
-  // A job of this behaviour ends FAILED in the class, says all of `says`, and a normal one after it succeeds.
-  void ExpectFailure(const std::string& mode, const std::string& failure_class, const Args& says, const std::string& more = "") {
+  // A job of this behaviour ends FAILED in the class, says all of `says`, and a normal one after it
+  // succeeds.
+  void ExpectFailure(const std::string& mode, const std::string& failure_class, const Args& says,
+                     const std::string& more = "") {
     SCOPED_TRACE(mode);
     Behave(mode);
     std::string name = mode;
@@ -72,11 +78,14 @@ class FakeEngineTest : public FarmTest {
 
 TEST_F(FakeEngineTest, AMissingEngineIsTriedAgainAndSaysWhereItWasLookedFor) {
   const std::string nowhere = (dir() / "nowhere").string();
-  StartAgentAndWait("a", {{"JOULEFARM_ENGINE_DIR", nowhere}, {"PATH", (dir() / "no-path").string()}});
+  StartAgentAndWait("a",
+                    {{"JOULEFARM_ENGINE_DIR", nowhere}, {"PATH", (dir() / "no-path").string()}});
   const Ended ended = Generate("missing");
   EXPECT_EQ(ended.code, 1);
-  EXPECT_THAT(ended.out, AllOf(HasSubstr("INFRA"), HasSubstr(nowhere), HasSubstr("no-path"), HasSubstr("JOULEFARM_ENGINE_DIR")));
-  EXPECT_THAT(Sql("select state, failure_class, attempts from job"), ElementsAre(ElementsAre("FAILED", "INFRA", "3")));
+  EXPECT_THAT(ended.out, AllOf(HasSubstr("INFRA"), HasSubstr(nowhere), HasSubstr("no-path"),
+                               HasSubstr("JOULEFARM_ENGINE_DIR")));
+  EXPECT_THAT(Sql("select state, failure_class, attempts from job"),
+              ElementsAre(ElementsAre("FAILED", "INFRA", "3")));
   EXPECT_TRUE(agent("a").Running());
 }
 
@@ -84,7 +93,8 @@ TEST_F(FakeEngineTest, AnEngineThatCrashesIsTheJobsOwnFailure) {
   InstallEngine();
   StartAgentAndWait("a", {{"JOULEFARM_ENGINE_DIR", engine_dir().string()}});
   ASSERT_EQ(Generate("fine").code, 0);
-  EXPECT_THAT(Sql("select n_gen, engine_version from result"), ElementsAre(ElementsAre("8", "9999 (fake)")));
+  EXPECT_THAT(Sql("select n_gen, engine_version from result"),
+              ElementsAre(ElementsAre("8", "9999 (fake)")));
   ExpectFailure("crash_at_load", "USER", {"invalid model file", "while loading"});
   ExpectFailure("crash_mid", "USER", {"about to crash", "SIGSEGV"});
   ExpectFailure("truncated", "USER", {"run 1 of 1"});

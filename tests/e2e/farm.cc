@@ -20,7 +20,8 @@ namespace joulefarm::e2e {
 namespace {
 
 constexpr char kMarkName[] = "JOULEFARM_E2E_FARM";
-// Long enough that a loaded machine does not lose its lease, short enough that waiting for one is quick.
+// Long enough that a loaded machine does not lose its lease, short enough that waiting for one is
+// quick.
 constexpr char kControllerConfig[] = "heartbeat: 500ms\nttl: 15s\ngrace: 1s\n";
 
 void PrintFile(const std::filesystem::path& path) {
@@ -51,18 +52,21 @@ std::string Column(sqlite3_stmt* statement, int i) {
 
 }  // namespace
 
-std::string CommandExperiment(const std::string& name, const std::string& script, const std::string& cells,
-                              const std::string& more) {
-  return absl::StrCat("name: ", name,
-                      "\nworkloads:\n  work:\n    kind: command\n    command:\n      - sh\n      - -c\n      - |\n        ",
-                      absl::StrReplaceAll(script, {{"\n", "\n        "}}), "\nmatrix: {n: ", cells,
-                      "}\npower: {require: none}\nplan: {settle: 0s, idle: 0s, pause: 0s, tail: 0s}\n", more);
+std::string CommandExperiment(const std::string& name, const std::string& script,
+                              const std::string& cells, const std::string& more) {
+  return absl::StrCat(
+      "name: ", name,
+      "\nworkloads:\n  work:\n    kind: command\n    command:\n      - sh\n      - -c\n      - |\n "
+      "       ",
+      absl::StrReplaceAll(script, {{"\n", "\n        "}}), "\nmatrix: {n: ", cells,
+      "}\npower: {require: none}\nplan: {settle: 0s, idle: 0s, pause: 0s, tail: 0s}\n", more);
 }
 
 std::optional<std::string> RealEngineDir() {
   const char* dir = std::getenv("JOULEFARM_ENGINE_DIR");
-  return dir != nullptr && access(absl::StrCat(dir, "/llama-server").c_str(), X_OK) == 0 ? std::optional<std::string>(dir)
-                                                                                       : std::nullopt;
+  return dir != nullptr && access(absl::StrCat(dir, "/llama-server").c_str(), X_OK) == 0
+             ? std::optional<std::string>(dir)
+             : std::nullopt;
 }
 
 FarmTest::FarmTest()
@@ -80,7 +84,8 @@ void FarmTest::StopGently(const std::string& name, Process& process) {
   process.Signal(SIGCONT);
   process.Signal(SIGTERM);
   const std::optional<int> code = process.Wait();
-  EXPECT_EQ(code, std::optional<int>(0)) << name << " did not end well on SIGTERM (no value: not at all)";
+  EXPECT_EQ(code, std::optional<int>(0))
+      << name << " did not end well on SIGTERM (no value: not at all)";
   process.Kill9();
 }
 
@@ -90,7 +95,8 @@ void FarmTest::TearDown() {
   EXPECT_EQ(absl::StrJoin(Strays(), "\n"), "") << "left behind";
   KillMarked(mark_);
   if (!HasFailure()) return;
-  for (const auto& entry : std::filesystem::directory_iterator(dir() / "log")) PrintFile(entry.path());
+  for (const auto& entry : std::filesystem::directory_iterator(dir() / "log"))
+    PrintFile(entry.path());
 }
 
 Environment FarmTest::BaseEnvironment() const {
@@ -104,7 +110,8 @@ Environment FarmTest::BaseEnvironment() const {
           {"NOTIFY_SOCKET", std::nullopt}};
 }
 
-std::unique_ptr<Process> FarmTest::StartProgram(const std::string& name, const Args& argv, const Environment& environment,
+std::unique_ptr<Process> FarmTest::StartProgram(const std::string& name, const Args& argv,
+                                                const Environment& environment,
                                                 const std::string& input) {
   Launch launch;
   launch.argv = argv;
@@ -120,7 +127,9 @@ std::unique_ptr<Process> FarmTest::StartProgram(const std::string& name, const A
 
 void FarmTest::StartController() {
   // After a crash its port may be taken for a moment, even by an agent that dials it.
-  ASSERT_TRUE(Eventually([this] { return TryStartController(); })) << "the controller does not start:\n" << controller_->err();
+  ASSERT_TRUE(Eventually([this] { return TryStartController(); }))
+      << "the controller does not start:\n"
+      << controller_->err();
 }
 
 bool FarmTest::TryStartController() {
@@ -128,8 +137,9 @@ bool FarmTest::TryStartController() {
   std::error_code ignored;
   std::filesystem::remove(controller_state() / "address", ignored);
   controller_.reset();
-  controller_ = StartProgram("controller", {JF_CONTROLLER, "--listen", address_, "--http", http_address_, "--state",
-                                            controller_state().string(), "--config", (dir() / "controller.yaml").string()});
+  controller_ = StartProgram("controller", {JF_CONTROLLER, "--listen", address_, "--http",
+                                            http_address_, "--state", controller_state().string(),
+                                            "--config", (dir() / "controller.yaml").string()});
   std::vector<std::string> lines;
   Eventually([&] {
     lines = absl::StrSplit(ReadFile(controller_state() / "address"), '\n');
@@ -143,7 +153,8 @@ bool FarmTest::TryStartController() {
 
 void FarmTest::StopController() { StopGently("controller", *controller_); }
 
-Process& FarmTest::StartAgent(const std::string& id, const Environment& environment, const Args& args) {
+Process& FarmTest::StartAgent(const std::string& id, const Environment& environment,
+                              const Args& args) {
   std::filesystem::create_directories(dir() / "agents");
   Args argv = {JF_AGENT, "--controller", address_, "--id", id, "--state", agent_state(id).string()};
   // The last one of a flag given twice would be refused, so what the test says replaces.
@@ -162,14 +173,16 @@ Process& FarmTest::StartAgent(const std::string& id, const Environment& environm
   return *agents_[id];
 }
 
-void FarmTest::StartAgentAndWait(const std::string& id, const Environment& environment, const Args& args) {
+void FarmTest::StartAgentAndWait(const std::string& id, const Environment& environment,
+                                 const Args& args) {
   StartAgent(id, environment, args);
   ASSERT_TRUE(Eventually([&] { return DeviceIs(id, "ONLINE FREE") || !agents_[id]->Running(); }));
   ASSERT_TRUE(agents_[id]->Running()) << agents_[id]->err();
 }
 
 bool FarmTest::DeviceIs(const std::string& id, const std::string& link_alloc) {
-  const Rows rows = Sql(absl::StrCat("select link || ' ' || alloc from device where id = '", id, "'"));
+  const Rows rows =
+      Sql(absl::StrCat("select link || ' ' || alloc from device where id = '", id, "'"));
   return rows.size() == 1 && rows[0][0] == link_alloc;
 }
 
@@ -202,7 +215,9 @@ std::unique_ptr<Process> FarmTest::StartSubmit(const std::string& yaml, const Ar
   return StartCli(all);
 }
 
-Ended FarmTest::Submit(const std::string& yaml, const Args& args) { return StartSubmit(yaml, args)->Finish(); }
+Ended FarmTest::Submit(const std::string& yaml, const Args& args) {
+  return StartSubmit(yaml, args)->Finish();
+}
 
 Rows FarmTest::Sql(const std::string& query) {
   Rows rows;
@@ -233,11 +248,13 @@ HttpAnswer FarmTest::Http(const std::string& path, const std::string& method) {
   HttpAnswer answer;
   const int fd = Connect(http_address_);
   if (fd < 0) return answer;
-  const std::string request = absl::StrCat(method, " ", path, " HTTP/1.1\r\nHost: farm\r\nConnection: close\r\n\r\n");
+  const std::string request =
+      absl::StrCat(method, " ", path, " HTTP/1.1\r\nHost: farm\r\nConnection: close\r\n\r\n");
   send(fd, request.data(), request.size(), MSG_NOSIGNAL);
   std::string all;
   char buffer[4096];
-  for (ssize_t n = 0; (n = recv(fd, buffer, sizeof buffer, 0)) > 0;) all.append(buffer, static_cast<std::size_t>(n));
+  for (ssize_t n = 0; (n = recv(fd, buffer, sizeof buffer, 0)) > 0;)
+    all.append(buffer, static_cast<std::size_t>(n));
   close(fd);
   const std::size_t end = all.find("\r\n\r\n");
   if (end == std::string::npos || all.size() < 12) return answer;
@@ -256,13 +273,15 @@ std::vector<std::string> FarmTest::Strays() {
   std::vector<std::string> strays;
   for (std::string& found : FindMarked(mark_, own)) {
     // A CLI that the test lets run is no workload.
-    if (found.find(absl::StrCat(" ", JF_CLI, " ")) == std::string::npos) strays.push_back(std::move(found));
+    if (found.find(absl::StrCat(" ", JF_CLI, " ")) == std::string::npos)
+      strays.push_back(std::move(found));
   }
   return strays;
 }
 
 void FarmTest::ExpectNoStrays() {
-  EXPECT_TRUE(Eventually([this] { return Strays().empty(); }, std::chrono::seconds(20))) << absl::StrJoin(Strays(), "\n");
+  EXPECT_TRUE(Eventually([this] { return Strays().empty(); }, std::chrono::seconds(20)))
+      << absl::StrJoin(Strays(), "\n");
 }
 
 }  // namespace joulefarm::e2e

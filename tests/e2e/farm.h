@@ -1,7 +1,9 @@
-// A whole farm of real programs for one test: a controller, agents, the CLI, the results file and HTTP.
+// A whole farm of real programs for one test: a controller, agents, the CLI, the results file and
+// HTTP.
 //
-// Thread rule: the test's thread. Ownership: owns every process it starts and the folder they work in. When the test
-// is over everything is stopped in order and nothing may be left; whatever is left is named, and killed.
+// Thread rule: the test's thread. Ownership: owns every process it starts and the folder they work
+// in. When the test is over everything is stopped in order and nothing may be left; whatever is
+// left is named, and killed.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -29,9 +31,10 @@ struct HttpAnswer {
   std::string body;
 };
 
-// A `command` experiment of one cell per value of n, without pauses or power; `more` is added to the file.
-std::string CommandExperiment(const std::string& name, const std::string& script, const std::string& cells = "[1]",
-                              const std::string& more = "");
+// A `command` experiment of one cell per value of n, without pauses or power; `more` is added to
+// the file.
+std::string CommandExperiment(const std::string& name, const std::string& script,
+                              const std::string& cells = "[1]", const std::string& more = "");
 
 // $JOULEFARM_ENGINE_DIR of the test itself: the real engine, where there is one.
 std::optional<std::string> RealEngineDir();
@@ -57,13 +60,16 @@ class FarmTest : public ::testing::Test {
   const std::string& http_address() const { return http_address_; }
 
   // Does not wait for it to connect. State in agent_state(id) unless `args` say otherwise.
-  Process& StartAgent(const std::string& id, const Environment& environment = {}, const Args& args = {});
+  Process& StartAgent(const std::string& id, const Environment& environment = {},
+                      const Args& args = {});
   // Waits until the controller sees its device.
-  void StartAgentAndWait(const std::string& id, const Environment& environment = {}, const Args& args = {});
+  void StartAgentAndWait(const std::string& id, const Environment& environment = {},
+                         const Args& args = {});
   bool DeviceIs(const std::string& id, const std::string& link_alloc);
   Process& agent(const std::string& id) { return *agents_.at(id); }
 
-  std::unique_ptr<Process> StartProgram(const std::string& name, const Args& argv, const Environment& environment = {},
+  std::unique_ptr<Process> StartProgram(const std::string& name, const Args& argv,
+                                        const Environment& environment = {},
                                         const std::string& input = "");
   std::unique_ptr<Process> StartCli(const Args& args);
   Ended RunCli(const Args& args, const std::string& input = "");

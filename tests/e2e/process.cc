@@ -29,7 +29,8 @@ std::vector<std::string> Environment(const Launch& launch) {
   std::vector<std::string> result;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string variable = *entry;
-    if (launch.environment.count(variable.substr(0, variable.find('='))) == 0) result.push_back(variable);
+    if (launch.environment.count(variable.substr(0, variable.find('='))) == 0)
+      result.push_back(variable);
   }
   for (const auto& [name, value] : launch.environment) {
     if (value) result.push_back(absl::StrCat(name, "=", *value));
@@ -48,7 +49,9 @@ int OpenOutput(const std::filesystem::path& prefix, const char* suffix) {
   return open((prefix.string() + suffix).c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 }
 
-int ExitCode(int status) { return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status); }
+int ExitCode(int status) {
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
 
 std::vector<pid_t> Pids() {
   std::vector<pid_t> pids;
@@ -61,7 +64,8 @@ std::vector<pid_t> Pids() {
 }
 
 bool IsMarked(pid_t pid, const std::string& mark) {
-  const std::string environment = std::string(1, '\0') + ReadFile(absl::StrCat("/proc/", pid, "/environ"));
+  const std::string environment =
+      std::string(1, '\0') + ReadFile(absl::StrCat("/proc/", pid, "/environ"));
   return environment.find(std::string(1, '\0') + mark + std::string(1, '\0')) != std::string::npos;
 }
 
@@ -147,7 +151,8 @@ std::optional<int> Process::Wait(std::chrono::seconds deadline) {
   pollfd ended{pid_fd_, POLLIN, 0};
   const auto until = std::chrono::steady_clock::now() + deadline;
   while (true) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        until - std::chrono::steady_clock::now());
     const int ready = poll(&ended, 1, std::max(0, static_cast<int>(left.count())));
     if (ready > 0) break;
     if (ready == 0 || errno != EINTR) return std::nullopt;
@@ -171,13 +176,15 @@ std::string Process::err() const { return ReadFile(launch_.out_prefix.string() +
 bool IsAlive(pid_t pid) {
   const std::string stat = ReadFile(absl::StrCat("/proc/", pid, "/stat"));
   const std::size_t name_end = stat.rfind(')');
-  return name_end != std::string::npos && name_end + 2 < stat.size() && stat[name_end + 2] != 'Z' && stat[name_end + 2] != 'X';
+  return name_end != std::string::npos && name_end + 2 < stat.size() && stat[name_end + 2] != 'Z' &&
+         stat[name_end + 2] != 'X';
 }
 
 std::vector<std::string> FindMarked(const std::string& mark, const std::vector<pid_t>& except) {
   std::vector<std::string> found;
   for (const pid_t pid : Pids()) {
-    if (std::find(except.begin(), except.end(), pid) != except.end() || !IsMarked(pid, mark)) continue;
+    if (std::find(except.begin(), except.end(), pid) != except.end() || !IsMarked(pid, mark))
+      continue;
     std::string command = ReadFile(absl::StrCat("/proc/", pid, "/cmdline"));
     std::replace(command.begin(), command.end(), '\0', ' ');
     found.push_back(absl::StrCat(pid, " ", command));

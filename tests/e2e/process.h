@@ -73,7 +73,8 @@ class Process {
 // Whether a process with this number runs (one that is only waited for by its parent does not).
 bool IsAlive(pid_t pid);
 
-// "PID COMMAND LINE" of every process whose environment holds `mark` (NAME=VALUE), except those listed.
+// "PID COMMAND LINE" of every process whose environment holds `mark` (NAME=VALUE), except those
+// listed.
 std::vector<std::string> FindMarked(const std::string& mark, const std::vector<pid_t>& except);
 // Ends them, whatever they are.
 void KillMarked(const std::string& mark);

@@ -1,5 +1,5 @@
-// The first light with real llama.cpp: what the demo submits gives rows that add up, and a kill -9 in the middle
-// changes nothing about that.
+// The first light with real llama.cpp: what the demo submits gives rows that add up, and a kill -9
+// in the middle changes nothing about that.
 #include <gmock/gmock.h>
 
 #include <cmath>
@@ -42,10 +42,12 @@ class RealEngineTest : public FarmTest {
 
   // Three models, three measured runs each, long enough to be killed in.
   static std::string Experiment(const std::string& more = "") {
-    return absl::StrCat("name: real\nworkloads:\n  chat: {kind: generate, prompts: [{text: the power of the model}], max_tokens: 256}\n"
-                        "matrix: {model: [tiny-f16, tiny-q8_0, tiny-q4_k_m]}\nrepetitions: 3\nwarmup: 1\n"
-                        "plan: {settle: 0s, idle: 0s, pause: 0s, tail: 0s}\n",
-                        more);
+    return absl::StrCat(
+        "name: real\nworkloads:\n  chat: {kind: generate, prompts: [{text: the power of the "
+        "model}], max_tokens: 256}\n"
+        "matrix: {model: [tiny-f16, tiny-q8_0, tiny-q4_k_m]}\nrepetitions: 3\nwarmup: 1\n"
+        "plan: {settle: 0s, idle: 0s, pause: 0s, tail: 0s}\n",
+        more);
   }
 
   bool EngineRuns() {
@@ -64,13 +66,17 @@ class RealEngineTest : public FarmTest {
   }
 
   void ExpectEveryJobOnce() {
-    EXPECT_THAT(Sql("select state, count(*) from job group by 1"), ElementsAre(ElementsAre("SUCCEEDED", "3")));
+    EXPECT_THAT(Sql("select state, count(*) from job group by 1"),
+                ElementsAre(ElementsAre("SUCCEEDED", "3")));
     EXPECT_EQ(Value("select count(*) from attempt where state = 'SUCCEEDED'"), "3");
-    EXPECT_THAT(Sql("select model, count(*), sum(warmup), min(n_gen), max(n_gen), count(otps) from result group by 1 order by 1"),
-                ElementsAre(ElementsAre("tiny-f16", "4", "1", "256", "256", "4"), ElementsAre("tiny-q4_k_m", "4", "1", "256", "256", "4"),
+    EXPECT_THAT(Sql("select model, count(*), sum(warmup), min(n_gen), max(n_gen), count(otps) from "
+                    "result group by 1 order by 1"),
+                ElementsAre(ElementsAre("tiny-f16", "4", "1", "256", "256", "4"),
+                            ElementsAre("tiny-q4_k_m", "4", "1", "256", "256", "4"),
                             ElementsAre("tiny-q8_0", "4", "1", "256", "256", "4")));
     // Greedy runs of one model agree, also with those of an attempt that was interrupted.
-    EXPECT_EQ(Value("select count(distinct model || output_sha256) from run join attempt on fence = attempt join job on job.id = job_id "
+    EXPECT_EQ(Value("select count(distinct model || output_sha256) from run join attempt on fence "
+                    "= attempt join job on job.id = job_id "
                     "where output_sha256 is not null"),
               "3");
     ExpectNoStrays();
@@ -81,13 +87,17 @@ class RealEngineTest : public FarmTest {
 };
 
 TEST_F(RealEngineTest, TheDemoGivesRowsThatAddUp) {
-  const auto cli = StartCli({"submit", "-f", kDemo, "--wait"});
+  const auto cli =
+      StartCli({"submit", "-f", kDemo, "--wait", "--set", "workloads.chat.max_tokens=64"});
   const Ended ended = cli->Finish();
   ASSERT_EQ(ended.code, 0) << ended.out << ended.err;
   EXPECT_THAT(Sql("select model, count(*), sum(warmup) from result group by 1 order by 1"),
-              ElementsAre(ElementsAre("tiny-f16", "4", "1"), ElementsAre("tiny-q4_k_m", "4", "1"), ElementsAre("tiny-q8_0", "4", "1")));
-  const Rows rows = Sql("select n_gen, energy_j, energy_est_j, provenance, speed_quality, otps, ttft_ms, device_id, quant, load_ms, "
-                        "engine, peak_rss_mib, n_prompt, prefill_est_j, decode_est_j, itps from result");
+              ElementsAre(ElementsAre("tiny-f16", "4", "1"), ElementsAre("tiny-q4_k_m", "4", "1"),
+                          ElementsAre("tiny-q8_0", "4", "1")));
+  const Rows rows =
+      Sql("select n_gen, energy_j, energy_est_j, provenance, speed_quality, otps, ttft_ms, "
+          "device_id, quant, load_ms, "
+          "engine, peak_rss_mib, n_prompt, prefill_est_j, decode_est_j, itps from result");
   ASSERT_EQ(rows.size(), 12u);
   for (const std::vector<std::string>& row : rows) {
     SCOPED_TRACE(absl::StrJoin(row, " "));
@@ -112,11 +122,14 @@ TEST_F(RealEngineTest, TheDemoGivesRowsThatAddUp) {
     EXPECT_GT(number(15), 0);
   }
 
-  // The phases and what is OTHER partition each attempt: no time is counted twice and none is missing.
+  // The phases and what is OTHER partition each attempt: no time is counted twice and none is
+  // missing.
   const Rows parts = Sql(
-      "select attempt, sum(duration_s) filter (where phase is not null), sum(energy_j) filter (where phase is not null), "
+      "select attempt, sum(duration_s) filter (where phase is not null), sum(energy_j) filter "
+      "(where phase is not null), "
       "sum(duration_s) filter (where phase is null), sum(energy_j) filter (where phase is null), "
-      "count(*) filter (where phase is not null and energy_j is null) from energy where request is null and channel = 'estimated' "
+      "count(*) filter (where phase is not null and energy_j is null) from energy where request is "
+      "null and channel = 'estimated' "
       "and (phase is not null or run is null) group by attempt");
   ASSERT_EQ(parts.size(), 3u);
   for (const std::vector<std::string>& row : parts) {
@@ -131,17 +144,22 @@ TEST_F(RealEngineTest, TheDemoGivesRowsThatAddUp) {
     EXPECT_NEAR(values[1], values[3], 1e-9 * values[3]);
     EXPECT_NEAR(values[2], values[4], 1e-9 * values[4]);
   }
-  EXPECT_EQ(Value("select count(*) from request where n_cached <> 0 or n_evaluated <> n_prompt"), "0");
+  EXPECT_EQ(Value("select count(*) from request where n_cached <> 0 or n_evaluated <> n_prompt"),
+            "0");
   EXPECT_EQ(Value("select count(*) from request where idx_last <> 64"), "0");
   EXPECT_NE(Value("select count(*) from trace_chunk where channel = 'estimated'"), "0");
-  EXPECT_NE(Value("select count(*) from result_summary where metric = 'otps' and n = 3 and n_valid = 3 and ci_low <= mean"), "0");
+  EXPECT_NE(Value("select count(*) from result_summary where metric = 'otps' and n = 3 and n_valid "
+                  "= 3 and ci_low <= mean"),
+            "0");
   ExpectNoStrays();
 }
 
 TEST_F(RealEngineTest, WithoutPowerThereIsNoEnergy) {
-  const Ended ended = Submit(Experiment("power: {require: none}\n"), {"--wait", "--set", "matrix.model=[tiny-q4_k_m]"});
+  const Ended ended = Submit(Experiment("power: {require: none}\n"),
+                             {"--wait", "--set", "matrix.model=[tiny-q4_k_m]"});
   ASSERT_EQ(ended.code, 0) << ended.out << ended.err;
-  EXPECT_THAT(Sql("select count(*), count(otps), count(energy_j), count(energy_est_j), count(energy_sim_j), count(provenance) from result"),
+  EXPECT_THAT(Sql("select count(*), count(otps), count(energy_j), count(energy_est_j), "
+                  "count(energy_sim_j), count(provenance) from result"),
               ElementsAre(ElementsAre("4", "4", "0", "0", "0", "0")));
   EXPECT_EQ(Value("select count(*) from energy"), "0");
 }
@@ -167,16 +185,22 @@ TEST_F(RealEngineTest, AControllerKilledInTheMiddleChangesNothing) {
   EXPECT_EQ(ended.code, 0) << ended.out << ended.err;
   ExpectEveryJobOnce();
   EXPECT_EQ(Value("select sum(attempts) from job"), "3");
-  EXPECT_THAT(Sql("select attempt, run, request, count(*) as c, max(n) from token_time group by 1, 2, 3 having c <> max(n) - min(n) + 1"),
+  EXPECT_THAT(Sql("select attempt, run, request, count(*) as c, max(n) from token_time group by 1, "
+                  "2, 3 having c <> max(n) - min(n) + 1"),
               IsEmpty());
 }
 
 TEST_F(RealEngineTest, ACancelInTheMiddleLeavesNoEngine) {
-  const Ended submitted = Submit(Experiment(), {"-o", "name", "--set", "workloads.chat.max_tokens=1900", "--set", "repetitions=50"});
+  const Ended submitted =
+      Submit(Experiment(),
+             {"-o", "name", "--set", "workloads.chat.max_tokens=1900", "--set", "repetitions=50"});
   ASSERT_EQ(submitted.code, 0) << submitted.err;
-  ASSERT_TRUE(Eventually([this] { return Value("select count(*) from attempt where state = 'RUNNING'") == "1" && EngineRuns(); }));
+  ASSERT_TRUE(Eventually([this] {
+    return Value("select count(*) from attempt where state = 'RUNNING'") == "1" && EngineRuns();
+  }));
   EXPECT_EQ(RunCli({"experiment", "cancel", "real"}).code, 0);
-  EXPECT_TRUE(Eventually([this] { return Value("select count(*) from job where state = 'CANCELED'") == "3"; }));
+  EXPECT_TRUE(Eventually(
+      [this] { return Value("select count(*) from job where state = 'CANCELED'") == "3"; }));
   ExpectNoStrays();
   EXPECT_TRUE(Eventually([this] { return DeviceIs("a", "ONLINE FREE"); }));
 }

@@ -1,5 +1,5 @@
-// Second copies, absent controllers, files that are not ours and full disks: an error that says what, where and what to
-// do, and daemons that stay up.
+// Second copies, absent controllers, files that are not ours and full disks: an error that says
+// what, where and what to do, and daemons that stay up.
 #include <gmock/gmock.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -25,7 +25,9 @@ class TroubleTest : public FarmTest {
   // A controller that is expected not to start.
   Ended RefusedController(const std::string& state, const std::string& listen = "127.0.0.1:0",
                           const std::string& http = "127.0.0.1:0") {
-    return StartProgram("refused", {JF_CONTROLLER, "--listen", listen, "--http", http, "--state", state})->Finish();
+    return StartProgram("refused",
+                        {JF_CONTROLLER, "--listen", listen, "--http", http, "--state", state})
+        ->Finish();
   }
   Ended RefusedAgent(const std::string& state, const Args& more = {}) {
     Args argv = {JF_AGENT, "--controller", address(), "--state", state};
@@ -33,12 +35,17 @@ class TroubleTest : public FarmTest {
     return StartProgram("refused-agent", argv)->Finish();
   }
   void ExpectWorks(const std::string& name) {
-    EXPECT_EQ(Submit(CommandExperiment(name, "true", "[1]", "repetitions: 1\nwarmup: 0\n"), {"--wait"}).code, 0);
+    EXPECT_EQ(
+        Submit(CommandExperiment(name, "true", "[1]", "repetitions: 1\nwarmup: 0\n"), {"--wait"})
+            .code,
+        0);
   }
   // A script that prints a lot once it may go.
   std::string Flood() const {
-    return absl::StrCat("echo x >> ", (dir() / "starts").string(), "\nuntil [ -e ", (dir() / "go").string(),
-                        " ]; do sleep 0.02; done\nyes ", std::string(150, 'f'), " | head -n 10000\necho x >> ", (dir() / "done").string());
+    return absl::StrCat("echo x >> ", (dir() / "starts").string(), "\nuntil [ -e ",
+                        (dir() / "go").string(), " ]; do sleep 0.02; done\nyes ",
+                        std::string(150, 'f'), " | head -n 10000\necho x >> ",
+                        (dir() / "done").string());
   }
 };
 
@@ -46,8 +53,9 @@ TEST_F(TroubleTest, ASecondControllerOnTheSameStateIsRefused) {
   StartController();
   const Ended second = RefusedController(controller_state());
   EXPECT_EQ(second.code, 1);
-  EXPECT_THAT(second.err, AllOf(HasSubstr(controller_state().string()), HasSubstr(absl::StrCat("process ", controller().pid())),
-                                HasSubstr("--state")));
+  EXPECT_THAT(second.err,
+              AllOf(HasSubstr(controller_state().string()),
+                    HasSubstr(absl::StrCat("process ", controller().pid())), HasSubstr("--state")));
   EXPECT_EQ(Http("/healthz").status, 200);
 }
 
@@ -80,7 +88,8 @@ TEST_F(TroubleTest, ASecondAgentOnTheSameStateIsRefused) {
   StartAgentAndWait("a");
   const Ended second = RefusedAgent(agent_state("a"));
   EXPECT_EQ(second.code, 1);
-  EXPECT_THAT(second.err, AllOf(HasSubstr(agent_state("a").string()), HasSubstr("in use"), HasSubstr("--state")));
+  EXPECT_THAT(second.err, AllOf(HasSubstr(agent_state("a").string()), HasSubstr("in use"),
+                                HasSubstr("--state")));
   ExpectWorks("after");
 }
 
@@ -89,13 +98,15 @@ TEST_F(TroubleTest, WithoutAControllerTheAgentStaysAndTheCliSaysWhatToDo) {
   StartController();
   StopController();
   StartAgent("a");
-  EXPECT_TRUE(Eventually([this] { return agent("a").err().find(address() + " cannot be reached") != std::string::npos ||
-                                         agent("a").err().find("cannot reach") != std::string::npos; }))
-      << agent("a").err();
+  EXPECT_TRUE(Eventually([this] {
+    return agent("a").err().find(address() + " cannot be reached") != std::string::npos ||
+           agent("a").err().find("cannot reach") != std::string::npos;
+  })) << agent("a").err();
   EXPECT_TRUE(agent("a").Running());
   const Ended cli = RunCli({"device", "list"});
   EXPECT_EQ(cli.code, 3);
-  EXPECT_THAT(cli.err, AllOf(HasSubstr("cannot reach the controller at " + address()), HasSubstr("--controller")));
+  EXPECT_THAT(cli.err, AllOf(HasSubstr("cannot reach the controller at " + address()),
+                             HasSubstr("--controller")));
   EXPECT_EQ(Submit(CommandExperiment("x", "true"), {"--wait"}).code, 3);
   StartController();
   EXPECT_TRUE(Eventually([this] { return DeviceIs("a", "ONLINE FREE"); }));
@@ -106,8 +117,18 @@ TEST_F(TroubleTest, AnAddressThatIsNoneIsAUsageError) {
   for (const char* address : {"nowhere", "127.0.0.1:99999", ":5", "127.0.0.1:"}) {
     const Ended cli = RunCli({"--controller", address, "device", "list"});
     EXPECT_EQ(cli.code, 2) << address << cli.err;
-    EXPECT_EQ(StartProgram("a", {JF_AGENT, "--controller", address, "--state", (dir() / "s").string()})->Finish().code, 2) << address;
-    EXPECT_EQ(StartProgram("c", {JF_CONTROLLER, "--listen", address, "--state", (dir() / "s").string()})->Finish().code, 2) << address;
+    EXPECT_EQ(
+        StartProgram("a", {JF_AGENT, "--controller", address, "--state", (dir() / "s").string()})
+            ->Finish()
+            .code,
+        2)
+        << address;
+    EXPECT_EQ(
+        StartProgram("c", {JF_CONTROLLER, "--listen", address, "--state", (dir() / "s").string()})
+            ->Finish()
+            .code,
+        2)
+        << address;
   }
   const Ended open = RefusedController(dir() / "open", "0.0.0.0:0");
   EXPECT_NE(open.code, 0);
@@ -131,7 +152,8 @@ TEST_F(TroubleTest, ADatabaseOfANewerVersionIsLeftAlone) {
 TEST_F(TroubleTest, AFileThatIsNoDatabaseIsLeftAlone) {
   std::filesystem::create_directories(controller_state());
   const std::filesystem::path file = controller_state() / "joulefarm.db";
-  const std::string text = "Dear diary, this is no database but a long enough text to be looked at.\n";
+  const std::string text =
+      "Dear diary, this is no database but a long enough text to be looked at.\n";
   WriteFile(file, text);
   const Ended refused = RefusedController(controller_state());
   EXPECT_EQ(refused.code, 1);
@@ -141,7 +163,9 @@ TEST_F(TroubleTest, AFileThatIsNoDatabaseIsLeftAlone) {
   std::filesystem::remove(file);
   sqlite3* db = nullptr;
   ASSERT_EQ(sqlite3_open(file.c_str(), &db), SQLITE_OK);
-  ASSERT_EQ(sqlite3_exec(db, "PRAGMA application_id = 77; CREATE TABLE recipe (name)", nullptr, nullptr, nullptr), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(db, "PRAGMA application_id = 77; CREATE TABLE recipe (name)", nullptr,
+                         nullptr, nullptr),
+            SQLITE_OK);
   sqlite3_close(db);
   const Ended foreign = RefusedController(controller_state());
   EXPECT_EQ(foreign.code, 1);
@@ -169,22 +193,27 @@ TEST_F(TroubleTest, BadConfigurationNamesFileLineAndKey) {
     const char* place;
     const char* says;
   };
-  for (const Case& bad : {Case{"listn: 127.0.0.1:0\n", ":1:1", "listen"}, Case{"state: /tmp/x\nttl: soon\n", ":2:6", "ttl"},
-                          Case{"listen: a\nlisten: b\n", ":2:1", "listen"}, Case{"listen: [1]\n", ":1:9", "listen"}}) {
+  for (const Case& bad : {Case{"listn: 127.0.0.1:0\n", ":1:1", "listen"},
+                          Case{"state: /tmp/x\nttl: soon\n", ":2:6", "ttl"},
+                          Case{"listen: a\nlisten: b\n", ":2:1", "listen"},
+                          Case{"listen: [1]\n", ":1:9", "listen"}}) {
     WriteFile(file, bad.text);
     const Ended ended = StartProgram("c", {JF_CONTROLLER, "--config", file})->Finish();
     EXPECT_EQ(ended.code, 2) << bad.text << ended.err;
     EXPECT_THAT(ended.err, AllOf(HasSubstr(file + bad.place), HasSubstr(bad.says))) << bad.text;
   }
-  for (const Case& bad : {Case{"controler: x\n", ":1:1", "controller"}, Case{"estimated_power: {idle_w: hot}\n", ":1:27", "idle_w"},
-                          Case{"spool_max_bytes: 5\n", ":1:18", "spool_max_bytes"}, Case{"labels: {a: b, a: c}\n", ":1:16", "a"}}) {
+  for (const Case& bad : {Case{"controler: x\n", ":1:1", "controller"},
+                          Case{"estimated_power: {idle_w: hot}\n", ":1:27", "idle_w"},
+                          Case{"spool_max_bytes: 5\n", ":1:18", "spool_max_bytes"},
+                          Case{"labels: {a: b, a: c}\n", ":1:16", "a"}}) {
     WriteFile(file, bad.text);
     const Ended ended = StartProgram("a", {JF_AGENT, "--config", file})->Finish();
     EXPECT_EQ(ended.code, 2) << bad.text << ended.err;
     EXPECT_THAT(ended.err, AllOf(HasSubstr(file + bad.place), HasSubstr(bad.says))) << bad.text;
   }
   for (const char* program : {JF_CONTROLLER, JF_AGENT}) {
-    const Ended missing = StartProgram("missing", {program, "--config", (dir() / "none.yaml").string()})->Finish();
+    const Ended missing =
+        StartProgram("missing", {program, "--config", (dir() / "none.yaml").string()})->Finish();
     EXPECT_EQ(missing.code, 2);
     EXPECT_THAT(missing.err, HasSubstr("none.yaml"));
     EXPECT_EQ(StartProgram("flag", {program, "--nonsense"})->Finish().code, 2);
@@ -199,7 +228,9 @@ TEST_F(TroubleTest, AFullDiskOfTheControllerLosesNothing) {
   StartController();
   StartAgentAndWait("a");
   WriteFile(dir() / "go", "");
-  const auto cli = StartSubmit(CommandExperiment("full", Flood(), "[1, 2, 3, 4, 5, 6]", "repetitions: 1\nwarmup: 0\n"), {"--wait"});
+  const auto cli = StartSubmit(
+      CommandExperiment("full", Flood(), "[1, 2, 3, 4, 5, 6]", "repetitions: 1\nwarmup: 0\n"),
+      {"--wait"});
   ASSERT_TRUE(Eventually([this] { return CountLines(dir() / "done") >= 2; }));
   HttpAnswer health;
   ASSERT_TRUE(Eventually([&] {
@@ -219,10 +250,12 @@ TEST_F(TroubleTest, AFullDiskOfTheControllerLosesNothing) {
   const Ended ended = cli->Finish();
   EXPECT_EQ(ended.code, 0) << ended.out << ended.err;
   EXPECT_EQ(Http("/healthz").status, 200);
-  EXPECT_THAT(Sql("select state, attempts, count(*) from job group by 1, 2"), ElementsAre(ElementsAre("SUCCEEDED", "1", "6")));
+  EXPECT_THAT(Sql("select state, attempts, count(*) from job group by 1, 2"),
+              ElementsAre(ElementsAre("SUCCEEDED", "1", "6")));
   EXPECT_EQ(Value("select count(*) from result"), "6");
   EXPECT_EQ(CountLines(dir() / "done"), 6u) << "a job was executed twice";
-  EXPECT_THAT(Sql("select distinct n from (select count(*) as n from log where text like 'fff%' group by attempt)"),
+  EXPECT_THAT(Sql("select distinct n from (select count(*) as n from log where text like 'fff%' "
+                  "group by attempt)"),
               ElementsAre(ElementsAre("10000")));
   // Before the disk goes away under it.
   StopController();
@@ -233,11 +266,15 @@ TEST_F(TroubleTest, AFullDiskOfTheAgentIsAFailureOfTheFarmNotOfTheJob) {
   if (!disk.mounted()) GTEST_SKIP() << "only root can mount a small file system";
   StartController();
   StartAgentAndWait("a", {}, {"--state", (disk.path() / "agent").string()});
-  const auto cli = StartSubmit(CommandExperiment("full", Flood(), "[1]", "repetitions: 1\nwarmup: 0\nretries: 0\n"), {"--wait"});
+  const auto cli = StartSubmit(
+      CommandExperiment("full", Flood(), "[1]", "repetitions: 1\nwarmup: 0\nretries: 0\n"),
+      {"--wait"});
   ASSERT_TRUE(Eventually([this] { return CountLines(dir() / "starts") == 1; }));
   disk.Fill();
   WriteFile(dir() / "go", "");
-  ASSERT_TRUE(Eventually([this] { return agent("a").err().find("cannot keep") != std::string::npos; })) << agent("a").err();
+  ASSERT_TRUE(Eventually([this] {
+    return agent("a").err().find("cannot keep") != std::string::npos;
+  })) << agent("a").err();
   EXPECT_TRUE(agent("a").Running());
   // What it must say last may need a moment of room.
   const bool said = Eventually([&] { return !cli->Running(); }, std::chrono::seconds(5));
@@ -245,7 +282,8 @@ TEST_F(TroubleTest, AFullDiskOfTheAgentIsAFailureOfTheFarmNotOfTheJob) {
   const Ended ended = cli->Finish();
   EXPECT_EQ(ended.code, 1) << ended.out << ended.err;
   RecordProperty("final_fit_on_the_full_disk", said ? 1 : 0);
-  EXPECT_THAT(Sql("select state, failure_class from job"), ElementsAre(ElementsAre("FAILED", "INFRA")));
+  EXPECT_THAT(Sql("select state, failure_class from job"),
+              ElementsAre(ElementsAre("FAILED", "INFRA")));
   EXPECT_THAT(Value("select reason from job"), HasSubstr("full"));
   EXPECT_TRUE(Eventually([this] { return DeviceIs("a", "ONLINE FREE"); }));
   EXPECT_TRUE(agent("a").Running());

@@ -173,7 +173,7 @@ void SimAgent::EndRun(Fence fence, v1::Outcome outcome, v1::FailureClass failure
     AddFinal(it->second, outcome, failure);
     it->second.ended = true;
   }
-  Tell(agent::AttemptEnded{fence, true, absl::OkStatus()});
+  Tell(agent::AttemptEnded{.fence = fence, .clean = true});
   Pump();
 }
 

@@ -35,15 +35,10 @@ void SimController::Start() {
 
 void SimController::Adopt(controller::FarmSnapshot snapshot) {
   ++life_;
+  const std::vector<Fence> unfinalised = snapshot.final_stored;
   farm_ = std::make_unique<controller::Farm>(controller::FarmConfig{.instance = "sim"}, std::move(snapshot), Now());
   Carry(farm_->TakeRecoveryPlan());
-  if (farm_ == nullptr) return;
-  const auto fences = store_.Unfinalised();
-  if (!fences.ok()) return;
-  for (const Fence fence : *fences) {
-    Handle(controller::FinalStored{fence});
-    Finalise(fence);
-  }
+  for (const Fence fence : unfinalised) Finalise(fence);
   if (farm_ != nullptr) Arm();
 }
 

@@ -248,6 +248,68 @@ TEST_F(FarmTest, AnAttemptWhoseFinalIsStoredIsNotLostWhenTheAgentForgetsIt) {
   EXPECT_EQ(bench_.JobOf("job-1").state, v1::JOB_STATE_SUCCEEDED);
 }
 
+TEST_F(FarmTest, AStoredFinalIsRememberedOverARestart) {
+  OneRunning();
+  FarmSnapshot snapshot = bench_.rows().Snapshot();
+  snapshot.final_stored = {1};
+  Farm farm(FarmConfig{}, snapshot, Instant{.boot_ns = 1, .wall_ns = 1});
+  AgentHello hello;
+  hello.session = 9;
+  hello.hello.set_agent_id("a");
+  farm.Handle(hello, Instant{.boot_ns = 2, .wall_ns = 2});
+  EXPECT_EQ(farm.attempts().at(1).state, v1::ATTEMPT_STATE_ACCEPTED);
+  EXPECT_EQ(farm.jobs().at("job-1").state, v1::JOB_STATE_ACTIVE);
+}
+
+TEST_F(FarmTest, AnAttemptItsAgentGaveUpIsTriedAgain) {
+  OneRunning();
+  AttemptReported report{session_, {}};
+  report.report.set_fence(1);
+  report.report.set_state(v1::ATTEMPT_STATE_CANCELED);
+  report.report.set_detail("does not hold it");
+  bench_.Do(report);
+  EXPECT_EQ(bench_.AttemptOf(1).state, v1::ATTEMPT_STATE_LOST);
+  EXPECT_EQ(bench_.JobOf("job-1").state, v1::JOB_STATE_QUEUED);
+  EXPECT_THAT(bench_.JobOf("job-1").reason, HasSubstr("gave it up"));
+}
+
+TEST_F(FarmTest, AnOfferOfACanceledJobIsCanceledRightAfterItIsSentAgain) {
+  session_ = bench_.Join("a");
+  ASSERT_TRUE(bench_.Submit(bench_.Request()).ok());
+  bench_.Do(AgentGone{session_});
+  bench_.Do(CancelJobRequested{5, "job-1"});
+  EXPECT_EQ(bench_.JobOf("job-1").state, v1::JOB_STATE_CANCELING);
+  bench_.Join("a");
+  EXPECT_THAT(bench_.Grants(), SizeIs(1));
+  EXPECT_THAT(bench_.Cancels(), ElementsAre(1));
+}
+
+TEST_F(FarmTest, ARefusedJobIsNotStartedAndStillExpires) {
+  session_ = bench_.Join("a");
+  SubmitRequested request = bench_.Request();
+  request.cells[0].spec.mutable_limits()->set_queue_ns(30 * kSecond);
+  ASSERT_TRUE(bench_.Submit(request).ok());
+  bench_.Refuse(session_, 1);
+  EXPECT_EQ(bench_.JobOf("job-1").started_wall_ns, std::nullopt);
+  EXPECT_EQ(bench_.JobOf("job-1").attempts, 0);
+  for (int i = 0; i < 40 && bench_.JobOf("job-1").state != v1::JOB_STATE_EXPIRED; ++i) {
+    bench_.Pass(1 * kSecond);
+    for (const v1::Grant& grant : bench_.Grants()) bench_.Refuse(session_, grant.fence());
+    bench_.Do(AgentAlive{session_, std::nullopt});
+  }
+  EXPECT_EQ(bench_.JobOf("job-1").state, v1::JOB_STATE_EXPIRED);
+}
+
+TEST_F(FarmTest, LosingSightOfAnAttemptThatComesBackCostsNoRetry) {
+  OneRunning();
+  const int retries = bench_.JobOf("job-1").retries_left;
+  bench_.Do(AgentGone{session_});
+  bench_.Pass(601 * kSecond);
+  EXPECT_EQ(bench_.JobOf("job-1").retries_left, retries - 1);
+  bench_.Join("a", {FarmBench::Held(1, v1::ATTEMPT_STATE_RUNNING)}, false);
+  EXPECT_EQ(bench_.JobOf("job-1").retries_left, retries);
+}
+
 TEST_F(FarmTest, AnOfferThatWasNotAcceptedIsSentAgainWithTheSameFence) {
   session_ = bench_.Join("a");
   ASSERT_TRUE(bench_.Submit(bench_.Request()).ok());

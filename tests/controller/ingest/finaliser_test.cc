@@ -411,6 +411,21 @@ TEST(FinaliserTest, GreedyRunsMustAgree) {
   EXPECT_EQ(attempt.Finalised().runs[2].speed_quality, v1::QUALITY_VALID);
 }
 
+TEST(FinaliserTest, ABusyMachineIsAReason) {
+  Attempt attempt;
+  attempt.Request(0, 0, 2000);
+  attempt.Run(0, 2000, 2200);
+  attempt.Request(1, 0, 6000);
+  attempt.Run(1, 6000, 6200);
+  attempt.Channel("background.cpu", v1::QUANTITY_UTILISATION, 0.01);
+  attempt.Samples("background.cpu", 0, 10'000, 100, [](std::int64_t t) { return t < 4000 ? 10 : 42; });
+  const AttemptResults results = attempt.Finalised();
+  EXPECT_THAT(results.runs[0].quality_reasons, IsEmpty());
+  EXPECT_EQ(results.runs[0].speed_quality, v1::QUALITY_VALID);
+  EXPECT_THAT(results.runs[1].quality_reasons, ElementsAre("speed background_cpu:42%>10%"));
+  EXPECT_EQ(results.runs[1].speed_quality, v1::QUALITY_SUSPECT);
+}
+
 TEST(FinaliserTest, ASuspendInsideARunIsInvalid) {
   Attempt attempt;
   attempt.Meter({2000, 8000});
