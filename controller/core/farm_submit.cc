@@ -17,6 +17,16 @@ absl::Status NoSuch(const char* what, const std::string& id) {
   return absl::NotFoundError(absl::StrCat("no ", what, " \"", id, "\": `joulefarm ", what, " list` shows what there is"));
 }
 
+void DescribeCells(const SubmitRequested& input, const std::vector<std::string>& devices, v1::SubmitExperimentResponse& response) {
+  for (const CellToRun& cell : input.cells) {
+    v1::CellPlan& plan = *response.add_cells();
+    plan.set_cell(cell.spec.cell());
+    plan.set_workload(cell.spec.workload());
+    plan.mutable_devices()->Assign(devices.begin(), devices.end());
+    response.set_runs_per_job(cell.spec.repetitions());
+  }
+}
+
 }  // namespace
 
 Farm::ExperimentState* Farm::FindExperiment(const std::string& id_or_name) {
@@ -79,6 +89,10 @@ void Farm::On(const SubmitRequested& input) {
     response.set_jobs(static_cast<int>(earlier.job_ids.size()));
     response.set_sha256(earlier.sha256);
     response.set_existing(true);
+    response.set_blocks(static_cast<int>(input.block_orders.size()));
+    std::set<std::string> devices;
+    for (const std::string& id : earlier.job_ids) devices.insert(jobs_.at(id).device_id);
+    DescribeCells(input, {devices.begin(), devices.end()}, response);
     Reply(input.token, std::move(response));
     return;
   }
@@ -102,13 +116,9 @@ void Farm::On(const SubmitRequested& input) {
   response.set_sha256(input.experiment.sha256);
   response.set_jobs(static_cast<int>(jobs));
   response.set_blocks(static_cast<int>(input.block_orders.size()));
-  for (const CellToRun& cell : input.cells) {
-    v1::CellPlan& plan = *response.add_cells();
-    plan.set_cell(cell.spec.cell());
-    plan.set_workload(cell.spec.workload());
-    plan.mutable_devices()->Assign(devices.begin(), devices.end());
-    if (!chosen.ok()) plan.set_blocked(std::string(chosen.message()));
-    response.set_runs_per_job(cell.spec.repetitions());
+  DescribeCells(input, devices, response);
+  if (!chosen.ok()) {
+    for (v1::CellPlan& plan : *response.mutable_cells()) plan.set_blocked(std::string(chosen.message()));
   }
   if (input.dry_run) {
     Reply(input.token, std::move(response));
