@@ -3,11 +3,11 @@
 
 in_repo() { (cd -- "$repo_root" && "$@"); }
 
-# build_preset PRESET
+# build_preset PRESET [TARGET]
 build_preset() {
-  local preset=$1 log=$build_root/logs/build-$1.log
+  local preset=$1 target=${2:-all} log=$build_root/logs/build-$1.log
   logged "$build_root/logs/configure-$preset.log" in_repo cmake --preset "$preset" || return 1
-  if ! in_repo cmake --build "$build_root/$preset" -j "$jobs" 2>&1 | build_progress "$log"; then
+  if ! in_repo cmake --build "$build_root/$preset" -j "$jobs" --target "$target" 2>&1 | build_progress "$log"; then
     {
       grep -n -m 10 -E 'error:|^FAILED:' -- "$log" | cut -c1-200 | sed 's/^/    | /' || true
       printf '    the build failed; all of its output: %s\n' "$log"
