@@ -48,9 +48,9 @@ function(jf_program)
   jf_warnings(${ARG_NAME})
 endfunction()
 
-# jf_test(NAME <target> SOURCES … LIBS … [TIMEOUT s] [LABELS …]): one ctest entry per test program.
+# jf_test(NAME <target> SOURCES … LIBS … [TIMEOUT s] [LABELS …] [SANITIZED]): one ctest entry per test program.
 function(jf_test)
-  cmake_parse_arguments(ARG "" "NAME;TIMEOUT" "SOURCES;LIBS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "SANITIZED" "NAME;TIMEOUT" "SOURCES;LIBS;LABELS" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 300)
   endif()
@@ -58,12 +58,13 @@ function(jf_test)
   target_include_directories(${ARG_NAME} PRIVATE ${CMAKE_SOURCE_DIR})
   target_link_libraries(${ARG_NAME} PRIVATE ${ARG_LIBS} GTest::gmock GTest::gtest GTest::gtest_main)
   jf_warnings(${ARG_NAME})
-  # What deploy/test builds and runs under sanitizers: all but whole processes (docs/testing.md says why).
-  if(NOT "e2e" IN_LIST ARG_LABELS)
+  # What deploy/test builds and runs under sanitizers (docs/testing.md says why not all).
+  if(ARG_SANITIZED)
     if(NOT TARGET sanitized_tests)
       add_custom_target(sanitized_tests)
     endif()
     add_dependencies(sanitized_tests ${ARG_NAME})
+    list(APPEND ARG_LABELS sanitized)
   endif()
   add_test(NAME ${ARG_NAME} COMMAND ${ARG_NAME} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(${ARG_NAME} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
