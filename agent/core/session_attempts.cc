@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "agent/core/session.h"
 
@@ -149,8 +150,10 @@ void Session::On(const AttemptRefused& event) {
     return;
   }
   if (it->second.forget_when_ended) return;
-  // A broken trace or log costs a grade, not the run; a stale fence is refused on the other streams as well.
-  if (event.stream == v1::STREAM_POWER || event.stream == v1::STREAM_HOST || event.stream == v1::STREAM_LOG) return;
+  // A broken trace or log costs a grade, not the run.
+  const bool side_stream = event.stream == v1::STREAM_POWER || event.stream == v1::STREAM_HOST ||
+                           event.stream == v1::STREAM_LOG;
+  if (side_stream && !absl::StartsWith(event.detail, "STALE_FENCE")) return;
   Say(Severity::kWarning, absl::StrCat("attempt ", event.fence,
                                        ": the controller takes no more of it: ", event.detail));
   it->second.forget_when_ended = true;

@@ -174,7 +174,7 @@ TEST(SessionTest, VerdictsAreCarriedOut) {
       "upload:8+cursors report:11=RUNNING report:12=RUNNING report:13=RUNNING");
   const auto& upload = std::get<OpenUpload>(hand.last[7]);
   ASSERT_EQ(upload.cursors.size(), 4u);  // nothing for what was forgotten
-  EXPECT_EQ(hand.Do(AttemptEnded{13, true}), "forget:13 clean:d3");
+  EXPECT_EQ(hand.Do(AttemptEnded{13, true}), "report:13=CANCELED forget:13 clean:d3");
   EXPECT_EQ(hand.Do(AttemptEnded{12, true}), "report:12=UPLOADING clean:d2");
 }
 
@@ -289,7 +289,15 @@ TEST(SessionTest, StaleFenceStopsAndForgets) {
   EXPECT_EQ(hand.Do(AttemptRefused{1, v1::STREAM_LOG, "STALE_FENCE"}), "tell stop:1=aborted");
   EXPECT_EQ(hand.Do(AttemptRefused{1, v1::STREAM_EVENT, "STALE_FENCE"}), "");
   EXPECT_EQ(hand.Do(AttemptMoved{1, v1::ATTEMPT_STATE_RUNNING, "late"}), "");
-  EXPECT_EQ(hand.Do(AttemptEnded{1, true}), "forget:1 clean:d1");
+  EXPECT_EQ(hand.Do(AttemptEnded{1, true}), "report:1=CANCELED forget:1 clean:d1");
+}
+
+TEST(SessionTest, ABrokenTraceOrLogDoesNotEndTheRun) {
+  Farmhand hand(TestOptions());
+  hand.Online();
+  hand.Running(1);
+  EXPECT_EQ(hand.Do(AttemptRefused{1, v1::STREAM_POWER, "BAD_CRC: damaged"}), "");
+  EXPECT_EQ(hand.Do(AttemptRefused{1, v1::STREAM_EVENT, "BAD_CRC: damaged"}), "tell stop:1=aborted");
 }
 
 TEST(SessionTest, StaleStreamOfAFinishedAttemptLeavesTheOthersAsEvidence) {
