@@ -36,7 +36,8 @@ absl::Status ToAbsl(const grpc::Status& status) {
 }
 
 std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
-  // Kept until the process ends: gRPC 1.51's shutdown with its last channel may wait ten seconds for a poller.
+  // Kept until the process ends: gRPC 1.51's shutdown with its last channel may wait ten seconds
+  // for a poller.
   [[maybe_unused]] static const bool kept = (grpc_init(), true);
   grpc::ChannelArguments arguments;
   // A lab's controller is reached directly, whatever http_proxy says.

@@ -31,7 +31,8 @@ Instant SystemNow() { return {.boot_ns = Read(CLOCK_BOOTTIME), .wall_ns = Read(C
 
 }  // namespace
 
-// In order of construction; destruction goes the other way: first nobody new can ask, then the farm comes to rest, then the store closes.
+// In order of construction; destruction goes the other way: first nobody new can ask, then the farm
+// comes to rest, then the store closes.
 struct Controller::Parts {
   std::unique_ptr<StateDir> state;
   std::filesystem::path database;
@@ -59,8 +60,10 @@ struct Controller::Parts {
 Controller::Controller(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
 absl::StatusOr<std::unique_ptr<Controller>> Controller::Start(ControllerOptions options) {
-  if (const absl::Status ok = CheckPlaintext(options.listen, options.allow_plaintext); !ok.ok()) return ok;
-  if (const absl::Status ok = CheckPlaintext(options.http, options.allow_plaintext); !ok.ok()) return ok;
+  if (const absl::Status ok = CheckPlaintext(options.listen, options.allow_plaintext); !ok.ok())
+    return ok;
+  if (const absl::Status ok = CheckPlaintext(options.http, options.allow_plaintext); !ok.ok())
+    return ok;
   auto parts = std::make_unique<Parts>();
   auto state = StateDir::Lock(options.state);
   if (!state.ok()) return state.status();
@@ -78,22 +81,29 @@ absl::StatusOr<std::unique_ptr<Controller>> Controller::Start(ControllerOptions 
 
   parts->host = std::make_unique<FarmHost>(*parts->store, options.farm, SystemNow);
   parts->sessions = std::make_unique<AgentSessions>(*parts->host);
-  if (const absl::Status started = parts->host->Start(*parts->sessions); !started.ok()) return started;
+  if (const absl::Status started = parts->host->Start(*parts->sessions); !started.ok())
+    return started;
   parts->farm_server = std::make_unique<FarmServer>(
       *parts->host, *parts->reader, *parts->files,
-      FarmServerInfo{options.version, parts->store->schema_version(), std::filesystem::absolute(parts->database).string()});
+      FarmServerInfo{options.version, parts->store->schema_version(),
+                     std::filesystem::absolute(parts->database).string()});
   parts->artifact_server = std::make_unique<ArtifactServer>(*parts->host, *parts->files);
-  auto rpc = RpcServer::Start(options.listen, {parts->sessions.get(), parts->farm_server.get(), parts->artifact_server.get()});
+  auto rpc = RpcServer::Start(options.listen, {parts->sessions.get(), parts->farm_server.get(),
+                                               parts->artifact_server.get()});
   if (!rpc.ok()) return rpc.status();
   parts->rpc = *std::move(rpc);
-  auto http = HttpServer::Start(options.http.host, options.http.port,
-                                MakeApi(*parts->reader, [host = parts->host.get()] { return host->ReadOnlyReason(); }, options.version));
+  auto http = HttpServer::Start(
+      options.http.host, options.http.port,
+      MakeApi(
+          *parts->reader, [host = parts->host.get()] { return host->ReadOnlyReason(); },
+          options.version));
   if (!http.ok()) return http.status();
   parts->http = *std::move(http);
   parts->grpc_address = {options.listen.host, parts->rpc->port()};
   parts->http_address = {options.http.host, parts->http->port()};
   const absl::Status written = ReplaceFile(
-      options.state / "address", absl::StrCat(parts->grpc_address.ToString(), "\n", parts->http_address.ToString(), "\n"));
+      options.state / "address",
+      absl::StrCat(parts->grpc_address.ToString(), "\n", parts->http_address.ToString(), "\n"));
   if (!written.ok()) return written;
   return std::unique_ptr<Controller>(new Controller(std::move(parts)));
 }

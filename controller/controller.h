@@ -1,6 +1,7 @@
 // A whole controller in one object: main runs one, tests run several.
 //
-// Thread rule: Start and destruction from one thread. Ownership: owns everything it starts; when it is gone no thread of it is left.
+// Thread rule: Start and destruction from one thread. Ownership: owns everything it starts; when it
+// is gone no thread of it is left.
 #pragma once
 
 #include <filesystem>
@@ -25,7 +26,8 @@ struct ControllerOptions {
 
 class Controller {
  public:
-  // Locks the state directory, opens the database, listens, and writes STATE/address. Errors name what, where and what to do.
+  // Locks the state directory, opens the database, listens, and writes STATE/address. Errors name
+  // what, where and what to do.
   static absl::StatusOr<std::unique_ptr<Controller>> Start(ControllerOptions options);
   ~Controller();
 

@@ -14,7 +14,12 @@ namespace joulefarm::controller {
 namespace asio = boost::asio;
 
 FarmHost::FarmHost(Store& store, FarmConfig config, std::function<Instant()> clock)
-    : store_(store), config_(std::move(config)), clock_(std::move(clock)), work_(asio::make_work_guard(strand_)), tick_(strand_), reload_(strand_) {}
+    : store_(store),
+      config_(std::move(config)),
+      clock_(std::move(clock)),
+      work_(asio::make_work_guard(strand_)),
+      tick_(strand_),
+      reload_(strand_) {}
 
 FarmHost::~FarmHost() { Stop(); }
 
@@ -23,7 +28,8 @@ absl::Status FarmHost::Start(AgentGateway& gateway) {
   absl::StatusOr<FarmSnapshot> snapshot = store_.Load();
   if (!snapshot.ok()) return snapshot.status();
   loop_ = std::make_unique<StoreLoop>(store_);
-  asio::post(strand_, [this, snapshot = *std::move(snapshot)]() mutable { Adopt(std::move(snapshot)); });
+  asio::post(strand_,
+             [this, snapshot = *std::move(snapshot)]() mutable { Adopt(std::move(snapshot)); });
   thread_ = std::thread([this] { strand_.run(); });
   return absl::OkStatus();
 }
@@ -69,7 +75,8 @@ void FarmHost::OnHello(SessionId session, v1::Hello hello) {
     }
     asio::post(strand_, [this, input = std::move(input)] {
       if (farm_ == nullptr) {
-        gateway_->Close(input.session, absl::UnavailableError(absl::StrCat("the controller cannot write: ", ReadOnlyReason())));
+        gateway_->Close(input.session, absl::UnavailableError(absl::StrCat(
+                                           "the controller cannot write: ", ReadOnlyReason())));
         return;
       }
       Handle(input);
@@ -93,15 +100,20 @@ void FarmHost::Ask(std::function<FarmInput(RequestToken)> fill, Reply reply) {
     const RequestToken token = ++last_token_;
     replies_[token] = std::move(reply);
     if (farm_ == nullptr) {
-      Answer({token, absl::UnavailableError(absl::StrCat("the controller cannot write: ", ReadOnlyReason())), {}});
+      Answer(
+          {token,
+           absl::UnavailableError(absl::StrCat("the controller cannot write: ", ReadOnlyReason())),
+           {}});
       return;
     }
     Handle(fill(token));
   });
 }
 
-void FarmHost::OnFrames(std::vector<v1::Frame> frames, std::function<void(absl::StatusOr<v1::UploadResponse>)> done) {
-  loop_->Ingest(std::move(frames), [this, done = std::move(done)](absl::StatusOr<IngestOutcome> outcome) mutable {
+void FarmHost::OnFrames(std::vector<v1::Frame> frames,
+                        std::function<void(absl::StatusOr<v1::UploadResponse>)> done) {
+  loop_->Ingest(std::move(frames), [this, done = std::move(done)](
+                                       absl::StatusOr<IngestOutcome> outcome) mutable {
     asio::post(strand_, [this, done = std::move(done), outcome = std::move(outcome)]() mutable {
       if (!outcome.ok()) {
         done(outcome.status());
@@ -130,8 +142,10 @@ void FarmHost::Handle(const FarmInput& input) {
 
 void FarmHost::Carry(Plan plan) {
   loop_->Commit(std::move(plan.writes),
-                [this, generation = generation_, effects = std::move(plan.effects)](absl::Status status) mutable {
-                  asio::post(strand_, [this, generation, status = std::move(status), effects = std::move(effects)]() mutable {
+                [this, generation = generation_,
+                 effects = std::move(plan.effects)](absl::Status status) mutable {
+                  asio::post(strand_, [this, generation, status = std::move(status),
+                                       effects = std::move(effects)]() mutable {
                     if (!status.ok()) {
                       if (generation == generation_) Broken(status);
                       return;
@@ -174,16 +188,19 @@ void FarmHost::ArmTimer() {
   });
 }
 
-// Memory holds what the disk does not: drop it, say so, and go on from the disk once it can be written again.
+// Memory holds what the disk does not: drop it, say so, and go on from the disk once it can be
+// written again.
 void FarmHost::Broken(const absl::Status& why) {
   if (farm_ == nullptr) return;
-  spdlog::error("cannot write results: {}; read-only until this is mended", std::string(why.message()));
+  spdlog::error("cannot write results: {}; read-only until this is mended",
+                std::string(why.message()));
   farm_.reset();
   {
     const std::lock_guard<std::mutex> lock(reason_mutex_);
     read_only_reason_ = std::string(why.message());
   }
-  const absl::Status status = absl::UnavailableError(absl::StrCat("the controller cannot write: ", std::string(why.message())));
+  const absl::Status status = absl::UnavailableError(
+      absl::StrCat("the controller cannot write: ", std::string(why.message())));
   gateway_->CloseAll(status);
   std::vector<RequestToken> waiting;
   for (const auto& [token, reply] : replies_) waiting.push_back(token);
@@ -223,7 +240,8 @@ void FarmHost::Finalise(Fence fence) {
       } else {
         input.final.set_outcome(v1::OUTCOME_FAILED);
         input.final.set_failure_class(v1::FAILURE_CLASS_INFRA);
-        input.final.set_reason(absl::StrCat("the stored result cannot be read: ", std::string(data->status().message())));
+        input.final.set_reason(absl::StrCat("the stored result cannot be read: ",
+                                            std::string(data->status().message())));
       }
       input.results.fence = fence;
       asio::post(strand_, [this, input = std::move(input)] { Handle(input); });

@@ -1,7 +1,9 @@
-// The farm at work: the pure Farm on its strand, fed by RPC threads, made durable by the store thread, its effects carried out after commits.
+// The farm at work: the pure Farm on its strand, fed by RPC threads, made durable by the store
+// thread, its effects carried out after commits.
 //
-// Thread rule: public methods may be called from any thread unless they say otherwise; callbacks run on the strand and must not block.
-// Ownership: owns the Farm, the store loop and the finaliser thread; the gateway and the store outlive it.
+// Thread rule: public methods may be called from any thread unless they say otherwise; callbacks
+// run on the strand and must not block. Ownership: owns the Farm, the store loop and the finaliser
+// thread; the gateway and the store outlive it.
 #pragma once
 
 #include <atomic>
@@ -17,8 +19,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "boost/asio/io_context.hpp"
 #include "boost/asio/executor_work_guard.hpp"
+#include "boost/asio/io_context.hpp"
 #include "boost/asio/steady_timer.hpp"
 #include "boost/asio/thread_pool.hpp"
 #include "controller/core/farm.h"
@@ -56,11 +58,13 @@ class FarmHost {
   void OnGone(SessionId session);
   void OnInput(FarmInput input);
 
-  // `fill` makes the input of the token it is given; the reply comes exactly once, after the commit.
+  // `fill` makes the input of the token it is given; the reply comes exactly once, after the
+  // commit.
   void Ask(std::function<FarmInput(RequestToken)> fill, Reply reply);
 
   // Frames of a session's upload; `done` on the strand, after the farm knows of completed attempts.
-  void OnFrames(std::vector<v1::Frame> frames, std::function<void(absl::StatusOr<v1::UploadResponse>)> done);
+  void OnFrames(std::vector<v1::Frame> frames,
+                std::function<void(absl::StatusOr<v1::UploadResponse>)> done);
 
   // Runs on the store thread; for artifact rows and look-ups.
   void WithStore(std::function<void(Store&)> work) { loop_->Run(std::move(work)); }
@@ -93,7 +97,7 @@ class FarmHost {
   std::atomic<SessionId> last_session_{0};
 
   // Strand only.
-  std::unique_ptr<Farm> farm_;  // null while the store cannot write
+  std::unique_ptr<Farm> farm_;   // null while the store cannot write
   std::int64_t generation_ = 0;  // of farm_
   bool stopping_ = false;
   RequestToken last_token_ = 0;

@@ -27,11 +27,13 @@ struct Flags {
   bool allow_plaintext = false;
 };
 
-absl::Status SetAddress(const std::string& flag, const std::string& configured, const char* name, joulefarm::HostPort& address) {
+absl::Status SetAddress(const std::string& flag, const std::string& configured, const char* name,
+                        joulefarm::HostPort& address) {
   const std::string& text = flag.empty() ? configured : flag;
   if (text.empty()) return absl::OkStatus();
   auto parsed = joulefarm::ParseHostPort(text);
-  if (!parsed.ok()) return absl::InvalidArgumentError(absl::StrCat(name, ": ", parsed.status().message()));
+  if (!parsed.ok())
+    return absl::InvalidArgumentError(absl::StrCat(name, ": ", parsed.status().message()));
   address = *std::move(parsed);
   return absl::OkStatus();
 }
@@ -49,12 +51,16 @@ absl::StatusOr<ControllerOptions> MakeOptions(const Flags& flags) {
   joulefarm::config::v1::ControllerConfig config;
   if (!flags.config.empty()) {
     joulefarm::SourceMap source;
-    if (const absl::Status read = joulefarm::ParseYamlFile(flags.config, &config, &source); !read.ok()) return read;
+    if (const absl::Status read = joulefarm::ParseYamlFile(flags.config, &config, &source);
+        !read.ok())
+      return read;
   }
   ControllerOptions options;
   for (const absl::Status& status :
-       {SetAddress(flags.listen, config.listen(), "--listen", options.listen), SetAddress(flags.http, config.http(), "--http", options.http),
-        SetDuration(config.heartbeat(), options.farm.heartbeat_ns), SetDuration(config.ttl(), options.farm.ttl_ns),
+       {SetAddress(flags.listen, config.listen(), "--listen", options.listen),
+        SetAddress(flags.http, config.http(), "--http", options.http),
+        SetDuration(config.heartbeat(), options.farm.heartbeat_ns),
+        SetDuration(config.ttl(), options.farm.ttl_ns),
         SetDuration(config.grace(), options.farm.grace_ns)}) {
     if (!status.ok()) return status;
   }
@@ -80,14 +86,17 @@ int Fail(const absl::Status& status, int code) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"The controller of a Joulefarm: schedules jobs, keeps results.\n"
-               "Runs with no file and no flag: gRPC on 127.0.0.1:7070, HTTP on 127.0.0.1:7071."};
+  CLI::App app{
+      "The controller of a Joulefarm: schedules jobs, keeps results.\n"
+      "Runs with no file and no flag: gRPC on 127.0.0.1:7070, HTTP on 127.0.0.1:7071."};
   Flags flags;
-  app.add_option("--config", flags.config, "YAML configuration file (see deploy/examples/controller.yaml)");
+  app.add_option("--config", flags.config,
+                 "YAML configuration file (see deploy/examples/controller.yaml)");
   app.add_option("--listen", flags.listen, "HOST:PORT for gRPC; port 0 takes a free one");
   app.add_option("--http", flags.http, "HOST:PORT for HTTP (read-only); port 0 takes a free one");
   app.add_option("--state", flags.state, "state directory: database, artifacts, address file");
-  app.add_flag("--allow-plaintext", flags.allow_plaintext, "listen without TLS beyond this machine, on a network you trust");
+  app.add_flag("--allow-plaintext", flags.allow_plaintext,
+               "listen without TLS beyond this machine, on a network you trust");
   app.set_version_flag("--version", "joulefarm-controller " JOULEFARM_VERSION);
   try {
     app.parse(argc, argv);
@@ -111,9 +120,9 @@ int main(int argc, char** argv) {
   if (!options.ok()) return Fail(options.status(), kExitUsage);
   auto controller = joulefarm::controller::Controller::Start(*options);
   if (!controller.ok()) return Fail(controller.status(), kExitCannotStart);
-  spdlog::info("joulefarm-controller {} listens on {} (gRPC) and {} (HTTP); results in {}", JOULEFARM_VERSION,
-               (*controller)->grpc_address().ToString(), (*controller)->http_address().ToString(),
-               (*controller)->database().string());
+  spdlog::info("joulefarm-controller {} listens on {} (gRPC) and {} (HTTP); results in {}",
+               JOULEFARM_VERSION, (*controller)->grpc_address().ToString(),
+               (*controller)->http_address().ToString(), (*controller)->database().string());
   joulefarm::NotifyServiceManager("READY=1");
   int signal = 0;
   sigwait(&signals, &signal);

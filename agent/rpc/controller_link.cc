@@ -18,7 +18,8 @@ using ControlStream = ClientStream<v1::AgentMessage, v1::ControllerMessage>;
 using UploadStream = ClientStream<v1::UploadRequest, v1::UploadResponse>;
 
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target) {
-  // Kept until the process ends: gRPC 1.51's shutdown with its last channel may wait ten seconds for a poller.
+  // Kept until the process ends: gRPC 1.51's shutdown with its last channel may wait ten seconds
+  // for a poller.
   [[maybe_unused]] static const bool kept = (grpc_init(), true);
   grpc::ChannelArguments arguments;
   // The session machine does the backing off; the channel's own must not outlast it.

@@ -17,6 +17,7 @@ absl::StatusOr<std::unique_ptr<Workload>> MakeWorkload(const v1::JobSpec& spec) 
       return std::make_unique<GenerateWorkload>();
     case v1::JobSpec::kCommand:
       return std::make_unique<CommandWorkload>();
+    case v1::JobSpec::kThroughput:
     case v1::JobSpec::KIND_NOT_SET:
       break;
   }

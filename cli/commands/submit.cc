@@ -209,7 +209,8 @@ int RunSubmit(Session& session, const SubmitOptions& options) {
 
   const auto response = (*client)->Submit(request);
   if (!response.ok()) return session.Fail(response.status());
-  for (const std::string& warning : response->warnings()) console.err << "warning: " << OneLine(warning) << '\n';
+  for (const std::string& warning : response->warnings())
+    console.err << "warning: " << OneLine(warning) << '\n';
   if (options.dry_run) return ReportDryRun(session, *response, options.format);
   if (options.wait) {
     // Into err when out is for a script: whoever waits should know the id from the beginning.

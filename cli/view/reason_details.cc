@@ -31,14 +31,17 @@ std::optional<Numbered> Split(const std::string& detail) {
 }
 
 // "%>5%" after a number: the unit is what stands before the comparison.
-std::string UnitOf(const std::string& rest) { return rest.substr(0, std::min(rest.find_first_of("<>"), rest.size())); }
+std::string UnitOf(const std::string& rest) {
+  return rest.substr(0, std::min(rest.find_first_of("<>"), rest.size()));
+}
 
 }  // namespace
 
 std::string JoinReasonDetails(const std::vector<std::string>& details) {
   std::vector<std::string> distinct;
   for (const std::string& detail : details) {
-    if (std::find(distinct.begin(), distinct.end(), detail) == distinct.end()) distinct.push_back(detail);
+    if (std::find(distinct.begin(), distinct.end(), detail) == distinct.end())
+      distinct.push_back(detail);
   }
   if (distinct.empty()) return "";
   std::optional<Numbered> low = Split(distinct.front());
@@ -56,7 +59,8 @@ std::string JoinReasonDetails(const std::vector<std::string>& details) {
     return absl::StrCat(low->number, UnitOf(low->rest), "…", high->number, high->rest);
   }
   const std::size_t listed = std::min(distinct.size(), kMostListed);
-  std::string text = absl::StrJoin(distinct.begin(), distinct.begin() + static_cast<std::ptrdiff_t>(listed), ", ");
+  std::string text =
+      absl::StrJoin(distinct.begin(), distinct.begin() + static_cast<std::ptrdiff_t>(listed), ", ");
   if (listed < distinct.size()) absl::StrAppend(&text, ", …");
   return text;
 }

@@ -317,7 +317,8 @@ class Summary {
     return row;
   }
 
-  // One line per code of a grade: its values, and how many runs have it. A code of one cell only names the cell.
+  // One line per code of a grade: its values, and how many runs have it. A code of one cell only
+  // names the cell.
   std::vector<std::string> Reasons() const {
     struct Code {
       std::vector<std::string> details;

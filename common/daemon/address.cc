@@ -7,7 +7,8 @@
 namespace joulefarm {
 
 std::string HostPort::ToString() const {
-  return absl::StrContains(host, ':') ? absl::StrCat("[", host, "]:", port) : absl::StrCat(host, ":", port);
+  return absl::StrContains(host, ':') ? absl::StrCat("[", host, "]:", port)
+                                      : absl::StrCat(host, ":", port);
 }
 
 absl::StatusOr<HostPort> ParseHostPort(absl::string_view text) {
@@ -18,7 +19,8 @@ absl::StatusOr<HostPort> ParseHostPort(absl::string_view text) {
   if (colon == absl::string_view::npos) return wrong("there is no ':'");
   absl::string_view host = text.substr(0, colon);
   HostPort address;
-  if (!absl::SimpleAtoi(text.substr(colon + 1), &address.port) || address.port < 0 || address.port > 65535) {
+  if (!absl::SimpleAtoi(text.substr(colon + 1), &address.port) || address.port < 0 ||
+      address.port > 65535) {
     return wrong("the port must be a number from 0 to 65535");
   }
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
@@ -38,8 +40,9 @@ bool IsLoopback(absl::string_view host) {
 absl::Status CheckPlaintext(const HostPort& address, bool allow_plaintext) {
   if (allow_plaintext || IsLoopback(address.host)) return absl::OkStatus();
   return absl::FailedPreconditionError(
-      absl::StrCat(address.ToString(), " is not on this machine and the connection is not encrypted: on a network you "
-                                       "trust give --allow-plaintext, otherwise tunnel it (for instance ssh -L)"));
+      absl::StrCat(address.ToString(),
+                   " is not on this machine and the connection is not encrypted: on a network you "
+                   "trust give --allow-plaintext, otherwise tunnel it (for instance ssh -L)"));
 }
 
 }  // namespace joulefarm

@@ -25,7 +25,8 @@ absl::StatusOr<HostPort> ParseHostPort(absl::string_view text);
 // True for localhost, 127.0.0.0/8 and ::1.
 bool IsLoopback(absl::string_view host);
 
-// Refuses to speak without TLS beyond this machine unless the operator allowed it. FAILED_PRECONDITION.
+// Refuses to speak without TLS beyond this machine unless the operator allowed it.
+// FAILED_PRECONDITION.
 absl::Status CheckPlaintext(const HostPort& address, bool allow_plaintext);
 
 }  // namespace joulefarm

@@ -1,6 +1,7 @@
 // Tells systemd how a daemon is, without libsystemd.
 //
-// Thread rule: any thread. The protocol is sd_notify(3): a datagram to the socket named by $NOTIFY_SOCKET.
+// Thread rule: any thread. The protocol is sd_notify(3): a datagram to the socket named by
+// $NOTIFY_SOCKET.
 #pragma once
 
 #include "absl/strings/string_view.h"

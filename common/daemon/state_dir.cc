@@ -16,7 +16,8 @@ namespace joulefarm {
 namespace {
 
 absl::Status FileError(const char* what, const std::filesystem::path& path) {
-  return absl::UnavailableError(absl::StrCat("cannot ", what, " ", path.string(), ": ", std::strerror(errno)));
+  return absl::UnavailableError(
+      absl::StrCat("cannot ", what, " ", path.string(), ": ", std::strerror(errno)));
 }
 
 absl::Status WriteAll(int fd, absl::string_view text, const std::filesystem::path& path) {
@@ -34,7 +35,8 @@ absl::Status WriteAll(int fd, absl::string_view text, const std::filesystem::pat
 std::filesystem::path DefaultStateDir(absl::string_view name) {
   const std::filesystem::path leaf = std::filesystem::path("joulefarm") / std::string(name);
   if (::geteuid() == 0) return "/var/lib" / leaf;
-  if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && state[0] == '/') return state / leaf;
+  if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && state[0] == '/')
+    return state / leaf;
   const char* home = std::getenv("HOME");
   return std::filesystem::path(home == nullptr ? "." : home) / ".local" / "state" / leaf;
 }
@@ -43,7 +45,8 @@ absl::StatusOr<std::unique_ptr<StateDir>> StateDir::Lock(const std::filesystem::
   std::error_code error;
   std::filesystem::create_directories(path, error);
   if (error) {
-    return absl::UnavailableError(absl::StrCat("cannot make the state directory ", path.string(), ": ", error.message(),
+    return absl::UnavailableError(absl::StrCat("cannot make the state directory ", path.string(),
+                                               ": ", error.message(),
                                                ": give another --state DIR"));
   }
   const std::filesystem::path lock = path / "lock";
@@ -54,8 +57,8 @@ absl::StatusOr<std::unique_ptr<StateDir>> StateDir::Lock(const std::filesystem::
     (void)!::pread(fd, pid, sizeof(pid) - 1, 0);
     ::close(fd);
     return absl::FailedPreconditionError(
-        absl::StrCat("the state directory ", path.string(), " is in use by process ", absl::StripSuffix(pid, "\n"),
-                     ": stop that one, or give another --state DIR"));
+        absl::StrCat("the state directory ", path.string(), " is in use by process ",
+                     absl::StripSuffix(pid, "\n"), ": stop that one, or give another --state DIR"));
   }
   const std::string pid = absl::StrCat(::getpid(), "\n");
   if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, pid.data(), pid.size(), 0) < 0) {
@@ -75,7 +78,8 @@ absl::Status ReplaceFile(const std::filesystem::path& path, absl::string_view te
   absl::Status status = WriteAll(fd, text, temporary);
   if (status.ok() && ::fsync(fd) != 0) status = FileError("sync", temporary);
   ::close(fd);
-  if (status.ok() && ::rename(temporary.c_str(), path.c_str()) != 0) status = FileError("replace", path);
+  if (status.ok() && ::rename(temporary.c_str(), path.c_str()) != 0)
+    status = FileError("replace", path);
   return status;
 }
 

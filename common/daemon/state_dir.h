@@ -1,6 +1,7 @@
 // A daemon's state directory: where it is by default, and that only one process uses it.
 //
-// Thread rule: any thread. Ownership: the lock lasts as long as the StateDir, and ends with the process however it ends.
+// Thread rule: any thread. Ownership: the lock lasts as long as the StateDir, and ends with the
+// process however it ends.
 #pragma once
 
 #include <filesystem>
@@ -18,8 +19,8 @@ std::filesystem::path DefaultStateDir(absl::string_view name);
 
 class StateDir {
  public:
-  // Makes the directory and locks it. FAILED_PRECONDITION when another process has it (named by its pid), UNAVAILABLE when it cannot be
-  // made or written.
+  // Makes the directory and locks it. FAILED_PRECONDITION when another process has it (named by its
+  // pid), UNAVAILABLE when it cannot be made or written.
   static absl::StatusOr<std::unique_ptr<StateDir>> Lock(const std::filesystem::path& path);
   ~StateDir();
   StateDir(const StateDir&) = delete;
@@ -33,7 +34,8 @@ class StateDir {
   int fd_;
 };
 
-// Replaces a small file as a whole: readers see the old or the new text. UNAVAILABLE with the path and the reason.
+// Replaces a small file as a whole: readers see the old or the new text. UNAVAILABLE with the path
+// and the reason.
 absl::Status ReplaceFile(const std::filesystem::path& path, absl::string_view text);
 
 }  // namespace joulefarm

@@ -40,7 +40,8 @@ constexpr std::array kCodes = {
     CodeInfo{Code::kOutputDiffers, "output_differs", kSpeed, v1::QUALITY_SUSPECT,
              "different outputs of the attempt's greedy runs", "> 1"},
     CodeInfo{Code::kBackgroundCpu, "background_cpu", kSpeed, v1::QUALITY_SUSPECT,
-             "mean share of all cores that others than the engine used during the run, over at least its last second",
+             "mean share of all cores that others than the engine used during the run, over at "
+             "least its last second",
              "> 10 %"},
     CodeInfo{Code::kSuspended, "suspended", kBoth, v1::QUALITY_INVALID,
              "time the host slept between two clock snapshots around or inside the run",

@@ -17,8 +17,10 @@ namespace {
 
 absl::Status FileError(const char* what, const std::filesystem::path& path) {
   const int error = errno;
-  const std::string text = absl::StrCat("cannot ", what, " ", path.string(), ": ", std::strerror(error));
-  if (error == ENOSPC || error == EDQUOT) return absl::ResourceExhaustedError(absl::StrCat(text, ": free some space there"));
+  const std::string text =
+      absl::StrCat("cannot ", what, " ", path.string(), ": ", std::strerror(error));
+  if (error == ENOSPC || error == EDQUOT)
+    return absl::ResourceExhaustedError(absl::StrCat(text, ": free some space there"));
   return absl::UnavailableError(text);
 }
 
@@ -36,12 +38,14 @@ absl::Status CheckArtifactName(absl::string_view name) {
   bool ok = !name.empty() && name.size() <= 128 && name[0] != '.' && name[0] != '-';
   for (const char c : name) ok = ok && (absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-');
   if (ok) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("\"", name,
-                                                 "\" cannot name an artifact: use 1 to 128 letters, digits, '.', '_' "
-                                                 "and '-', not beginning with '.' or '-'"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("\"", name,
+                   "\" cannot name an artifact: use 1 to 128 letters, digits, '.', '_' "
+                   "and '-', not beginning with '.' or '-'"));
 }
 
-ArtifactUpload::ArtifactUpload(int fd, std::filesystem::path temporary, std::filesystem::path target, std::string sha256,
+ArtifactUpload::ArtifactUpload(int fd, std::filesystem::path temporary,
+                               std::filesystem::path target, std::string sha256,
                                std::int64_t size_bytes)
     : fd_(fd),
       temporary_(std::move(temporary)),
@@ -58,7 +62,8 @@ ArtifactUpload::~ArtifactUpload() {
 
 absl::Status ArtifactUpload::Write(absl::string_view data) {
   if (written_ + static_cast<std::int64_t>(data.size()) > size_bytes_) {
-    return absl::OutOfRangeError(absl::StrCat("more content than the announced ", size_bytes_, " bytes"));
+    return absl::OutOfRangeError(
+        absl::StrCat("more content than the announced ", size_bytes_, " bytes"));
   }
   hash_.Update(data);
   written_ += static_cast<std::int64_t>(data.size());
@@ -74,8 +79,9 @@ absl::Status ArtifactUpload::Write(absl::string_view data) {
 absl::Status ArtifactUpload::Commit() {
   const std::string got = hash_.HexDigest();
   if (written_ != size_bytes_ || got != sha256_) {
-    return absl::DataLossError(absl::StrCat("the content is not what was announced: ", written_, " of ", size_bytes_,
-                                            " bytes, SHA-256 ", got, " instead of ", sha256_, ": push it again"));
+    return absl::DataLossError(absl::StrCat("the content is not what was announced: ", written_,
+                                            " of ", size_bytes_, " bytes, SHA-256 ", got,
+                                            " instead of ", sha256_, ": push it again"));
   }
   if (::fsync(fd_) != 0) return FileError("sync", temporary_);
   if (::rename(temporary_.c_str(), target_.c_str()) != 0) return FileError("rename", temporary_);
@@ -83,16 +89,22 @@ absl::Status ArtifactUpload::Commit() {
   return SyncDirectory(target_.parent_path());
 }
 
-absl::StatusOr<std::unique_ptr<ArtifactFiles>> ArtifactFiles::Open(const std::filesystem::path& directory) {
+absl::StatusOr<std::unique_ptr<ArtifactFiles>> ArtifactFiles::Open(
+    const std::filesystem::path& directory) {
   std::error_code error;
   std::filesystem::create_directories(directory, error);
-  if (error) return absl::UnavailableError(absl::StrCat("cannot make ", directory.string(), ": ", error.message()));
-  for (auto it = std::filesystem::directory_iterator(directory, error); !error && it != std::filesystem::directory_iterator();
-       it.increment(error)) {
+  if (error)
+    return absl::UnavailableError(
+        absl::StrCat("cannot make ", directory.string(), ": ", error.message()));
+  for (auto it = std::filesystem::directory_iterator(directory, error);
+       !error && it != std::filesystem::directory_iterator(); it.increment(error)) {
     std::error_code ignored;
-    if (absl::StartsWith(it->path().filename().string(), ".upload-")) std::filesystem::remove(it->path(), ignored);
+    if (absl::StartsWith(it->path().filename().string(), ".upload-"))
+      std::filesystem::remove(it->path(), ignored);
   }
-  if (error) return absl::UnavailableError(absl::StrCat("cannot read ", directory.string(), ": ", error.message()));
+  if (error)
+    return absl::UnavailableError(
+        absl::StrCat("cannot read ", directory.string(), ": ", error.message()));
   return std::unique_ptr<ArtifactFiles>(new ArtifactFiles(directory));
 }
 
@@ -101,13 +113,16 @@ bool ArtifactFiles::Has(const std::string& sha256) const {
   return IsSha256Hex(sha256) && std::filesystem::is_regular_file(PathOf(sha256), ignored);
 }
 
-absl::StatusOr<std::unique_ptr<ArtifactUpload>> ArtifactFiles::Begin(const std::string& sha256, std::int64_t size_bytes) const {
-  if (!IsSha256Hex(sha256)) return absl::InvalidArgumentError("sha256 must be 64 lower-case hex digits");
+absl::StatusOr<std::unique_ptr<ArtifactUpload>> ArtifactFiles::Begin(
+    const std::string& sha256, std::int64_t size_bytes) const {
+  if (!IsSha256Hex(sha256))
+    return absl::InvalidArgumentError("sha256 must be 64 lower-case hex digits");
   if (size_bytes < 0) return absl::InvalidArgumentError("size_bytes must not be negative");
   std::string pattern = (directory_ / ".upload-XXXXXX").string();
   const int fd = ::mkostemp(pattern.data(), O_CLOEXEC);
   if (fd < 0) return FileError("make a file in", directory_);
-  return std::unique_ptr<ArtifactUpload>(new ArtifactUpload(fd, pattern, PathOf(sha256), sha256, size_bytes));
+  return std::unique_ptr<ArtifactUpload>(
+      new ArtifactUpload(fd, pattern, PathOf(sha256), sha256, size_bytes));
 }
 
 }  // namespace joulefarm::controller

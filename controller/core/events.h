@@ -88,9 +88,10 @@ struct ProgressRequested {
 // A deadline may have passed.
 struct Tick {};
 
-using FarmInput = std::variant<AgentHello, AgentAlive, AgentGone, GrantReplied, AttemptReported, DeviceReported, FinalStored,
-                               AttemptFinalised, SubmitRequested, CancelExperimentRequested, CancelJobRequested,
-                               ProgressRequested, Tick>;
+using FarmInput =
+    std::variant<AgentHello, AgentAlive, AgentGone, GrantReplied, AttemptReported, DeviceReported,
+                 FinalStored, AttemptFinalised, SubmitRequested, CancelExperimentRequested,
+                 CancelJobRequested, ProgressRequested, Tick>;
 
 struct SendToAgent {
   SessionId session = 0;
@@ -110,8 +111,8 @@ struct SessionOpened {
 struct ReplyToOperator {
   RequestToken token = 0;
   absl::Status status;
-  std::variant<std::monostate, v1::SubmitExperimentResponse, v1::CancelExperimentResponse, v1::CancelJobResponse,
-               v1::GetProgressResponse>
+  std::variant<std::monostate, v1::SubmitExperimentResponse, v1::CancelExperimentResponse,
+               v1::CancelJobResponse, v1::GetProgressResponse>
       response;
 };
 

@@ -15,7 +15,8 @@ Farm::Farm(FarmConfig config, FarmSnapshot snapshot, Instant now)
       final_stored_(snapshot.final_stored.begin(), snapshot.final_stored.end()),
       now_(now) {
   for (Experiment& experiment : snapshot.experiments) {
-    if (!experiment.request_id.empty()) experiment_by_request_[experiment.request_id] = experiment.id;
+    if (!experiment.request_id.empty())
+      experiment_by_request_[experiment.request_id] = experiment.id;
     newest_by_name_[experiment.name] = experiment.id;
     experiments_[experiment.id].info = std::move(experiment);
   }
@@ -39,12 +40,14 @@ Farm::Farm(FarmConfig config, FarmSnapshot snapshot, Instant now)
     SetWallLimits(kept);
     if (kept.state == v1::JOB_STATE_QUEUED) Enqueue(kept);
   }
-  // Nobody is connected yet. Lease deadlines are never persisted: everyone gets a full lease to come back.
+  // Nobody is connected yet. Lease deadlines are never persisted: everyone gets a full lease to
+  // come back.
   for (auto& [id, agent] : agents_) {
     agent.last_seen_boot_ns = now.boot_ns;
     if (agent.info.link == v1::DEVICE_LINK_OFFLINE && agent.attempts.empty()) continue;
     LinkLost(agent, v1::DEVICE_LINK_UNKNOWN);
-    boot_deadlines_.Set(absl::StrCat("lease/", id), now.boot_ns + config_.ttl_ns + config_.grace_ns);
+    boot_deadlines_.Set(absl::StrCat("lease/", id),
+                        now.boot_ns + config_.ttl_ns + config_.grace_ns);
   }
 }
 
@@ -111,7 +114,8 @@ void Farm::Move(Job& job, JobEvent event, v1::FailureClass failure, const std::s
   Count(job, +1);
   if (*next == v1::JOB_STATE_QUEUED) Enqueue(job);
   Put(job);
-  Tell("job", job.id, absl::StrCat(v1::JobState_Name(job.state), reason.empty() ? "" : ": ", reason));
+  Tell("job", job.id,
+       absl::StrCat(v1::JobState_Name(job.state), reason.empty() ? "" : ": ", reason));
 }
 
 void Farm::PutDevice(Device& device, DeviceEvent event) {

@@ -1,8 +1,8 @@
 // The farm: every job, attempt, device and agent session, and what each event does to them.
 //
-// Pure: no clock, thread, file or RPC; `Handle` maps (state, input, now) to (state, plan). Thread rule: one owner (the farm strand).
-// The plan's effects may only happen once its writes are durable; if they cannot be made durable the whole Farm is dropped and
-// built again from the store.
+// Pure: no clock, thread, file or RPC; `Handle` maps (state, input, now) to (state, plan). Thread
+// rule: one owner (the farm strand). The plan's effects may only happen once its writes are
+// durable; if they cannot be made durable the whole Farm is dropped and built again from the store.
 #pragma once
 
 #include <cstdint>
@@ -52,8 +52,9 @@ class Farm {
     Experiment info;
     int queued = 0, active = 0, succeeded = 0, failed = 0;
     std::set<std::string> active_jobs;
-    std::vector<std::string> failed_jobs;                          // in order of ending
-    std::map<std::string, std::set<std::string>> cell_failures;    // cell to devices that failed it for its own reasons
+    std::vector<std::string> failed_jobs;  // in order of ending
+    std::map<std::string, std::set<std::string>>
+        cell_failures;  // cell to devices that failed it for its own reasons
   };
   struct Session {
     std::string agent_id;
@@ -93,7 +94,8 @@ class Farm {
   void On(const FinalStored& input);
   void On(const AttemptFinalised& input);
   void Lose(Fence fence, const std::string& why);
-  void EndAttempt(Attempt& attempt, AttemptEvent event, v1::FailureClass failure, const std::string& reason);
+  void EndAttempt(Attempt& attempt, AttemptEvent event, v1::FailureClass failure,
+                  const std::string& reason);
   void SettleJob(Job& job, Attempt& attempt, const v1::Final& final);
   void ReleaseDevice(const Attempt& attempt, DeviceEvent event);
   void RetryOrFail(Job& job, v1::FailureClass failure, const std::string& reason);
@@ -159,7 +161,8 @@ class Farm {
   std::map<std::string, Rest> rests_;
   std::map<std::string, AgentState> agents_;
   std::map<SessionId, Session> sessions_;
-  std::map<std::string, std::map<QueueKey, std::string>> queues_;  // device id to jobs that wait for it
+  std::map<std::string, std::map<QueueKey, std::string>>
+      queues_;                // device id to jobs that wait for it
   Deadlines boot_deadlines_;  // leases, lost_after, rests
   Deadlines wall_deadlines_;  // operators' limits
 

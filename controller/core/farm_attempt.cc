@@ -49,7 +49,8 @@ void Farm::On(const AttemptReported& input) {
   if (agent == nullptr || it == attempts_.end() || it->second.agent_id != agent->info.id) return;
   Attempt& attempt = it->second;
   if (IsTerminal(attempt.state)) return;
-  if (input.report.state() == v1::ATTEMPT_STATE_CANCELED && final_stored_.count(attempt.fence) == 0) {
+  if (input.report.state() == v1::ATTEMPT_STATE_CANCELED &&
+      final_stored_.count(attempt.fence) == 0) {
     Lose(attempt.fence, absl::StrCat("its agent gave it up: ", input.report.detail()));
     return;
   }
@@ -77,12 +78,15 @@ void Farm::On(const AttemptFinalised& input) {
   Job& job = jobs_.at(attempt.job_id);
   plan_.writes.push_back(input.results);
   const auto event = EventOfOutcome(input.final.outcome());
-  EndAttempt(attempt, event.value_or(AttemptEvent::kFailed), input.final.failure_class(), input.final.reason());
-  ReleaseDevice(attempt, input.final.clean() ? DeviceEvent::kReleasedClean : DeviceEvent::kReleasedDirty);
+  EndAttempt(attempt, event.value_or(AttemptEvent::kFailed), input.final.failure_class(),
+             input.final.reason());
+  ReleaseDevice(attempt,
+                input.final.clean() ? DeviceEvent::kReleasedClean : DeviceEvent::kReleasedDirty);
   if (job.live_fence == fence) {
     SettleJob(job, attempt, input.final);
   } else {
-    Tell("attempt", absl::StrCat(fence), "its result came after the job had moved on; it is kept and not counted");
+    Tell("attempt", absl::StrCat(fence),
+         "its result came after the job had moved on; it is kept and not counted");
   }
   Dispatch(attempt.device_id);
 }
@@ -98,11 +102,13 @@ void Farm::SettleJob(Job& job, Attempt& attempt, const v1::Final& final) {
   RetryOrFail(job, final.failure_class(), final.reason());
 }
 
-void Farm::EndAttempt(Attempt& attempt, AttemptEvent event, v1::FailureClass failure, const std::string& reason) {
+void Farm::EndAttempt(Attempt& attempt, AttemptEvent event, v1::FailureClass failure,
+                      const std::string& reason) {
   const auto next = Next(attempt.state, event);
   if (!next.has_value()) return;
   attempt.state = *next;
-  attempt.failure_class = *next == v1::ATTEMPT_STATE_SUCCEEDED ? v1::FAILURE_CLASS_UNSPECIFIED : failure;
+  attempt.failure_class =
+      *next == v1::ATTEMPT_STATE_SUCCEEDED ? v1::FAILURE_CLASS_UNSPECIFIED : failure;
   attempt.reason = reason;
   attempt.ended_wall_ns = now_.wall_ns;
   boot_deadlines_.Clear(absl::StrCat("offer/", attempt.fence));
@@ -118,8 +124,8 @@ void Farm::ReleaseDevice(const Attempt& attempt, DeviceEvent event) {
   PutDevice(it->second, event);
 }
 
-// The attempt is gone as far as anyone can tell. Its fence stays live until another attempt is granted: if it comes back
-// first, it may still win.
+// The attempt is gone as far as anyone can tell. Its fence stays live until another attempt is
+// granted: if it comes back first, it may still win.
 void Farm::Lose(Fence fence, const std::string& why) {
   Attempt& attempt = attempts_.at(fence);
   Job& job = jobs_.at(attempt.job_id);
@@ -148,7 +154,8 @@ void Farm::RetryOrFail(Job& job, v1::FailureClass failure, const std::string& re
       job.live_fence.reset();
     }
     if (!job.pinned) Rebind(job);
-    Move(job, JobEvent::kRetry, failure, absl::StrCat("to be tried again (", job.retries_left, " more): ", reason));
+    Move(job, JobEvent::kRetry, failure,
+         absl::StrCat("to be tried again (", job.retries_left, " more): ", reason));
     Dispatch(job.device_id);
     return;
   }
@@ -171,13 +178,17 @@ void Farm::NoteCellFailure(const Job& job, v1::FailureClass failure) {
   if (devices.size() < 2) return;
   for (const std::string& id : experiment.info.job_ids) {
     Job& other = jobs_.at(id);
-    if (other.id == job.id || other.state != v1::JOB_STATE_QUEUED || other.spec->cell() != job.spec->cell()) continue;
+    if (other.id == job.id || other.state != v1::JOB_STATE_QUEUED ||
+        other.spec->cell() != job.spec->cell())
+      continue;
     Move(other, JobEvent::kFailed, v1::FAILURE_CLASS_POLICY,
-         absl::StrCat("its cell failed on ", devices.size(), " devices for its own reasons, last ", job.id));
+         absl::StrCat("its cell failed on ", devices.size(), " devices for its own reasons, last ",
+                      job.id));
   }
 }
 
-void Farm::StopAttempt(const Attempt& attempt, v1::FailureClass failure, const std::string& reason) {
+void Farm::StopAttempt(const Attempt& attempt, v1::FailureClass failure,
+                       const std::string& reason) {
   const AgentState& agent = agents_[attempt.agent_id];
   if (agent.session == 0) return;
   v1::ControllerMessage message;

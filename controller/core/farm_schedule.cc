@@ -1,8 +1,8 @@
 // Farm: queues, grants, and deadlines that pass.
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "absl/strings/numbers.h"
 #include "common/experiment/device_attributes.h"
 #include "common/experiment/selector.h"
 #include "controller/core/farm.h"
@@ -23,11 +23,13 @@ void Farm::Dispatch(const std::string& device_id) {
   const auto device = devices_.find(device_id);
   if (device == devices_.end()) return;
   const Device& d = device->second;
-  if (d.link != v1::DEVICE_LINK_ONLINE || d.alloc != v1::DEVICE_ALLOC_FREE || d.admin != v1::DEVICE_ADMIN_ENABLED ||
-      d.health == v1::DEVICE_HEALTH_QUARANTINED) {
+  if (d.link != v1::DEVICE_LINK_ONLINE || d.alloc != v1::DEVICE_ALLOC_FREE ||
+      d.admin != v1::DEVICE_ADMIN_ENABLED || d.health == v1::DEVICE_HEALTH_QUARANTINED) {
     return;
   }
-  if (const auto rest = rests_.find(device_id); rest != rests_.end() && rest->second.ready_at_boot_ns > now_.boot_ns) return;
+  if (const auto rest = rests_.find(device_id);
+      rest != rests_.end() && rest->second.ready_at_boot_ns > now_.boot_ns)
+    return;
   const auto queue = queues_.find(device_id);
   if (queue == queues_.end()) return;
   Grant(jobs_.at(queue->second.begin()->second), device->second);
@@ -35,7 +37,8 @@ void Farm::Dispatch(const std::string& device_id) {
 
 void Farm::Grant(Job& job, Device& device) {
   // Whatever attempt was live before can no longer win.
-  if (const Attempt* before = LiveAttempt(job)) agents_[before->agent_id].attempts.erase(before->fence);
+  if (const Attempt* before = LiveAttempt(job))
+    agents_[before->agent_id].attempts.erase(before->fence);
   Attempt attempt;
   attempt.fence = ++last_fence_;
   attempt.job_id = job.id;
@@ -70,16 +73,19 @@ void Farm::SendGrant(const Attempt& attempt) {
   boot_deadlines_.Set(absl::StrCat("offer/", attempt.fence), now_.boot_ns + config_.ttl_ns);
 }
 
-// Another device for a job that may move: one within reach that is not the one it failed on; none: it stays.
+// Another device for a job that may move: one within reach that is not the one it failed on; none:
+// it stays.
 void Farm::Rebind(Job& job) {
   const absl::StatusOr<Selector> selector = Selector::Parse(job.selector);
   if (!selector.ok()) return;
   for (const auto& [id, device] : devices_) {
-    if (id == job.device_id || device.link != v1::DEVICE_LINK_ONLINE || device.admin != v1::DEVICE_ADMIN_ENABLED ||
+    if (id == job.device_id || device.link != v1::DEVICE_LINK_ONLINE ||
+        device.admin != v1::DEVICE_ADMIN_ENABLED ||
         device.health == v1::DEVICE_HEALTH_QUARANTINED) {
       continue;
     }
-    if (!selector->Matches(DeviceAttributes(id, device.agent_id, device.facts, device.labels))) continue;
+    if (!selector->Matches(DeviceAttributes(id, device.agent_id, device.facts, device.labels)))
+      continue;
     job.device_id = id;
     return;
   }
@@ -93,7 +99,8 @@ void Farm::On(const Tick&) {
 void Farm::OnDue(const std::string& key) {
   absl::string_view rest = key;
   if (absl::ConsumePrefix(&rest, "lease/")) {
-    if (const auto it = agents_.find(std::string(rest)); it != agents_.end()) LeaseLapsed(it->second);
+    if (const auto it = agents_.find(std::string(rest)); it != agents_.end())
+      LeaseLapsed(it->second);
   } else if (absl::ConsumePrefix(&rest, "lost/")) {
     Fence fence = 0;
     if (absl::SimpleAtoi(rest, &fence)) Lose(fence, "its agent was out of reach for too long");
@@ -104,11 +111,13 @@ void Farm::OnDue(const std::string& key) {
     const AgentState& agent = agents_[it->second.agent_id];
     if (agent.session == 0) return;
     // A new session settles what both sides know.
-    plan_.effects.push_back(CloseSession{agent.session, absl::UnavailableError("a grant was not answered")});
+    plan_.effects.push_back(
+        CloseSession{agent.session, absl::UnavailableError("a grant was not answered")});
   } else if (absl::ConsumePrefix(&rest, "rest/")) {
     Dispatch(std::string(rest));
   } else if (absl::ConsumePrefix(&rest, "queue/")) {
-    Move(jobs_.at(std::string(rest)), JobEvent::kExpired, v1::FAILURE_CLASS_TIMEOUT, "limits.queue passed before a device was free");
+    Move(jobs_.at(std::string(rest)), JobEvent::kExpired, v1::FAILURE_CLASS_TIMEOUT,
+         "limits.queue passed before a device was free");
   } else if (absl::ConsumePrefix(&rest, "total/")) {
     Job& job = jobs_.at(std::string(rest));
     if (job.state == v1::JOB_STATE_ACTIVE) {

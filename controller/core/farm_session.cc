@@ -24,12 +24,16 @@ void Farm::On(const AgentHello& input) {
   agent.info.session_epoch = epoch;
   agent.info.last_seen_wall_ns = now_.wall_ns;
   Put(agent.info);
-  Tell("agent", agent.info.id, absl::StrCat("session ", epoch, " opened, ", hello.held_size(), " attempts held"));
-  boot_deadlines_.Set(absl::StrCat("lease/", agent.info.id), now_.boot_ns + config_.ttl_ns + config_.grace_ns);
+  Tell("agent", agent.info.id,
+       absl::StrCat("session ", epoch, " opened, ", hello.held_size(), " attempts held"));
+  boot_deadlines_.Set(absl::StrCat("lease/", agent.info.id),
+                      now_.boot_ns + config_.ttl_ns + config_.grace_ns);
 
   if (hello.highest_fence() > last_fence_) {
-    Tell("farm", "fence", absl::StrCat("ALERT: agent ", agent.info.id, " knows fence ", hello.highest_fence(),
-                                       " but the counter stood at ", last_fence_, ": was an older backup restored? Counter raised."));
+    Tell("farm", "fence",
+         absl::StrCat("ALERT: agent ", agent.info.id, " knows fence ", hello.highest_fence(),
+                      " but the counter stood at ", last_fence_,
+                      ": was an older backup restored? Counter raised."));
     last_fence_ = hello.highest_fence();
     plan_.writes.push_back(FenceBumped{last_fence_});
   }
@@ -42,14 +46,16 @@ void Farm::On(const AgentHello& input) {
   welcome.set_heartbeat_ns(config_.heartbeat_ns);
   welcome.set_controller_instance(config_.instance);
   const std::size_t welcome_at = plan_.effects.size();
-  plan_.effects.push_back(SendToAgent{});  // filled below: what follows may add grants and cancels, which must come after
+  plan_.effects.push_back(SendToAgent{});  // filled below: what follows may add grants and cancels,
+                                           // which must come after
   AdoptDevices(agent, hello, welcome);
   LoseAbsent(agent, hello);
   JudgeHeld(agent, input, welcome);
   // The agent's word counts for devices that no attempt holds after the verdicts.
   for (const v1::DeviceAnnouncement& said : hello.devices()) {
     if (welcome.refused_devices().count(said.device_id()) > 0) continue;
-    PutDevice(devices_[said.device_id()], said.clean() ? DeviceEvent::kReportedClean : DeviceEvent::kReportedDirty);
+    PutDevice(devices_[said.device_id()],
+              said.clean() ? DeviceEvent::kReportedClean : DeviceEvent::kReportedDirty);
   }
   plan_.effects[welcome_at] = SendToAgent{input.session, std::move(message)};
   ResendOffers(agent);
@@ -58,13 +64,15 @@ void Farm::On(const AgentHello& input) {
 
 void Farm::EndOlderSession(AgentState& agent, const AgentHello& input) {
   if (agent.session == 0) return;
-  // The same process dialling again is a reconnect; another process is a second copy, and the older one must give up for good.
+  // The same process dialling again is a reconnect; another process is a second copy, and the older
+  // one must give up for good.
   const bool same_process = agent.info.instance == input.hello.instance();
   plan_.effects.push_back(CloseSession{
       agent.session, same_process
                          ? absl::UnavailableError("this process has opened a newer session")
-                         : absl::AbortedError(absl::StrCat("another process has taken over agent id \"", agent.info.id,
-                                                           "\": stop one of the two, or give one another --id"))});
+                         : absl::AbortedError(absl::StrCat(
+                               "another process has taken over agent id \"", agent.info.id,
+                               "\": stop one of the two, or give one another --id"))});
   sessions_.erase(agent.session);
   agent.session = 0;
 }
@@ -75,10 +83,12 @@ void Farm::AdoptDevices(AgentState& agent, const v1::Hello& hello, v1::Welcome& 
     const auto known = devices_.find(said.device_id());
     if (known != devices_.end() && known->second.agent_id != agent.info.id &&
         known->second.link != v1::DEVICE_LINK_OFFLINE) {
-      const std::string why = absl::StrCat("device \"", said.device_id(), "\" already belongs to agent \"",
-                                           known->second.agent_id, "\": give one of the two another id");
+      const std::string why =
+          absl::StrCat("device \"", said.device_id(), "\" already belongs to agent \"",
+                       known->second.agent_id, "\": give one of the two another id");
       (*welcome.mutable_refused_devices())[said.device_id()] = why;
-      Tell("device", said.device_id(), absl::StrCat("refused from agent ", agent.info.id, ": ", why));
+      Tell("device", said.device_id(),
+           absl::StrCat("refused from agent ", agent.info.id, ": ", why));
       continue;
     }
     if (known != devices_.end() && known->second.agent_id != agent.info.id) {
@@ -185,14 +195,16 @@ void Farm::On(const AgentAlive& input) {
   AgentState* agent = AgentOf(input.session);
   if (agent == nullptr) return;
   agent->last_seen_boot_ns = now_.boot_ns;
-  boot_deadlines_.Set(absl::StrCat("lease/", agent->info.id), now_.boot_ns + config_.ttl_ns + config_.grace_ns);
+  boot_deadlines_.Set(absl::StrCat("lease/", agent->info.id),
+                      now_.boot_ns + config_.ttl_ns + config_.grace_ns);
   if (!input.heartbeat_seq.has_value()) return;
   v1::ControllerMessage message;
   v1::HeartbeatAck& ack = *message.mutable_heartbeat_ack();
   ack.set_seq(*input.heartbeat_seq);
   for (const Fence fence : agent->attempts) {
     const auto job = jobs_.find(attempts_.at(fence).job_id);
-    if (job != jobs_.end() && job->second.state == v1::JOB_STATE_CANCELING) ack.add_cancel_fences(fence);
+    if (job != jobs_.end() && job->second.state == v1::JOB_STATE_CANCELING)
+      ack.add_cancel_fences(fence);
   }
   Send(input.session, std::move(message));
 }
@@ -203,14 +215,16 @@ void Farm::On(const AgentGone& input) {
   if (agent == nullptr || agent->session != input.session) return;
   agent->session = 0;
   LinkLost(*agent, v1::DEVICE_LINK_UNKNOWN);
-  boot_deadlines_.Set(absl::StrCat("lease/", agent->info.id), agent->last_seen_boot_ns + config_.ttl_ns + config_.grace_ns);
+  boot_deadlines_.Set(absl::StrCat("lease/", agent->info.id),
+                      agent->last_seen_boot_ns + config_.ttl_ns + config_.grace_ns);
 }
 
 void Farm::On(const DeviceReported& input) {
   const AgentState* agent = AgentOf(input.session);
   const auto it = devices_.find(input.report.device_id());
   if (agent == nullptr || it == devices_.end() || it->second.agent_id != agent->info.id) return;
-  PutDevice(it->second, input.report.clean() ? DeviceEvent::kReportedClean : DeviceEvent::kReportedDirty);
+  PutDevice(it->second,
+            input.report.clean() ? DeviceEvent::kReportedClean : DeviceEvent::kReportedDirty);
   Dispatch(it->first);
 }
 
@@ -232,15 +246,18 @@ void Farm::LinkLost(AgentState& agent, v1::DeviceLink link) {
     Put(attempt);
     const auto job = jobs_.find(attempt.job_id);
     if (IsTerminal(attempt.state) || job == jobs_.end() || final_stored_.count(fence) > 0) continue;
-    boot_deadlines_.Set(absl::StrCat("lost/", fence), agent.last_seen_boot_ns + job->second.lost_after_ns);
+    boot_deadlines_.Set(absl::StrCat("lost/", fence),
+                        agent.last_seen_boot_ns + job->second.lost_after_ns);
   }
 }
 
-// The agent had its lease and its grace. What was to stop counts as stopped; the rest waits for lost_after.
+// The agent had its lease and its grace. What was to stop counts as stopped; the rest waits for
+// lost_after.
 void Farm::LeaseLapsed(AgentState& agent) {
   if (agent.session != 0) {
     plan_.effects.push_back(CloseSession{
-        agent.session, absl::DeadlineExceededError("the lease lapsed: nothing was heard from the agent")});
+        agent.session,
+        absl::DeadlineExceededError("the lease lapsed: nothing was heard from the agent")});
     sessions_.erase(agent.session);
     agent.session = 0;
   }

@@ -14,10 +14,12 @@ namespace {
 constexpr std::size_t kMostJobs = 1'000'000;
 
 absl::Status NoSuch(const char* what, const std::string& id) {
-  return absl::NotFoundError(absl::StrCat("no ", what, " \"", id, "\": `joulefarm ", what, " list` shows what there is"));
+  return absl::NotFoundError(
+      absl::StrCat("no ", what, " \"", id, "\": `joulefarm ", what, " list` shows what there is"));
 }
 
-void DescribeCells(const SubmitRequested& input, const std::vector<std::string>& devices, v1::SubmitExperimentResponse& response) {
+void DescribeCells(const SubmitRequested& input, const std::vector<std::string>& devices,
+                   v1::SubmitExperimentResponse& response) {
   for (const CellToRun& cell : input.cells) {
     v1::CellPlan& plan = *response.add_cells();
     plan.set_cell(cell.spec.cell());
@@ -36,7 +38,8 @@ Farm::ExperimentState* Farm::FindExperiment(const std::string& id_or_name) {
 }
 
 // Every matching device that is not retired, or N of them: those within reach first, then by id.
-absl::Status Farm::ChooseDevices(const SubmitRequested& input, std::vector<std::string>& chosen) const {
+absl::Status Farm::ChooseDevices(const SubmitRequested& input,
+                                 std::vector<std::string>& chosen) const {
   const absl::StatusOr<Selector> selector = Selector::Parse(input.selector);
   if (!selector.ok()) return selector.status();
   std::vector<std::pair<int, std::string>> matching;
@@ -54,18 +57,22 @@ absl::Status Farm::ChooseDevices(const SubmitRequested& input, std::vector<std::
   }
   if (matching.empty() && candidates == 0) {
     return absl::FailedPreconditionError(
-        "UNSATISFIABLE: no device is registered: start joulefarm-agent on one and look at `joulefarm device list`");
+        "UNSATISFIABLE: no device is registered: start joulefarm-agent on one and look at "
+        "`joulefarm device list`");
   }
   if (matching.empty()) {
     std::vector<std::string> parts;
-    for (const auto& [predicate, count] : mismatches) parts.push_back(absl::StrCat("\"", predicate, "\" excludes ", count));
-    return absl::FailedPreconditionError(absl::StrCat("UNSATISFIABLE: devices.selector \"", input.selector, "\" matches none of ",
-                                                      candidates, " devices: ", absl::StrJoin(parts, ", "),
-                                                      ": `joulefarm device list -o wide` shows what they have"));
+    for (const auto& [predicate, count] : mismatches)
+      parts.push_back(absl::StrCat("\"", predicate, "\" excludes ", count));
+    return absl::FailedPreconditionError(
+        absl::StrCat("UNSATISFIABLE: devices.selector \"", input.selector, "\" matches none of ",
+                     candidates, " devices: ", absl::StrJoin(parts, ", "),
+                     ": `joulefarm device list -o wide` shows what they have"));
   }
   if (input.device_count > 0 && matching.size() < static_cast<std::size_t>(input.device_count)) {
-    return absl::FailedPreconditionError(absl::StrCat("UNSATISFIABLE: devices.count asks for ", input.device_count,
-                                                      " devices, and ", matching.size(), " of ", candidates, " match"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("UNSATISFIABLE: devices.count asks for ", input.device_count, " devices, and ",
+                     matching.size(), " of ", candidates, " match"));
   }
   std::sort(matching.begin(), matching.end());
   if (input.device_count > 0) matching.resize(input.device_count);
@@ -76,11 +83,13 @@ absl::Status Farm::ChooseDevices(const SubmitRequested& input, std::vector<std::
 
 void Farm::On(const SubmitRequested& input) {
   const std::string& request_id = input.experiment.request_id;
-  if (const auto it = experiment_by_request_.find(request_id); !request_id.empty() && it != experiment_by_request_.end()) {
+  if (const auto it = experiment_by_request_.find(request_id);
+      !request_id.empty() && it != experiment_by_request_.end()) {
     const Experiment& earlier = experiments_.at(it->second).info;
     if (earlier.sha256 != input.experiment.sha256) {
-      Refuse(input.token, absl::AlreadyExistsError(absl::StrCat("request id \"", request_id, "\" was used for ", earlier.id,
-                                                                " with other content: use another --request-id")));
+      Refuse(input.token, absl::AlreadyExistsError(absl::StrCat(
+                              "request id \"", request_id, "\" was used for ", earlier.id,
+                              " with other content: use another --request-id")));
       return;
     }
     v1::SubmitExperimentResponse response;
@@ -106,8 +115,9 @@ void Farm::On(const SubmitRequested& input) {
   const std::size_t jobs = input.cells.size() * devices.size() * input.block_orders.size();
   if (jobs > kMostJobs) {
     Refuse(input.token, absl::InvalidArgumentError(absl::StrCat(
-                            "the experiment has ", jobs, " jobs (", input.cells.size(), " cells × ", devices.size(), " devices × ",
-                            input.block_orders.size(), " blocks), and at most ", kMostJobs, " are taken: split it")));
+                            "the experiment has ", jobs, " jobs (", input.cells.size(), " cells × ",
+                            devices.size(), " devices × ", input.block_orders.size(),
+                            " blocks), and at most ", kMostJobs, " are taken: split it")));
     return;
   }
 
@@ -118,7 +128,8 @@ void Farm::On(const SubmitRequested& input) {
   response.set_blocks(static_cast<int>(input.block_orders.size()));
   DescribeCells(input, devices, response);
   if (!chosen.ok()) {
-    for (v1::CellPlan& plan : *response.mutable_cells()) plan.set_blocked(std::string(chosen.message()));
+    for (v1::CellPlan& plan : *response.mutable_cells())
+      plan.set_blocked(std::string(chosen.message()));
   }
   if (input.dry_run) {
     Reply(input.token, std::move(response));
@@ -129,7 +140,8 @@ void Farm::On(const SubmitRequested& input) {
   for (const std::string& device : devices) Dispatch(device);
 }
 
-std::string Farm::CreateJobs(const SubmitRequested& input, const std::vector<std::string>& devices) {
+std::string Farm::CreateJobs(const SubmitRequested& input,
+                             const std::vector<std::string>& devices) {
   const std::string id = absl::StrCat("exp-", ++last_experiment_);
   ExperimentState& experiment = experiments_[id];
   experiment.info = input.experiment;
@@ -263,7 +275,9 @@ void Farm::On(const ProgressRequested& input) {
         id, "  ", v1::JobState_Name(job.state).substr(sizeof("JOB_STATE_") - 1), "  ",
         job.failure_class == v1::FAILURE_CLASS_UNSPECIFIED
             ? ""
-            : absl::StrCat(v1::FailureClass_Name(job.failure_class).substr(std::string(prefix).size()), "  "),
+            : absl::StrCat(
+                  v1::FailureClass_Name(job.failure_class).substr(std::string(prefix).size()),
+                  "  "),
         job.reason));
   }
   Reply(input.token, std::move(response));

@@ -44,7 +44,8 @@ std::optional<v1::JobState> Next(v1::JobState state, JobEvent event) {
       if (active) return v1::JOB_STATE_QUEUED;
       break;
     case JobEvent::kFailed:
-      // A queued job fails without an attempt when its cell is poison, a canceling one when a limit stopped it.
+      // A queued job fails without an attempt when its cell is poison, a canceling one when a limit
+      // stopped it.
       if (active || waiting || canceling) return v1::JOB_STATE_FAILED;
       break;
     case JobEvent::kCancel:
@@ -100,7 +101,8 @@ std::optional<v1::AttemptState> Forward(v1::AttemptState from, v1::AttemptState 
 }  // namespace
 
 std::optional<v1::AttemptState> Next(v1::AttemptState state, AttemptEvent event) {
-  // A result that arrives whole after LOST still ends the attempt; the job's live fence decides whether it counts.
+  // A result that arrives whole after LOST still ends the attempt; the job's live fence decides
+  // whether it counts.
   const bool open = !IsTerminal(state) || state == v1::ATTEMPT_STATE_LOST;
   const auto end = [open](v1::AttemptState to) {
     return open ? std::optional<v1::AttemptState>(to) : std::nullopt;

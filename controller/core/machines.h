@@ -1,6 +1,8 @@
-// The three state machines of the farm as tables: which event moves a job, an attempt or a device where.
+// The three state machines of the farm as tables: which event moves a job, an attempt or a device
+// where.
 //
-// Pure functions, any thread. A move that is not in the table is refused (nullopt) and changes nothing; see docs/states.md.
+// Pure functions, any thread. A move that is not in the table is refused (nullopt) and changes
+// nothing; see docs/states.md.
 #pragma once
 
 #include <optional>
@@ -23,7 +25,7 @@ enum class JobEvent {
   kExpired,         // it waited too long
   kHold,
   kRelease,
-  kReturned,        // an attempt thought lost came back before another was granted
+  kReturned,  // an attempt thought lost came back before another was granted
 };
 
 enum class AttemptEvent {
@@ -58,7 +60,8 @@ std::optional<v1::JobState> Next(v1::JobState state, JobEvent event);
 std::optional<v1::AttemptState> Next(v1::AttemptState state, AttemptEvent event);
 std::optional<v1::DeviceAlloc> Next(v1::DeviceAlloc alloc, DeviceEvent event);
 
-// The event that an agent's report of `state` stands for; nullopt for states an agent cannot report.
+// The event that an agent's report of `state` stands for; nullopt for states an agent cannot
+// report.
 std::optional<AttemptEvent> EventOfReport(v1::AttemptState state);
 // The event that a source's final outcome stands for.
 std::optional<AttemptEvent> EventOfOutcome(v1::Outcome outcome);

@@ -1,7 +1,8 @@
 // What the controller knows: jobs, attempts, devices, agents, as plain values.
 //
-// Thread rule: plain data, no locking; the farm strand owns the live instances, the store copies them. Ownership: values.
-// Times named *_wall_ns are nanoseconds since the Unix epoch, *_boot_ns of the controller's CLOCK_BOOTTIME.
+// Thread rule: plain data, no locking; the farm strand owns the live instances, the store copies
+// them. Ownership: values. Times named *_wall_ns are nanoseconds since the Unix epoch, *_boot_ns of
+// the controller's CLOCK_BOOTTIME.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,7 @@ struct Instant {
 };
 
 struct Experiment {
-  std::string id;    // "exp-1"
+  std::string id;  // "exp-1"
   std::string name;
   std::string tenant;
   std::string request_id;  // empty: none
@@ -39,7 +40,7 @@ struct Experiment {
 };
 
 struct Job {
-  std::string id;  // "job-1"
+  std::string id;           // "job-1"
   std::int64_t number = 0;  // the number in the id: age order
   std::string experiment;   // experiment id
   std::shared_ptr<const v1::JobSpec> spec;
@@ -116,7 +117,8 @@ struct FarmSnapshot {
   std::vector<Attempt> attempts;  // not terminal, or of a job that is not
   std::vector<Device> devices;
   std::vector<Agent> agents;
-  std::vector<Fence> final_stored;  // a final of every source is durable, results are not: not lost when their agent forgets them
+  std::vector<Fence> final_stored;  // a final of every source is durable, results are not: not lost
+                                    // when their agent forgets them
 };
 
 }  // namespace joulefarm::controller

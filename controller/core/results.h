@@ -1,6 +1,7 @@
 // The derived numbers of one attempt, as the finaliser computes them and the store keeps them.
 //
-// Thread rule: plain values. Absent numbers could not be measured and become NULL. Units are in the names.
+// Thread rule: plain values. Absent numbers could not be measured and become NULL. Units are in the
+// names.
 #pragma once
 
 #include <cstdint>
@@ -41,14 +42,16 @@ struct EnergyUncertainty {
   std::optional<double> baseline_j;
 };
 
-// Energy of one channel over one phase of one run, or over a whole run or attempt; a row of table `energy`.
+// Energy of one channel over one phase of one run, or over a whole run or attempt; a row of table
+// `energy`.
 struct EnergyResult {
   int source = 0;
   std::string channel;
-  std::optional<int> run;          // absent: outside runs
-  std::optional<int> request;      // absent: the sum over the run's requests, or no request
-  std::optional<v1::Phase> phase;  // absent: the whole run (prefill and decode), or with run absent the whole attempt
-  std::int64_t start_ns = 0;       // BOOTTIME; of the first and last part where it is a sum
+  std::optional<int> run;      // absent: outside runs
+  std::optional<int> request;  // absent: the sum over the run's requests, or no request
+  std::optional<v1::Phase>
+      phase;  // absent: the whole run (prefill and decode), or with run absent the whole attempt
+  std::int64_t start_ns = 0;  // BOOTTIME; of the first and last part where it is a sum
   std::int64_t end_ns = 0;
   double duration_s = 0;
   std::optional<double> energy_j;

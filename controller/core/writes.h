@@ -18,7 +18,7 @@ struct Artifact {
   std::string name;
   std::string sha256;
   std::int64_t size_bytes = 0;
-  std::string format;                  // "gguf" or "file"
+  std::string format;  // "gguf" or "file"
   std::optional<std::string> architecture;
   std::optional<std::string> quant;
   std::optional<std::int64_t> parameters;
@@ -37,7 +37,7 @@ struct FenceBumped {
 };
 
 // One row to insert or replace. Jobs, attempts, devices, agents are written whole.
-using Write = std::variant<Experiment, Job, Attempt, Device, Agent, FarmEvent, Artifact, AttemptResults,
-                           EpochTaken, FenceBumped>;
+using Write = std::variant<Experiment, Job, Attempt, Device, Agent, FarmEvent, Artifact,
+                           AttemptResults, EpochTaken, FenceBumped>;
 
 }  // namespace joulefarm::controller

@@ -12,7 +12,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string Dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"; }
+std::string Dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
 
 HttpReply Error(int status, const std::string& text) {
   return {status, "application/json", Dump(Json{{"error", text}})};
@@ -64,7 +66,8 @@ HttpReply ListAsJson(Reader& reader, v1::Listing listing, const HttpRequest& req
     if (columns.empty()) columns.assign(chunk.columns().begin(), chunk.columns().end());
     for (const v1::Row& row : chunk.rows()) {
       Json object = Json::object();
-      for (int i = 0; i < row.cells_size(); ++i) object[columns[i].name()] = ToJson(row.cells(i), columns[i].kind());
+      for (int i = 0; i < row.cells_size(); ++i)
+        object[columns[i].name()] = ToJson(row.cells(i), columns[i].kind());
       rows.push_back(std::move(object));
     }
     return true;
@@ -75,19 +78,25 @@ HttpReply ListAsJson(Reader& reader, v1::Listing listing, const HttpRequest& req
 
 }  // namespace
 
-HttpServer::Handler MakeApi(Reader& reader, std::function<std::string()> read_only_reason, std::string version) {
-  return [&reader, read_only_reason = std::move(read_only_reason), version = std::move(version)](const HttpRequest& request) -> HttpReply {
-    static const std::map<std::string, v1::Listing> kListings = {{"/api/v1/devices", v1::LISTING_DEVICES},
-                                                                 {"/api/v1/jobs", v1::LISTING_JOBS},
-                                                                 {"/api/v1/results", v1::LISTING_RESULTS}};
+HttpServer::Handler MakeApi(Reader& reader, std::function<std::string()> read_only_reason,
+                            std::string version) {
+  return [&reader, read_only_reason = std::move(read_only_reason),
+          version = std::move(version)](const HttpRequest& request) -> HttpReply {
+    static const std::map<std::string, v1::Listing> kListings = {
+        {"/api/v1/devices", v1::LISTING_DEVICES},
+        {"/api/v1/jobs", v1::LISTING_JOBS},
+        {"/api/v1/results", v1::LISTING_RESULTS}};
     if (request.path == "/healthz") {
       const std::string reason = read_only_reason();
-      if (reason.empty()) return {200, "application/json", Dump(Json{{"status", "ok"}, {"version", version}})};
-      return {503, "application/json", Dump(Json{{"status", "read-only"}, {"reason", reason}, {"version", version}})};
+      if (reason.empty())
+        return {200, "application/json", Dump(Json{{"status", "ok"}, {"version", version}})};
+      return {503, "application/json",
+              Dump(Json{{"status", "read-only"}, {"reason", reason}, {"version", version}})};
     }
     const auto listing = kListings.find(request.path);
     if (listing != kListings.end()) return ListAsJson(reader, listing->second, request);
-    return Error(404, "no such page: there are /healthz, /api/v1/devices, /api/v1/jobs and /api/v1/results");
+    return Error(
+        404, "no such page: there are /healthz, /api/v1/devices, /api/v1/jobs and /api/v1/results");
   };
 }
 

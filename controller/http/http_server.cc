@@ -40,7 +40,8 @@ absl::StatusOr<std::string> Decode(absl::string_view text) {
     } else {
       const int high = i + 2 < text.size() ? HexValue(text[i + 1]) : -1;
       const int low = i + 2 < text.size() ? HexValue(text[i + 2]) : -1;
-      if (high < 0 || low < 0) return absl::InvalidArgumentError(absl::StrCat("broken escape in \"", text, "\""));
+      if (high < 0 || low < 0)
+        return absl::InvalidArgumentError(absl::StrCat("broken escape in \"", text, "\""));
       out.push_back(static_cast<char>(high * 16 + low));
       i += 2;
     }
@@ -50,14 +51,16 @@ absl::StatusOr<std::string> Decode(absl::string_view text) {
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(Tcp::socket socket, const HttpServer::Handler& handler) : stream_(std::move(socket)), handler_(handler) {}
+  Connection(Tcp::socket socket, const HttpServer::Handler& handler)
+      : stream_(std::move(socket)), handler_(handler) {}
 
   void Read() {
     request_ = {};
     stream_.expires_after(kIdle);
-    http::async_read(stream_, buffer_, request_, [self = shared_from_this()](beast::error_code error, std::size_t) {
-      if (!error) self->Answer();
-    });
+    http::async_read(stream_, buffer_, request_,
+                     [self = shared_from_this()](beast::error_code error, std::size_t) {
+                       if (!error) self->Answer();
+                     });
   }
 
  private:
@@ -66,7 +69,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
       return {405, "application/json", R"({"error":"read-only: use GET"})"};
     }
     const auto parsed = ParseTarget(std::string(request_.target()));
-    if (!parsed.ok()) return {400, "application/json", R"({"error":"the request target cannot be decoded"})"};
+    if (!parsed.ok())
+      return {400, "application/json", R"({"error":"the request target cannot be decoded"})"};
     return handler_(*parsed);
   }
 
@@ -80,14 +84,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
     if (request_.method() != http::verb::head) response_.body() = std::move(reply.body);
     response_.content_length(length);
     stream_.expires_after(kIdle);
-    http::async_write(stream_, response_, [self = shared_from_this()](beast::error_code error, std::size_t) {
-      if (error || !self->response_.keep_alive()) {
-        beast::error_code ignored;
-        self->stream_.socket().shutdown(Tcp::socket::shutdown_send, ignored);
-        return;
-      }
-      self->Read();
-    });
+    http::async_write(stream_, response_,
+                      [self = shared_from_this()](beast::error_code error, std::size_t) {
+                        if (error || !self->response_.keep_alive()) {
+                          beast::error_code ignored;
+                          self->stream_.socket().shutdown(Tcp::socket::shutdown_send, ignored);
+                          return;
+                        }
+                        self->Read();
+                      });
   }
 
   beast::tcp_stream stream_;
@@ -116,13 +121,15 @@ struct HttpServer::Loop {
 };
 
 absl::StatusOr<HttpRequest> ParseTarget(const std::string& target) {
-  const std::pair<absl::string_view, absl::string_view> parts = absl::StrSplit(target, absl::MaxSplits('?', 1));
+  const std::pair<absl::string_view, absl::string_view> parts =
+      absl::StrSplit(target, absl::MaxSplits('?', 1));
   HttpRequest request;
   absl::StatusOr<std::string> path = Decode(parts.first);
   if (!path.ok()) return path.status();
   request.path = *std::move(path);
   for (const absl::string_view pair : absl::StrSplit(parts.second, '&', absl::SkipEmpty())) {
-    const std::pair<absl::string_view, absl::string_view> kv = absl::StrSplit(pair, absl::MaxSplits('=', 1));
+    const std::pair<absl::string_view, absl::string_view> kv =
+        absl::StrSplit(pair, absl::MaxSplits('=', 1));
     absl::StatusOr<std::string> key = Decode(kv.first);
     absl::StatusOr<std::string> value = Decode(kv.second);
     if (!key.ok()) return key.status();
@@ -132,19 +139,24 @@ absl::StatusOr<HttpRequest> ParseTarget(const std::string& target) {
   return request;
 }
 
-absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string& host, int port, Handler handler) {
+absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string& host, int port,
+                                                              Handler handler) {
   auto loop = std::make_unique<Loop>(std::move(handler));
   beast::error_code error;
-  const asio::ip::address address = asio::ip::make_address(host == "localhost" ? "127.0.0.1" : host, error);
-  if (error) return absl::InvalidArgumentError(absl::StrCat("\"", host, "\" is not an IP address to listen for HTTP on"));
+  const asio::ip::address address =
+      asio::ip::make_address(host == "localhost" ? "127.0.0.1" : host, error);
+  if (error)
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", host, "\" is not an IP address to listen for HTTP on"));
   const Tcp::endpoint endpoint(address, static_cast<unsigned short>(port));
   loop->acceptor.open(endpoint.protocol(), error);
   if (!error) loop->acceptor.set_option(asio::socket_base::reuse_address(true), error);
   if (!error) loop->acceptor.bind(endpoint, error);
   if (!error) loop->acceptor.listen(asio::socket_base::max_listen_connections, error);
   if (error) {
-    return absl::UnavailableError(absl::StrCat("cannot listen for HTTP on ", host, ":", port, ": ", error.message(),
-                                               ": stop what uses it or give another --http HOST:PORT"));
+    return absl::UnavailableError(
+        absl::StrCat("cannot listen for HTTP on ", host, ":", port, ": ", error.message(),
+                     ": stop what uses it or give another --http HOST:PORT"));
   }
   const int bound = loop->acceptor.local_endpoint().port();
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(loop), bound));

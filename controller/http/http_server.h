@@ -1,7 +1,7 @@
 // A small read-only HTTP server: GET and HEAD only, one handler, its own thread.
 //
-// Thread rule: Start and Stop from the owner's thread; the handler runs on the server's thread and may block for the length of a query.
-// Ownership: the handler outlives the server.
+// Thread rule: Start and Stop from the owner's thread; the handler runs on the server's thread and
+// may block for the length of a query. Ownership: the handler outlives the server.
 #pragma once
 
 #include <functional>
@@ -30,9 +30,10 @@ class HttpServer {
  public:
   using Handler = std::function<HttpReply(const HttpRequest&)>;
 
-  // Listens on HOST:PORT (port 0: a free one). UNAVAILABLE with the address and what to do when it is taken,
-  // INVALID_ARGUMENT when it is no address.
-  static absl::StatusOr<std::unique_ptr<HttpServer>> Start(const std::string& host, int port, Handler handler);
+  // Listens on HOST:PORT (port 0: a free one). UNAVAILABLE with the address and what to do when it
+  // is taken, INVALID_ARGUMENT when it is no address.
+  static absl::StatusOr<std::unique_ptr<HttpServer>> Start(const std::string& host, int port,
+                                                           Handler handler);
   // Stops listening and waits for the thread.
   ~HttpServer();
 

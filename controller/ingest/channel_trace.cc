@@ -37,7 +37,8 @@ std::optional<double> HighestWithin(const ChannelTrace& trace, double scale,
   return highest;
 }
 
-std::optional<double> MeanWithin(const ChannelTrace& trace, double scale, const Interval& interval) {
+std::optional<double> MeanWithin(const ChannelTrace& trace, double scale,
+                                 const Interval& interval) {
   double sum = 0;
   int n = 0;
   for (std::size_t i = 0; i < trace.samples.t_ns.size(); ++i) {

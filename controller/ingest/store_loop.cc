@@ -37,7 +37,8 @@ void StoreLoop::Commit(std::vector<Write> writes, std::function<void(absl::Statu
   wake_.notify_one();
 }
 
-void StoreLoop::Ingest(std::vector<v1::Frame> frames, std::function<void(absl::StatusOr<IngestOutcome>)> done) {
+void StoreLoop::Ingest(std::vector<v1::Frame> frames,
+                       std::function<void(absl::StatusOr<IngestOutcome>)> done) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     bulk_.push_back({std::move(frames), std::move(done)});
@@ -114,7 +115,8 @@ void StoreLoop::CommitGroup(std::vector<ControlWork*>& group) {
   if (group.empty()) return;
   std::vector<Write> writes;
   for (ControlWork* work : group) {
-    writes.insert(writes.end(), std::make_move_iterator(work->writes.begin()), std::make_move_iterator(work->writes.end()));
+    writes.insert(writes.end(), std::make_move_iterator(work->writes.begin()),
+                  std::make_move_iterator(work->writes.end()));
   }
   absl::Status status = broken_;
   if (status.ok() && !writes.empty()) status = store_.Commit(writes);
@@ -143,7 +145,8 @@ void StoreLoop::DoBulk(std::vector<BulkWork> group) {
   }
   std::vector<IngestOutcome> split(group.size());
   const v1::UploadResponse& all = outcome->response;
-  for (const auto& ack : all.acks()) *split[owner[{ack.fence(), ack.source()}]].response.add_acks() = ack;
+  for (const auto& ack : all.acks())
+    *split[owner[{ack.fence(), ack.source()}]].response.add_acks() = ack;
   for (const auto& cursor : all.resume_from()) {
     *split[owner[{cursor.fence(), cursor.source()}]].response.add_resume_from() = cursor;
   }

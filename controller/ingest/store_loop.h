@@ -1,8 +1,9 @@
 // The store thread: the only place the result store is touched from while the farm runs.
 //
-// Thread rule: every method may be called from any thread; completions run on the store thread and must only post elsewhere.
-// Control writes go before bulk frames, and what waits is committed in groups. After a control commit failed nothing else is
-// written until Reload succeeds: later plans were made from memory that holds what was lost.
+// Thread rule: every method may be called from any thread; completions run on the store thread and
+// must only post elsewhere. Control writes go before bulk frames, and what waits is committed in
+// groups. After a control commit failed nothing else is written until Reload succeeds: later plans
+// were made from memory that holds what was lost.
 #pragma once
 
 #include <condition_variable>
@@ -27,16 +28,19 @@ class StoreLoop {
   StoreLoop(const StoreLoop&) = delete;
   StoreLoop& operator=(const StoreLoop&) = delete;
 
-  // Durable when `done` gets OK. Completions keep the order of calls; empty writes are answered in their turn.
+  // Durable when `done` gets OK. Completions keep the order of calls; empty writes are answered in
+  // their turn.
   void Commit(std::vector<Write> writes, std::function<void(absl::Status)> done);
 
   // One upload's frames. The response holds what concerns them.
-  void Ingest(std::vector<v1::Frame> frames, std::function<void(absl::StatusOr<IngestOutcome>)> done);
+  void Ingest(std::vector<v1::Frame> frames,
+              std::function<void(absl::StatusOr<IngestOutcome>)> done);
 
   // Anything else that needs the store, in turn with control writes.
   void Run(std::function<void(Store&)> work);
 
-  // After a failed commit: tries to write a note and to load the state again; on success the loop accepts work again.
+  // After a failed commit: tries to write a note and to load the state again; on success the loop
+  // accepts work again.
   void Reload(FarmEvent note, std::function<void(absl::StatusOr<FarmSnapshot>)> done);
 
  private:

@@ -12,7 +12,8 @@ namespace joulefarm::controller {
 namespace {
 
 constexpr std::size_t kMostQueued = 4096;
-// An agent keeps at most about 1 MiB unacknowledged, so more batches than this waiting for the store mean that it does not.
+// An agent keeps at most about 1 MiB unacknowledged, so more batches than this waiting for the
+// store mean that it does not.
 constexpr int kMostBatchesInFlight = 256;
 constexpr std::size_t kLongestId = 128;
 
@@ -21,7 +22,10 @@ constexpr std::size_t kLongestId = 128;
 class ControlStream : public grpc::ServerBidiReactor<v1::AgentMessage, v1::ControllerMessage> {
  public:
   ControlStream(AgentSessions& sessions, SessionId session)
-      : sessions_(sessions), host_(sessions.host_), session_(session), writer_(*this, kMostQueued) {}
+      : sessions_(sessions),
+        host_(sessions.host_),
+        session_(session),
+        writer_(*this, kMostQueued) {}
 
   void Begin() { StartRead(&incoming_); }
   void Send(v1::ControllerMessage message) { writer_.Send(std::move(message)); }
@@ -37,7 +41,9 @@ class ControlStream : public grpc::ServerBidiReactor<v1::AgentMessage, v1::Contr
     StartRead(&incoming_);
   }
   void OnWriteDone(bool ok) override { writer_.OnWriteDone(ok); }
-  void OnCancel() override { writer_.Close(grpc::Status(grpc::StatusCode::CANCELLED, "the agent hung up")); }
+  void OnCancel() override {
+    writer_.Close(grpc::Status(grpc::StatusCode::CANCELLED, "the agent hung up"));
+  }
   void OnDone() override {
     host_.OnGone(session_);
     sessions_.Forget(session_);  // the last owner: nothing after this line
@@ -54,7 +60,8 @@ class ControlStream : public grpc::ServerBidiReactor<v1::AgentMessage, v1::Contr
     AgentAlive alive{session_, std::nullopt};
     if (message.has_heartbeat()) alive.heartbeat_seq = message.heartbeat().seq();
     host_.OnInput(alive);
-    if (message.has_grant_reply()) host_.OnInput(GrantReplied{session_, std::move(*message.mutable_grant_reply())});
+    if (message.has_grant_reply())
+      host_.OnInput(GrantReplied{session_, std::move(*message.mutable_grant_reply())});
     if (message.has_attempt_report()) {
       host_.OnInput(AttemptReported{session_, std::move(*message.mutable_attempt_report())});
     }
@@ -66,8 +73,9 @@ class ControlStream : public grpc::ServerBidiReactor<v1::AgentMessage, v1::Contr
 
   bool TakeHello(v1::Hello hello) {
     if (greeted_ || hello.agent_id().empty() || hello.agent_id().size() > kLongestId) {
-      Close({grpc::StatusCode::INVALID_ARGUMENT, greeted_ ? "a second Hello on one Control stream"
-                                                          : "Hello.agent_id must have 1 to 128 characters"});
+      Close({grpc::StatusCode::INVALID_ARGUMENT,
+             greeted_ ? "a second Hello on one Control stream"
+                      : "Hello.agent_id must have 1 to 128 characters"});
       return false;
     }
     greeted_ = true;
@@ -85,7 +93,8 @@ class ControlStream : public grpc::ServerBidiReactor<v1::AgentMessage, v1::Contr
 
 class UploadStream : public grpc::ServerBidiReactor<v1::UploadRequest, v1::UploadResponse> {
  public:
-  explicit UploadStream(AgentSessions& sessions) : sessions_(sessions), writer_(*this, kMostQueued) {}
+  explicit UploadStream(AgentSessions& sessions)
+      : sessions_(sessions), writer_(*this, kMostQueued) {}
 
   void Begin() { StartRead(&incoming_); }
   void Close(grpc::Status status) { writer_.Close(std::move(status)); }
@@ -101,14 +110,17 @@ class UploadStream : public grpc::ServerBidiReactor<v1::UploadRequest, v1::Uploa
     StartRead(&incoming_);
   }
   void OnWriteDone(bool ok) override { writer_.OnWriteDone(ok); }
-  void OnCancel() override { writer_.Close(grpc::Status(grpc::StatusCode::CANCELLED, "the agent hung up")); }
+  void OnCancel() override {
+    writer_.Close(grpc::Status(grpc::StatusCode::CANCELLED, "the agent hung up"));
+  }
   void OnDone() override { sessions_.Forget(this); }
 
  private:
   bool Take(v1::UploadRequest request) {
     if (!named_) {
       if (!request.has_hello()) {
-        Close({grpc::StatusCode::INVALID_ARGUMENT, "the first message of Upload must be an UploadHello"});
+        Close({grpc::StatusCode::INVALID_ARGUMENT,
+               "the first message of Upload must be an UploadHello"});
         return false;
       }
       if (!sessions_.IsCurrent(request.hello().agent_id(), request.hello().session_epoch())) {
@@ -119,23 +131,26 @@ class UploadStream : public grpc::ServerBidiReactor<v1::UploadRequest, v1::Uploa
       return true;
     }
     std::vector<v1::Frame> frames;
-    for (v1::Frame& frame : *request.mutable_frames()->mutable_frames()) frames.push_back(std::move(frame));
+    for (v1::Frame& frame : *request.mutable_frames()->mutable_frames())
+      frames.push_back(std::move(frame));
     if (++in_flight_ > kMostBatchesInFlight) {
-      Close({grpc::StatusCode::RESOURCE_EXHAUSTED, "too many frames sent without waiting for acknowledgements"});
+      Close({grpc::StatusCode::RESOURCE_EXHAUSTED,
+             "too many frames sent without waiting for acknowledgements"});
       return false;
     }
     // The stream stays alive until the store has answered.
     std::shared_ptr<UploadStream> self = sessions_.Keep(this);
     if (self == nullptr) return false;
-    sessions_.host_.OnFrames(std::move(frames), [self](absl::StatusOr<v1::UploadResponse> response) {
-      self->Stored(std::move(response));
-    });
+    sessions_.host_.OnFrames(
+        std::move(frames),
+        [self](absl::StatusOr<v1::UploadResponse> response) { self->Stored(std::move(response)); });
     return true;
   }
 
   void Stored(absl::StatusOr<v1::UploadResponse> response) {
     if (!response.ok()) {
-      Close({grpc::StatusCode::UNAVAILABLE, "the controller cannot write: " + std::string(response.status().message())});
+      Close({grpc::StatusCode::UNAVAILABLE,
+             "the controller cannot write: " + std::string(response.status().message())});
     } else {
       writer_.Send(*std::move(response));
     }
@@ -149,7 +164,8 @@ class UploadStream : public grpc::ServerBidiReactor<v1::UploadRequest, v1::Uploa
   std::atomic<int> in_flight_{0};
 };
 
-grpc::ServerBidiReactor<v1::AgentMessage, v1::ControllerMessage>* AgentSessions::Control(grpc::CallbackServerContext*) {
+grpc::ServerBidiReactor<v1::AgentMessage, v1::ControllerMessage>* AgentSessions::Control(
+    grpc::CallbackServerContext*) {
   const SessionId session = host_.NewSession();
   auto stream = std::make_shared<ControlStream>(*this, session);
   {
@@ -160,7 +176,8 @@ grpc::ServerBidiReactor<v1::AgentMessage, v1::ControllerMessage>* AgentSessions:
   return stream.get();
 }
 
-grpc::ServerBidiReactor<v1::UploadRequest, v1::UploadResponse>* AgentSessions::Upload(grpc::CallbackServerContext*) {
+grpc::ServerBidiReactor<v1::UploadRequest, v1::UploadResponse>* AgentSessions::Upload(
+    grpc::CallbackServerContext*) {
   auto stream = std::make_shared<UploadStream>(*this);
   {
     const std::lock_guard<std::mutex> lock(mutex_);

@@ -1,7 +1,9 @@
-// AgentService: the Control and Upload streams of every agent, and the gateway through which the farm speaks to them.
+// AgentService: the Control and Upload streams of every agent, and the gateway through which the
+// farm speaks to them.
 //
-// Thread rule: gateway methods on the farm strand; gRPC calls back on its own threads, which only move messages and post.
-// Ownership: the FarmHost outlives this; every stream is finished before the server shuts down.
+// Thread rule: gateway methods on the farm strand; gRPC calls back on its own threads, which only
+// move messages and post. Ownership: the FarmHost outlives this; every stream is finished before
+// the server shuts down.
 #pragma once
 
 #include <map>
@@ -27,8 +29,10 @@ class AgentSessions : public AgentGateway, public v1::AgentService::CallbackServ
   // Ends every stream, uploads too.
   void CloseAll(const absl::Status& status) override;
 
-  grpc::ServerBidiReactor<v1::AgentMessage, v1::ControllerMessage>* Control(grpc::CallbackServerContext* context) override;
-  grpc::ServerBidiReactor<v1::UploadRequest, v1::UploadResponse>* Upload(grpc::CallbackServerContext* context) override;
+  grpc::ServerBidiReactor<v1::AgentMessage, v1::ControllerMessage>* Control(
+      grpc::CallbackServerContext* context) override;
+  grpc::ServerBidiReactor<v1::UploadRequest, v1::UploadResponse>* Upload(
+      grpc::CallbackServerContext* context) override;
 
  private:
   friend class ControlStream;
@@ -42,9 +46,10 @@ class AgentSessions : public AgentGateway, public v1::AgentService::CallbackServ
 
   FarmHost& host_;
   std::mutex mutex_;
-  std::map<SessionId, std::shared_ptr<ControlStream>> controls_;           // guarded by mutex_
-  std::map<UploadStream*, std::shared_ptr<UploadStream>> uploads_;         // guarded by mutex_
-  std::map<std::string, std::pair<std::int64_t, SessionId>> epochs_;       // agent id to its session; guarded by mutex_
+  std::map<SessionId, std::shared_ptr<ControlStream>> controls_;    // guarded by mutex_
+  std::map<UploadStream*, std::shared_ptr<UploadStream>> uploads_;  // guarded by mutex_
+  std::map<std::string, std::pair<std::int64_t, SessionId>>
+      epochs_;  // agent id to its session; guarded by mutex_
 };
 
 }  // namespace joulefarm::controller

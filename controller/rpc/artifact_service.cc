@@ -18,11 +18,14 @@ namespace {
 constexpr std::size_t kChunkBytes = 256 * 1024;
 
 std::int64_t WallNow() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
 // What a model file says of itself; a file that is no GGUF is just a file.
-absl::StatusOr<Artifact> Describe(const v1::PushArtifactHeader& header, const std::filesystem::path& path) {
+absl::StatusOr<Artifact> Describe(const v1::PushArtifactHeader& header,
+                                  const std::filesystem::path& path) {
   Artifact artifact;
   artifact.name = header.name();
   artifact.sha256 = header.sha256();
@@ -36,14 +39,16 @@ absl::StatusOr<Artifact> Describe(const v1::PushArtifactHeader& header, const st
   if (n != sizeof(magic) || absl::string_view(magic, sizeof(magic)) != "GGUF") return artifact;
   const absl::StatusOr<GgufInfo> info = ReadGgufFile(path.string());
   if (!info.ok()) {
-    return absl::InvalidArgumentError(absl::StrCat("the file begins like a GGUF model and is none that can be used: ",
-                                                   info.status().message()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("the file begins like a GGUF model and is none that can be used: ",
+                     info.status().message()));
   }
   artifact.format = "gguf";
   artifact.architecture = info->architecture;
   if (!info->quantisation.empty()) artifact.quant = info->quantisation;
   artifact.parameters = static_cast<std::int64_t>(info->parameter_count);
-  if (info->context_length.has_value()) artifact.context_length = static_cast<std::int64_t>(*info->context_length);
+  if (info->context_length.has_value())
+    artifact.context_length = static_cast<std::int64_t>(*info->context_length);
   return artifact;
 }
 
@@ -85,8 +90,10 @@ class PushReactor : public grpc::ServerReadReactor<v1::PushArtifactRequest> {
       upload_ = *std::move(upload);
       return absl::OkStatus();
     }
-    if (!begun_) return absl::InvalidArgumentError("the first message of PushArtifact must be a header");
-    // Content that is there already is not needed; it is read so that a client that sends anyway can finish.
+    if (!begun_)
+      return absl::InvalidArgumentError("the first message of PushArtifact must be a header");
+    // Content that is there already is not needed; it is read so that a client that sends anyway
+    // can finish.
     return upload_ == nullptr ? absl::OkStatus() : upload_->Write(request_.data());
   }
 
@@ -110,7 +117,8 @@ class PushReactor : public grpc::ServerReadReactor<v1::PushArtifactRequest> {
     response_->set_sha256(artifact->sha256);
     response_->set_size_bytes(artifact->size_bytes);
     response_->set_existing(existing_);
-    host_.WithStore([this, row = *std::move(artifact)](Store& store) { Finish(ToGrpc(store.Commit({row}))); });
+    host_.WithStore(
+        [this, row = *std::move(artifact)](Store& store) { Finish(ToGrpc(store.Commit({row}))); });
   }
 
   FarmHost& host_;
@@ -125,9 +133,11 @@ class PushReactor : public grpc::ServerReadReactor<v1::PushArtifactRequest> {
 
 class FetchReactor : public grpc::ServerWriteReactor<v1::FetchArtifactResponse> {
  public:
-  FetchReactor(const ArtifactFiles& files, const v1::FetchArtifactRequest& request) : at_(request.offset()) {
+  FetchReactor(const ArtifactFiles& files, const v1::FetchArtifactRequest& request)
+      : at_(request.offset()) {
     if (!files.Has(request.sha256())) {
-      Finish({grpc::StatusCode::NOT_FOUND, absl::StrCat("no artifact with SHA-256 ", request.sha256())});
+      Finish({grpc::StatusCode::NOT_FOUND,
+              absl::StrCat("no artifact with SHA-256 ", request.sha256())});
       return;
     }
     fd_ = ::open(files.PathOf(request.sha256()).c_str(), O_RDONLY | O_CLOEXEC);
@@ -137,7 +147,8 @@ class FetchReactor : public grpc::ServerWriteReactor<v1::FetchArtifactResponse> 
     }
     const off_t size = ::lseek(fd_, 0, SEEK_END);
     if (at_ < 0 || at_ > size) {
-      Finish({grpc::StatusCode::OUT_OF_RANGE, absl::StrCat("offset ", at_, " is past the ", size, " bytes there are")});
+      Finish({grpc::StatusCode::OUT_OF_RANGE,
+              absl::StrCat("offset ", at_, " is past the ", size, " bytes there are")});
       return;
     }
     Next();
@@ -182,8 +193,8 @@ class FetchReactor : public grpc::ServerWriteReactor<v1::FetchArtifactResponse> 
 
 }  // namespace
 
-grpc::ServerReadReactor<v1::PushArtifactRequest>* ArtifactServer::PushArtifact(grpc::CallbackServerContext*,
-                                                                               v1::PushArtifactResponse* response) {
+grpc::ServerReadReactor<v1::PushArtifactRequest>* ArtifactServer::PushArtifact(
+    grpc::CallbackServerContext*, v1::PushArtifactResponse* response) {
   return new PushReactor(host_, files_, response);
 }
 
@@ -193,13 +204,16 @@ grpc::ServerUnaryReactor* ArtifactServer::StatArtifact(grpc::CallbackServerConte
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   if (!request->sha256().empty()) {
     if (!files_.Has(request->sha256())) {
-      reactor->Finish({grpc::StatusCode::NOT_FOUND, absl::StrCat("no artifact with SHA-256 ", request->sha256())});
+      reactor->Finish({grpc::StatusCode::NOT_FOUND,
+                       absl::StrCat("no artifact with SHA-256 ", request->sha256())});
       return reactor;
     }
     std::error_code error;
     response->set_sha256(request->sha256());
-    response->set_size_bytes(static_cast<std::int64_t>(std::filesystem::file_size(files_.PathOf(request->sha256()), error)));
-    reactor->Finish(error ? grpc::Status(grpc::StatusCode::UNAVAILABLE, error.message()) : grpc::Status::OK);
+    response->set_size_bytes(static_cast<std::int64_t>(
+        std::filesystem::file_size(files_.PathOf(request->sha256()), error)));
+    reactor->Finish(error ? grpc::Status(grpc::StatusCode::UNAVAILABLE, error.message())
+                          : grpc::Status::OK);
     return reactor;
   }
   host_.WithStore([reactor, response, name = request->name()](Store& store) {
@@ -214,8 +228,8 @@ grpc::ServerUnaryReactor* ArtifactServer::StatArtifact(grpc::CallbackServerConte
   return reactor;
 }
 
-grpc::ServerWriteReactor<v1::FetchArtifactResponse>* ArtifactServer::FetchArtifact(grpc::CallbackServerContext*,
-                                                                                   const v1::FetchArtifactRequest* request) {
+grpc::ServerWriteReactor<v1::FetchArtifactResponse>* ArtifactServer::FetchArtifact(
+    grpc::CallbackServerContext*, const v1::FetchArtifactRequest* request) {
   return new FetchReactor(files_, *request);
 }
 

@@ -23,13 +23,15 @@ constexpr std::size_t kLargestFile = 4 * 1024 * 1024;
 // Artifacts as the store knows them at this moment. Calls wait for the store thread.
 class StoreCatalogue : public Catalogue {
  public:
-  StoreCatalogue(FarmHost& host, Reader& reader, const ArtifactFiles& files) : host_(host), reader_(reader), files_(files) {}
+  StoreCatalogue(FarmHost& host, Reader& reader, const ArtifactFiles& files)
+      : host_(host), reader_(reader), files_(files) {}
 
   absl::StatusOr<v1::ModelRef> Model(absl::string_view name) const override {
     const absl::StatusOr<Artifact> artifact = Find(name);
     if (!artifact.ok()) return artifact.status();
     if (artifact->format != "gguf") {
-      return absl::InvalidArgumentError(absl::StrCat("the artifact \"", name, "\" is not a model (GGUF) file"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("the artifact \"", name, "\" is not a model (GGUF) file"));
     }
     v1::ModelRef model;
     model.set_name(artifact->name);
@@ -43,30 +45,36 @@ class StoreCatalogue : public Catalogue {
     const absl::StatusOr<Artifact> artifact = Find(name);
     if (!artifact.ok()) return artifact.status();
     if (static_cast<std::uintmax_t>(artifact->size_bytes) > kLargestTextArtifact) {
-      return absl::ResourceExhaustedError(absl::StrCat("the artifact \"", name, "\" has ", artifact->size_bytes,
+      return absl::ResourceExhaustedError(absl::StrCat("the artifact \"", name, "\" has ",
+                                                       artifact->size_bytes,
                                                        " bytes, and a prompt set may have 4 MiB"));
     }
     std::ifstream file(files_.PathOf(artifact->sha256), std::ios::binary);
     std::ostringstream text;
     text << file.rdbuf();
-    if (!file) return absl::UnavailableError(absl::StrCat("the artifact \"", name, "\" cannot be read"));
+    if (!file)
+      return absl::UnavailableError(absl::StrCat("the artifact \"", name, "\" cannot be read"));
     return text.str();
   }
 
   std::vector<std::string> Names() const override {
     std::vector<std::string> names;
     // Only for suggestions: without them the error is still right.
-    (void)reader_.Sql("select distinct name from artifact order by name limit 1000", [&names](const v1::TableChunk& chunk) {
-      for (const v1::Row& row : chunk.rows()) names.push_back(row.cells(0).text());
-      return true;
-    });
+    (void)reader_.Sql("select distinct name from artifact order by name limit 1000",
+                      [&names](const v1::TableChunk& chunk) {
+                        for (const v1::Row& row : chunk.rows())
+                          names.push_back(row.cells(0).text());
+                        return true;
+                      });
     return names;
   }
 
  private:
   absl::StatusOr<Artifact> Find(absl::string_view name) const {
     std::promise<absl::StatusOr<Artifact>> found;
-    host_.WithStore([&found, name = std::string(name)](Store& store) { found.set_value(store.FindArtifact(name)); });
+    host_.WithStore([&found, name = std::string(name)](Store& store) {
+      found.set_value(store.FindArtifact(name));
+    });
     return found.get_future().get();
   }
 
@@ -84,7 +92,8 @@ SubmitRequested ToInput(const v1::SubmitExperimentRequest& request, Expansion ex
   input.experiment.text = request.text();
   input.experiment.seed = expansion.seed;
   for (int block = 0; block < expansion.blocks; ++block) {
-    input.block_orders.push_back(BlockOrder(expansion.seed, block, static_cast<int>(expansion.cells.size())));
+    input.block_orders.push_back(
+        BlockOrder(expansion.seed, block, static_cast<int>(expansion.cells.size())));
   }
   for (Cell& cell : expansion.cells) input.cells.push_back({std::move(cell.spec)});
   input.selector = expansion.selector_text;
@@ -137,7 +146,8 @@ grpc::ServerUnaryReactor* FarmServer::SubmitExperiment(grpc::CallbackServerConte
           return FarmInput(std::move(input));
         },
         [reactor, response, warnings = std::move(warnings)](ReplyToOperator reply) {
-          if (auto* value = std::get_if<v1::SubmitExperimentResponse>(&reply.response)) *response = std::move(*value);
+          if (auto* value = std::get_if<v1::SubmitExperimentResponse>(&reply.response))
+            *response = std::move(*value);
           for (const std::string& warning : warnings) response->add_warnings(warning);
           reactor->Finish(ToGrpc(reply.status));
         });
@@ -149,44 +159,60 @@ grpc::ServerUnaryReactor* FarmServer::CancelExperiment(grpc::CallbackServerConte
                                                        const v1::CancelExperimentRequest* request,
                                                        v1::CancelExperimentResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  host_.Ask([id = request->experiment()](RequestToken token) { return CancelExperimentRequested{token, id}; },
-            FinishWith(reactor, response));
+  host_.Ask(
+      [id = request->experiment()](RequestToken token) {
+        return CancelExperimentRequested{token, id};
+      },
+      FinishWith(reactor, response));
   return reactor;
 }
 
-grpc::ServerUnaryReactor* FarmServer::CancelJob(grpc::CallbackServerContext* context, const v1::CancelJobRequest* request,
+grpc::ServerUnaryReactor* FarmServer::CancelJob(grpc::CallbackServerContext* context,
+                                                const v1::CancelJobRequest* request,
                                                 v1::CancelJobResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  host_.Ask([id = request->job()](RequestToken token) { return CancelJobRequested{token, id}; },
-            FinishWith(reactor, response));
+  host_.Ask(
+      [id = request->job()](RequestToken token) {
+        return CancelJobRequested{token, id};
+      },
+      FinishWith(reactor, response));
   return reactor;
 }
 
-grpc::ServerUnaryReactor* FarmServer::GetProgress(grpc::CallbackServerContext* context, const v1::GetProgressRequest* request,
+grpc::ServerUnaryReactor* FarmServer::GetProgress(grpc::CallbackServerContext* context,
+                                                  const v1::GetProgressRequest* request,
                                                   v1::GetProgressResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  host_.Ask([id = request->experiment()](RequestToken token) { return ProgressRequested{token, id}; },
-            FinishWith(reactor, response));
+  host_.Ask(
+      [id = request->experiment()](RequestToken token) {
+        return ProgressRequested{token, id};
+      },
+      FinishWith(reactor, response));
   return reactor;
 }
 
-grpc::ServerWriteReactor<v1::TableChunk>* FarmServer::List(grpc::CallbackServerContext*, const v1::ListRequest* request) {
+grpc::ServerWriteReactor<v1::TableChunk>* FarmServer::List(grpc::CallbackServerContext*,
+                                                           const v1::ListRequest* request) {
   auto* stream = new TableStream;
   boost::asio::post(pool_, [this, stream, request = *request] {
-    stream->End(reader_.List(request, [stream](v1::TableChunk chunk) { return stream->Offer(std::move(chunk)); }));
+    stream->End(reader_.List(
+        request, [stream](v1::TableChunk chunk) { return stream->Offer(std::move(chunk)); }));
   });
   return stream;
 }
 
-grpc::ServerWriteReactor<v1::TableChunk>* FarmServer::Sql(grpc::CallbackServerContext*, const v1::SqlRequest* request) {
+grpc::ServerWriteReactor<v1::TableChunk>* FarmServer::Sql(grpc::CallbackServerContext*,
+                                                          const v1::SqlRequest* request) {
   auto* stream = new TableStream;
   boost::asio::post(pool_, [this, stream, query = request->query()] {
-    stream->End(reader_.Sql(query, [stream](v1::TableChunk chunk) { return stream->Offer(std::move(chunk)); }));
+    stream->End(reader_.Sql(
+        query, [stream](v1::TableChunk chunk) { return stream->Offer(std::move(chunk)); }));
   });
   return stream;
 }
 
-grpc::ServerUnaryReactor* FarmServer::GetVersion(grpc::CallbackServerContext* context, const v1::GetVersionRequest*,
+grpc::ServerUnaryReactor* FarmServer::GetVersion(grpc::CallbackServerContext* context,
+                                                 const v1::GetVersionRequest*,
                                                  v1::GetVersionResponse* response) {
   response->set_version(info_.version);
   response->set_schema_version(info_.schema_version);

@@ -1,15 +1,16 @@
 // FarmService: what operators ask.
 //
-// Thread rule: gRPC calls back on its own threads; parsing, expanding and reading happen on a small pool, decisions on the farm strand.
-// Ownership: host and reader outlive this; destroy it after the server.
+// Thread rule: gRPC calls back on its own threads; parsing, expanding and reading happen on a small
+// pool, decisions on the farm strand. Ownership: host and reader outlive this; destroy it after the
+// server.
 #pragma once
 
 #include <string>
 
 #include "boost/asio/thread_pool.hpp"
+#include "controller/artifacts/artifact_files.h"
 #include "controller/farm_host.h"
 #include "controller/store/reader.h"
-#include "controller/artifacts/artifact_files.h"
 #include "joulefarm/v1/farm_service.grpc.pb.h"
 
 namespace joulefarm::controller {
@@ -25,18 +26,24 @@ class FarmServer : public v1::FarmService::CallbackService {
   FarmServer(FarmHost& host, Reader& reader, ArtifactFiles& files, FarmServerInfo info);
   ~FarmServer() override;
 
-  grpc::ServerUnaryReactor* SubmitExperiment(grpc::CallbackServerContext* context, const v1::SubmitExperimentRequest* request,
+  grpc::ServerUnaryReactor* SubmitExperiment(grpc::CallbackServerContext* context,
+                                             const v1::SubmitExperimentRequest* request,
                                              v1::SubmitExperimentResponse* response) override;
-  grpc::ServerUnaryReactor* CancelExperiment(grpc::CallbackServerContext* context, const v1::CancelExperimentRequest* request,
+  grpc::ServerUnaryReactor* CancelExperiment(grpc::CallbackServerContext* context,
+                                             const v1::CancelExperimentRequest* request,
                                              v1::CancelExperimentResponse* response) override;
-  grpc::ServerUnaryReactor* CancelJob(grpc::CallbackServerContext* context, const v1::CancelJobRequest* request,
+  grpc::ServerUnaryReactor* CancelJob(grpc::CallbackServerContext* context,
+                                      const v1::CancelJobRequest* request,
                                       v1::CancelJobResponse* response) override;
-  grpc::ServerUnaryReactor* GetProgress(grpc::CallbackServerContext* context, const v1::GetProgressRequest* request,
+  grpc::ServerUnaryReactor* GetProgress(grpc::CallbackServerContext* context,
+                                        const v1::GetProgressRequest* request,
                                         v1::GetProgressResponse* response) override;
   grpc::ServerWriteReactor<v1::TableChunk>* List(grpc::CallbackServerContext* context,
                                                  const v1::ListRequest* request) override;
-  grpc::ServerWriteReactor<v1::TableChunk>* Sql(grpc::CallbackServerContext* context, const v1::SqlRequest* request) override;
-  grpc::ServerUnaryReactor* GetVersion(grpc::CallbackServerContext* context, const v1::GetVersionRequest* request,
+  grpc::ServerWriteReactor<v1::TableChunk>* Sql(grpc::CallbackServerContext* context,
+                                                const v1::SqlRequest* request) override;
+  grpc::ServerUnaryReactor* GetVersion(grpc::CallbackServerContext* context,
+                                       const v1::GetVersionRequest* request,
                                        v1::GetVersionResponse* response) override;
 
  private:

@@ -7,7 +7,8 @@
 
 namespace joulefarm::controller {
 
-absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const HostPort& listen, const std::vector<grpc::Service*>& services) {
+absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
+    const HostPort& listen, const std::vector<grpc::Service*>& services) {
   grpc::ServerBuilder builder;
   int port = 0;
   // Without this two controllers could share one port, and agents would reach either.
@@ -19,14 +20,16 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const HostPort& list
   for (grpc::Service* service : services) builder.RegisterService(service);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr || port == 0) {
-    return absl::UnavailableError(absl::StrCat("cannot listen on ", listen.ToString(),
-                                               ": the port is in use or the address is not of this machine: stop what uses "
-                                               "it (another joulefarm-controller?) or give another --listen HOST:PORT"));
+    return absl::UnavailableError(
+        absl::StrCat("cannot listen on ", listen.ToString(),
+                     ": the port is in use or the address is not of this machine: stop what uses "
+                     "it (another joulefarm-controller?) or give another --listen HOST:PORT"));
   }
   return std::unique_ptr<RpcServer>(new RpcServer(std::move(server), port));
 }
 
-RpcServer::RpcServer(std::unique_ptr<grpc::Server> server, int port) : server_(std::move(server)), port_(port) {}
+RpcServer::RpcServer(std::unique_ptr<grpc::Server> server, int port)
+    : server_(std::move(server)), port_(port) {}
 
 RpcServer::~RpcServer() {
   server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(2));

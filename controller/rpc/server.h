@@ -1,6 +1,7 @@
 // The gRPC server: one listening address, its services, an orderly end.
 //
-// Thread rule: Start and Shutdown from the owner's thread. Ownership: the services outlive the server.
+// Thread rule: Start and Shutdown from the owner's thread. Ownership: the services outlive the
+// server.
 #pragma once
 
 #include <memory>
@@ -18,8 +19,10 @@ namespace joulefarm::controller {
 
 class RpcServer {
  public:
-  // Port 0 takes a free one. UNAVAILABLE with the address and what to do when it cannot be listened on.
-  static absl::StatusOr<std::unique_ptr<RpcServer>> Start(const HostPort& listen, const std::vector<grpc::Service*>& services);
+  // Port 0 takes a free one. UNAVAILABLE with the address and what to do when it cannot be listened
+  // on.
+  static absl::StatusOr<std::unique_ptr<RpcServer>> Start(
+      const HostPort& listen, const std::vector<grpc::Service*>& services);
   // Shuts down; what is still open after two seconds is cancelled.
   ~RpcServer();
 

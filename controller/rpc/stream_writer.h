@@ -1,7 +1,8 @@
-// One bounded writer for server streams: a second write in flight would abort the process, a write after Finish is undefined.
+// One bounded writer for server streams: a second write in flight would abort the process, a write
+// after Finish is undefined.
 //
-// Thread rule: Send and Close from any thread; OnWriteDone from the reactor. No lock is held around Start* and Finish: whoever
-// turns a flag under the lock owns the one call that follows from it.
+// Thread rule: Send and Close from any thread; OnWriteDone from the reactor. No lock is held around
+// Start* and Finish: whoever turns a flag under the lock owns the one call that follows from it.
 #pragma once
 
 #include <deque>
@@ -16,14 +17,16 @@ namespace joulefarm::controller {
 template <typename Reactor, typename Message>
 class StreamWriter {
  public:
-  // `reactor` owns the writer. At most `most` messages wait; one more closes the stream as unable to keep up.
+  // `reactor` owns the writer. At most `most` messages wait; one more closes the stream as unable
+  // to keep up.
   StreamWriter(Reactor& reactor, std::size_t most) : reactor_(reactor), most_(most) {}
 
   void Send(Message message) {
     Act([&] {
       if (closing_.has_value()) return;
       if (queue_.size() >= most_) {
-        closing_ = grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "the peer does not read what is sent to it");
+        closing_ = grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED,
+                                "the peer does not read what is sent to it");
         return;
       }
       queue_.push_back(std::move(message));
@@ -45,7 +48,8 @@ class StreamWriter {
         return;
       }
       queue_.clear();
-      if (!closing_.has_value()) closing_ = grpc::Status(grpc::StatusCode::UNAVAILABLE, "the peer is gone");
+      if (!closing_.has_value())
+        closing_ = grpc::Status(grpc::StatusCode::UNAVAILABLE, "the peer is gone");
     });
   }
 

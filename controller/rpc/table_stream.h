@@ -1,6 +1,8 @@
-// A table on its way to a client: the reading thread waits for each part to be written before it reads on.
+// A table on its way to a client: the reading thread waits for each part to be written before it
+// reads on.
 //
-// Thread rule: Offer and End from the one reading thread; gRPC calls back on its own. Ownership: deletes itself after OnDone and End.
+// Thread rule: Offer and End from the one reading thread; gRPC calls back on its own. Ownership:
+// deletes itself after OnDone and End.
 #pragma once
 
 #include <condition_variable>

@@ -31,6 +31,8 @@ std::string KindOf(const v1::JobSpec& spec) {
       return "generate";
     case v1::JobSpec::kCommand:
       return "command";
+    case v1::JobSpec::kThroughput:
+      return "throughput";
     case v1::JobSpec::KIND_NOT_SET:
       break;
   }

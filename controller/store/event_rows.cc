@@ -31,6 +31,10 @@ void WriteFacts(Session& session, const Place& place, const v1::AttemptFacts& fa
       facts.engine_argv().empty() ? std::string() : JsonArray(facts.engine_argv());
   const std::string shortened =
       facts.shortened().empty() ? std::string() : JsonArray(facts.shortened());
+  const std::string operator_stated =
+      facts.operator_stated().empty()
+          ? std::string()
+          : JsonObject({facts.operator_stated().begin(), facts.operator_stated().end()});
   session.Run(
       R"sql(
           UPDATE attempt SET engine = coalesce(?, engine),
@@ -39,12 +43,17 @@ void WriteFacts(Session& session, const Place& place, const v1::AttemptFacts& fa
             kernel = coalesce(?, kernel), governor = coalesce(?, governor),
             background_cpu = coalesce(?, background_cpu), load_ms = coalesce(?, load_ms),
             load_state = coalesce(?, load_state), agent_version = coalesce(?, agent_version),
-            shortened = coalesce(?, shortened)
+            shortened = coalesce(?, shortened), power_mode = coalesce(?, power_mode),
+            pinned_cores = coalesce(?, pinned_cores), power_path = coalesce(?, power_path),
+            operator = coalesce(?, operator), prompts_sha256 = coalesce(?, prompts_sha256),
+            settled = coalesce(?, settled)
           WHERE fence = ?)sql",
       JF_MAYBE(facts, engine), JF_MAYBE(facts, engine_version), TextOrNull{argv},
       JF_MAYBE(facts, os_version), JF_MAYBE(facts, kernel), JF_MAYBE(facts, governor),
       JF_MAYBE(facts, background_cpu), JF_MAYBE(facts, load_ms), JF_MAYBE(facts, load_state),
-      JF_MAYBE(facts, agent_version), TextOrNull{shortened}, place.fence);
+      JF_MAYBE(facts, agent_version), TextOrNull{shortened}, JF_MAYBE(facts, power_mode),
+      JF_MAYBE(facts, pinned_cores), JF_MAYBE(facts, power_path), TextOrNull{operator_stated},
+      JF_MAYBE(facts, prompts_sha256), JF_MAYBE(facts, settled), place.fence);
 }
 
 // An attempt has one primary channel: the first that said so.
@@ -76,14 +85,19 @@ void WriteRun(Session& session, const Place& place, std::int64_t index, const v1
   session.Run(
       R"sql(
           INSERT INTO run (attempt, run, warmup, start_ns, end_ns, output_sha256,
-          peak_rss_bytes, source, seq, idx)
-          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+          peak_rss_bytes, source, seq, idx, bench_n_prompt, bench_prompt_ns, bench_n_gen,
+          bench_gen_ns, bench_n_depth)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
           ON CONFLICT (attempt, run) DO UPDATE SET warmup = excluded.warmup, start_ns =
           excluded.start_ns, end_ns = excluded.end_ns, output_sha256 = excluded.output_sha256,
           peak_rss_bytes = excluded.peak_rss_bytes, source = excluded.source, seq =
-          excluded.seq, idx = excluded.idx)sql",
+          excluded.seq, idx = excluded.idx, bench_n_prompt = excluded.bench_n_prompt,
+          bench_prompt_ns = excluded.bench_prompt_ns, bench_n_gen = excluded.bench_n_gen,
+          bench_gen_ns = excluded.bench_gen_ns, bench_n_depth = excluded.bench_n_depth)sql",
       place.fence, run.run(), run.warmup(), run.start_ns(), run.end_ns(),
-      JF_MAYBE(run, output_sha256), JF_MAYBE(run, peak_rss_bytes), place.source, place.seq, index);
+      JF_MAYBE(run, output_sha256), JF_MAYBE(run, peak_rss_bytes), place.source, place.seq, index,
+      JF_MAYBE(run.bench(), n_prompt), JF_MAYBE(run.bench(), prompt_ns),
+      JF_MAYBE(run.bench(), n_gen), JF_MAYBE(run.bench(), gen_ns), JF_MAYBE(run.bench(), n_depth));
 }
 
 void WriteRequest(Session& session, const Place& place, std::int64_t index,
@@ -105,10 +119,11 @@ void WritePhase(Session& session, const Place& place, std::int64_t index,
                 const v1::PhaseDone& phase) {
   session.Run(
       R"sql(
-          INSERT INTO phase (attempt, source, seq, idx, phase, run, request, start_ns, end_ns)
-          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?))sql",
+          INSERT INTO phase (attempt, source, seq, idx, phase, run, request, start_ns, end_ns,
+          bound_ns)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?))sql",
       place.fence, place.source, place.seq, index, phase.phase(), JF_MAYBE(phase, run),
-      JF_MAYBE(phase, request), phase.start_ns(), phase.end_ns());
+      JF_MAYBE(phase, request), phase.start_ns(), phase.end_ns(), JF_MAYBE(phase, bound_ns));
 }
 
 void WriteClock(Session& session, const Place& place, std::int64_t index,

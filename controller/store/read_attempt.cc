@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "controller/store/ingest.h"
+#include "controller/store/json_text.h"
 #include "controller/store/load.h"
 
 namespace joulefarm::controller {
@@ -31,7 +32,8 @@ v1::AttemptFacts ReadFacts(Session& session, Fence fence) {
   Rows rows = session.Query(
       R"sql(
           SELECT engine, engine_version, engine_argv, os_version, kernel, governor,
-          background_cpu, load_ms, load_state, agent_version, shortened
+          background_cpu, load_ms, load_state, agent_version, shortened, power_mode, pinned_cores,
+          power_path, operator, prompts_sha256, settled
           FROM attempt WHERE fence = ?)sql",
       fence);
   if (!rows.Next()) return facts;
@@ -46,6 +48,15 @@ v1::AttemptFacts ReadFacts(Session& session, Fence fence) {
   if (!rows.IsNull(8)) facts.set_load_state(rows.Text(8));
   if (!rows.IsNull(9)) facts.set_agent_version(rows.Text(9));
   for (std::string& word : ParseStrings(rows.Text(10))) facts.add_shortened(std::move(word));
+  if (!rows.IsNull(11)) facts.set_power_mode(rows.Text(11));
+  if (!rows.IsNull(12)) facts.set_pinned_cores(rows.Text(12));
+  if (!rows.IsNull(13)) facts.set_power_path(rows.Text(13));
+  std::map<std::string, std::string> stated;
+  if (ParseJsonObject(rows.Text(14), stated)) {
+    facts.mutable_operator_stated()->insert(stated.begin(), stated.end());
+  }
+  if (!rows.IsNull(15)) facts.set_prompts_sha256(rows.Text(15));
+  if (!rows.IsNull(16)) facts.set_settled(rows.Text(16));
   return facts;
 }
 
@@ -77,7 +88,8 @@ void ReadChannels(Session& session, Fence fence, Bodies& bodies) {
 void ReadRuns(Session& session, Fence fence, Bodies& bodies) {
   Rows rows = session.Query(
       R"sql(
-          SELECT source, seq, idx, run, warmup, start_ns, end_ns, output_sha256, peak_rss_bytes
+          SELECT source, seq, idx, run, warmup, start_ns, end_ns, output_sha256, peak_rss_bytes,
+          bench_n_prompt, bench_prompt_ns, bench_n_gen, bench_gen_ns, bench_n_depth
           FROM run WHERE attempt = ? AND seq IS NOT NULL)sql",
       fence);
   while (rows.Next()) {
@@ -88,12 +100,19 @@ void ReadRuns(Session& session, Fence fence, Bodies& bodies) {
     run.set_end_ns(rows.Int(6));
     if (!rows.IsNull(7)) run.set_output_sha256(rows.Text(7));
     if (!rows.IsNull(8)) run.set_peak_rss_bytes(rows.Int(8));
+    if (!rows.IsNull(9)) run.mutable_bench()->set_n_prompt(rows.Int32(9));
+    if (!rows.IsNull(10)) run.mutable_bench()->set_prompt_ns(rows.Int(10));
+    if (!rows.IsNull(11)) run.mutable_bench()->set_n_gen(rows.Int32(11));
+    if (!rows.IsNull(12)) run.mutable_bench()->set_gen_ns(rows.Int(12));
+    if (!rows.IsNull(13)) run.mutable_bench()->set_n_depth(rows.Int32(13));
   }
 }
 
 void ReadPhases(Session& session, Fence fence, Bodies& bodies) {
   Rows rows = session.Query(
-      "SELECT source, seq, idx, phase, start_ns, end_ns, run, request FROM phase WHERE attempt = ?",
+      R"sql(
+          SELECT source, seq, idx, phase, start_ns, end_ns, run, request, bound_ns FROM phase
+          WHERE attempt = ?)sql",
       fence);
   while (rows.Next()) {
     v1::PhaseDone& phase = *bodies[{rows.Int(0), rows.Int(1), rows.Int(2)}].mutable_phase();
@@ -102,6 +121,7 @@ void ReadPhases(Session& session, Fence fence, Bodies& bodies) {
     phase.set_end_ns(rows.Int(5));
     if (!rows.IsNull(6)) phase.set_run(rows.Int32(6));
     if (!rows.IsNull(7)) phase.set_request(rows.Int32(7));
+    if (!rows.IsNull(8)) phase.set_bound_ns(rows.Int(8));
   }
 }
 

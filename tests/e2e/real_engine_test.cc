@@ -146,7 +146,11 @@ TEST_F(RealEngineTest, TheDemoGivesRowsThatAddUp) {
   }
   EXPECT_EQ(Value("select count(*) from request where n_cached <> 0 or n_evaluated <> n_prompt"),
             "0");
-  EXPECT_EQ(Value("select count(*) from request where idx_last <> 64"), "0");
+  // A character's last bytes may come after the last event: the engine holds back up to three
+  // tokens of it.
+  EXPECT_EQ(
+      Value("select count(*) from request where n_gen <> 64 or idx_last not between 61 and 64"),
+      "0");
   EXPECT_NE(Value("select count(*) from trace_chunk where channel = 'estimated'"), "0");
   EXPECT_NE(Value("select count(*) from result_summary where metric = 'otps' and n = 3 and n_valid "
                   "= 3 and ci_low <= mean"),

@@ -1,4 +1,5 @@
-// A farm in one process: a real controller and real agents over real gRPC and real SQLite; only the workloads are scripted.
+// A farm in one process: a real controller and real agents over real gRPC and real SQLite; only the
+// workloads are scripted.
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
@@ -54,8 +55,10 @@ class Script {
       changed_.notify_all();
       changed_.wait(lock, [&] { return !held_ || context.stop.stop_requested(); });
     }
-    if (context.stop.stop_requested()) return {v1::OUTCOME_CANCELED, v1::FAILURE_CLASS_UNSPECIFIED, "stopped"};
-    if (context.spec->cell() == "ending=fail") return {v1::OUTCOME_FAILED, v1::FAILURE_CLASS_USER, "it fails"};
+    if (context.stop.stop_requested())
+      return {v1::OUTCOME_CANCELED, v1::FAILURE_CLASS_UNSPECIFIED, "stopped"};
+    if (context.spec->cell() == "ending=fail")
+      return {v1::OUTCOME_FAILED, v1::FAILURE_CLASS_USER, "it fails"};
     for (int run = 0; run < context.spec->repetitions(); ++run) {
       v1::Event event;
       event.set_t_ns(1000 + run);
@@ -77,7 +80,9 @@ class Script {
 class ScriptedWorkload : public agent::Workload {
  public:
   explicit ScriptedWorkload(Script& script) : script_(script) {}
-  agent::WorkloadOutcome Run(agent::WorkloadContext& context) override { return script_.Run(context); }
+  agent::WorkloadOutcome Run(agent::WorkloadContext& context) override {
+    return script_.Run(context);
+  }
 
  private:
   Script& script_;
@@ -109,8 +114,8 @@ class InProcessFarm : public testing::Test {
     ASSERT_TRUE(started.ok()) << started.status();
     controller_ = *std::move(started);
     port_ = controller_->grpc_address().port;
-    stub_ = v1::FarmService::NewStub(
-        grpc::CreateChannel(controller_->grpc_address().ToString(), grpc::InsecureChannelCredentials()));
+    stub_ = v1::FarmService::NewStub(grpc::CreateChannel(controller_->grpc_address().ToString(),
+                                                         grpc::InsecureChannelCredentials()));
   }
 
   void StartAgent(const std::string& name) {
@@ -119,7 +124,8 @@ class InProcessFarm : public testing::Test {
     options.id = name;
     options.state_dir = directory_ / name;
     options.version = "test";
-    options.make_workload = [this](const v1::JobSpec&) -> absl::StatusOr<std::unique_ptr<agent::Workload>> {
+    options.make_workload =
+        [this](const v1::JobSpec&) -> absl::StatusOr<std::unique_ptr<agent::Workload>> {
       return std::make_unique<ScriptedWorkload>(script_);
     };
     auto created = agent::Agent::Create(options);
@@ -134,7 +140,8 @@ class InProcessFarm : public testing::Test {
     EXPECT_EQ(agent.Wait(), 0);
   }
 
-  grpc::Status Submit(const std::string& yaml, v1::SubmitExperimentResponse* response, const std::string& request_id = "") {
+  grpc::Status Submit(const std::string& yaml, v1::SubmitExperimentResponse* response,
+                      const std::string& request_id = "") {
     grpc::ClientContext context;
     v1::SubmitExperimentRequest request;
     request.set_text(yaml);
@@ -143,7 +150,8 @@ class InProcessFarm : public testing::Test {
     return stub_->SubmitExperiment(&context, request, response);
   }
 
-  std::vector<std::map<std::string, std::string>> List(v1::Listing listing, const std::string& id = "") {
+  std::vector<std::map<std::string, std::string>> List(v1::Listing listing,
+                                                       const std::string& id = "") {
     grpc::ClientContext context;
     v1::ListRequest request;
     request.set_listing(listing);
@@ -194,8 +202,9 @@ class InProcessFarm : public testing::Test {
   static std::string Yaml(int cells) {
     std::string list;
     for (int i = 0; i < cells; ++i) absl::StrAppend(&list, i == 0 ? "" : ", ", i);
-    return absl::StrCat("name: sweep\nworkloads:\n  w: {kind: command, command: [\"true\"]}\nmatrix:\n  n: [", list,
-                        "]\nrepetitions: 2\npower: {require: none}\n");
+    return absl::StrCat(
+        "name: sweep\nworkloads:\n  w: {kind: command, command: [\"true\"]}\nmatrix:\n  n: [", list,
+        "]\nrepetitions: 2\npower: {require: none}\n");
   }
 
   std::filesystem::path directory_;
@@ -214,9 +223,11 @@ TEST_F(InProcessFarm, ASweepOverTwoAgentsGivesEveryRunOnce) {
   ASSERT_TRUE(submitted.ok()) << submitted.error_message();
   EXPECT_EQ(response.jobs(), 10);
   ASSERT_TRUE(Eventually([&] { return Done(response.experiment()); }));
-  for (const auto& job : List(v1::LISTING_JOBS)) EXPECT_EQ(job.at("state"), "SUCCEEDED") << job.at("reason");
+  for (const auto& job : List(v1::LISTING_JOBS))
+    EXPECT_EQ(job.at("state"), "SUCCEEDED") << job.at("reason");
   std::map<std::string, int> runs;
-  for (const auto& row : List(v1::LISTING_RESULTS)) ++runs[absl::StrCat(row.at("job_id"), "/", row.at("run"))];
+  for (const auto& row : List(v1::LISTING_RESULTS))
+    ++runs[absl::StrCat(row.at("job_id"), "/", row.at("run"))];
   EXPECT_EQ(runs.size(), 20u);
   for (const auto& [key, count] : runs) EXPECT_EQ(count, 1) << key;
   EXPECT_EQ(script_.started(), 10);
@@ -279,7 +290,10 @@ TEST_F(InProcessFarm, AnAgentThatStopsInTheMiddleIsTriedAgainWhenItIsBack) {
 TEST_F(InProcessFarm, AFailureOfTheJobsOwnIsFinalAndSaysWhy) {
   StartAgent("a");
   v1::SubmitExperimentResponse response;
-  ASSERT_TRUE(Submit("name: sweep\nworkloads:\n  w: {kind: command, command: [\"true\"]}\nmatrix:\n  ending: [fail]\n", &response).ok());
+  ASSERT_TRUE(Submit("name: sweep\nworkloads:\n  w: {kind: command, command: "
+                     "[\"true\"]}\nmatrix:\n  ending: [fail]\n",
+                     &response)
+                  .ok());
   ASSERT_TRUE(Eventually([&] { return Done("sweep"); }));
   const auto jobs = List(v1::LISTING_JOBS);
   ASSERT_EQ(jobs.size(), 1u);
@@ -293,7 +307,9 @@ TEST_F(InProcessFarm, AFailureOfTheJobsOwnIsFinalAndSaysWhy) {
 TEST_F(InProcessFarm, BadFilesAreRefusedWithAPlaceAndNothingIsQueued) {
   StartAgent("a");
   v1::SubmitExperimentResponse response;
-  const grpc::Status unknown = Submit("name: sweep\nworkloads:\n  w: {kind: command, command: [\"true\"]}\nrepetition: 2\n", &response);
+  const grpc::Status unknown =
+      Submit("name: sweep\nworkloads:\n  w: {kind: command, command: [\"true\"]}\nrepetition: 2\n",
+             &response);
   EXPECT_EQ(unknown.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(unknown.error_message(), HasSubstr("exp.yaml:4:1"));
   EXPECT_THAT(unknown.error_message(), HasSubstr("repetitions"));

@@ -1,5 +1,6 @@
-// The whole farm in fake time: the real controller core over the real store and the real agent cores, under crashes, partitions, full disks
-// and cancels from a seed. Whatever happens, every job ends once, with its runs stored exactly once, and nothing is executed twice.
+// The whole farm in fake time: the real controller core over the real store and the real agent
+// cores, under crashes, partitions, full disks and cancels from a seed. Whatever happens, every job
+// ends once, with its runs stored exactly once, and nothing is executed twice.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -30,10 +31,14 @@ struct Weather {
 class Farm {
  public:
   Farm(std::uint64_t seed, int agents, int cells, int repetitions)
-      : world_(seed), store_(*controller::SqliteStore::Open(":memory:")), controller_(world_, *store_), repetitions_(repetitions) {
+      : world_(seed),
+        store_(*controller::SqliteStore::Open(":memory:")),
+        controller_(world_, *store_),
+        repetitions_(repetitions) {
     controller_.Start();
     for (int i = 0; i < agents; ++i) {
-      agents_.push_back(std::make_unique<SimAgent>(world_, controller_, witness_, absl::StrCat("agent-", i)));
+      agents_.push_back(
+          std::make_unique<SimAgent>(world_, controller_, witness_, absl::StrCat("agent-", i)));
       agents_.back()->Start();
     }
     world_.RunUntil(5 * kSecond, [] { return false; });
@@ -66,7 +71,8 @@ class Farm {
     ASSERT_TRUE(snapshot.ok());
     int succeeded = 0;
     for (const Job& job : snapshot->jobs) {
-      ASSERT_TRUE(controller::IsTerminal(job.state)) << job.id << " " << v1::JobState_Name(job.state) << " " << job.reason;
+      ASSERT_TRUE(controller::IsTerminal(job.state))
+          << job.id << " " << v1::JobState_Name(job.state) << " " << job.reason;
       EXPECT_EQ(job.live_fence, std::nullopt) << job.id;
       // Memory and disk agree.
       EXPECT_EQ(controller_.farm().jobs().at(job.id).state, job.state);
@@ -129,10 +135,12 @@ class Farm {
     if (happens(weather_.controller_kills_per_minute) && controller_.running()) controller_.Crash();
     if (happens(weather_.disk_full_per_minute)) {
       controller_.SetDiskFull(true);
-      world_.After(world_.Between(kSecond, 60 * kSecond), [this] { controller_.SetDiskFull(false); });
+      world_.After(world_.Between(kSecond, 60 * kSecond),
+                   [this] { controller_.SetDiskFull(false); });
     }
     if (happens(weather_.cancels_per_minute) && controller_.running()) {
-      const auto job = world_.Between(1, static_cast<std::int64_t>(controller_.farm().jobs().size()));
+      const auto job =
+          world_.Between(1, static_cast<std::int64_t>(controller_.farm().jobs().size()));
       controller_.Handle(controller::CancelJobRequested{7, absl::StrCat("job-", job)});
     }
     world_.After(kSecond, [this] { Storm(); });

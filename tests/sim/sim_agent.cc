@@ -13,7 +13,8 @@ namespace {
 
 constexpr std::size_t kWindow = 8;
 
-v1::Frame MakeFrame(Fence fence, v1::Stream stream, std::int64_t seq, const google::protobuf::Message& payload) {
+v1::Frame MakeFrame(Fence fence, v1::Stream stream, std::int64_t seq,
+                    const google::protobuf::Message& payload) {
   v1::Frame frame;
   frame.set_fence(fence);
   frame.set_stream(stream);
@@ -41,8 +42,9 @@ void SimAgent::Start() {
     const bool interrupted = !kept.ended;
     if (interrupted) AddFinal(kept, v1::OUTCOME_INTERRUPTED, v1::FAILURE_CLASS_INFRA);
     kept.ended = true;
-    options.kept.push_back({fence, kept.grant.device_id(), kept.grant.job_id(),
-                            interrupted ? v1::ATTEMPT_STATE_INTERRUPTED : v1::ATTEMPT_STATE_UPLOADING});
+    options.kept.push_back(
+        {fence, kept.grant.device_id(), kept.grant.job_id(),
+         interrupted ? v1::ATTEMPT_STATE_INTERRUPTED : v1::ATTEMPT_STATE_UPLOADING});
   }
   session_ = std::make_unique<agent::Session>(std::move(options));
   Tell(agent::StartRequested{});
@@ -77,7 +79,9 @@ void SimAgent::Do(const agent::Effect& effect) {
     link_ = controller_.Dial(*this);
     if (link_ == nullptr) {
       world_.After(kMs, [this, life = life_, connection = connection_] {
-        if (life == life_) Tell(agent::LinkLost{connection, agent::Rpc::kControl, absl::UnavailableError("refused")});
+        if (life == life_)
+          Tell(
+              agent::LinkLost{connection, agent::Rpc::kControl, absl::UnavailableError("refused")});
       });
       return;
     }
@@ -107,7 +111,8 @@ void SimAgent::Do(const agent::Effect& effect) {
       Pump();
     });
   } else if (const auto* send = std::get_if<agent::Send>(&effect)) {
-    if (link_ != nullptr && send->connection == connection_) controller_.FromAgent(link_, send->message);
+    if (link_ != nullptr && send->connection == connection_)
+      controller_.FromAgent(link_, send->message);
   } else if (const auto* persist = std::get_if<agent::PersistGrant>(&effect)) {
     Kept kept;
     kept.grant = persist->grant;
@@ -121,7 +126,8 @@ void SimAgent::Do(const agent::Effect& effect) {
     Run(start->grant);
   } else if (const auto* stop = std::get_if<agent::StopAttempt>(&effect)) {
     world_.After(world_.Between(kMs, 2 * kSecond), [this, life = life_, fence = stop->fence] {
-      if (life == life_ && running_.count(fence) > 0) EndRun(fence, v1::OUTCOME_CANCELED, v1::FAILURE_CLASS_UNSPECIFIED);
+      if (life == life_ && running_.count(fence) > 0)
+        EndRun(fence, v1::OUTCOME_CANCELED, v1::FAILURE_CLASS_UNSPECIFIED);
     });
   } else if (const auto* forget = std::get_if<agent::ForgetAttempt>(&effect)) {
     disk_.erase(forget->fence);
@@ -144,10 +150,13 @@ void SimAgent::Do(const agent::Effect& effect) {
 void SimAgent::Run(const v1::Grant& grant) {
   const Fence fence = grant.fence();
   const auto [it, fresh] = witness_.executed.emplace(fence, id_);
-  if (!fresh) witness_.violations.push_back(absl::StrCat("fence ", fence, " executed twice, by ", it->second, " and ", id_));
+  if (!fresh)
+    witness_.violations.push_back(
+        absl::StrCat("fence ", fence, " executed twice, by ", it->second, " and ", id_));
   const auto busy = witness_.on_device.find(id_);
   if (busy != witness_.on_device.end()) {
-    witness_.violations.push_back(absl::StrCat("device ", id_, " runs ", busy->second, " and ", fence));
+    witness_.violations.push_back(
+        absl::StrCat("device ", id_, " runs ", busy->second, " and ", fence));
   }
   witness_.on_device[id_] = fence;
   running_.insert(fence);
@@ -162,7 +171,8 @@ void SimAgent::Run(const v1::Grant& grant) {
     });
   }
   world_.After(at + kSecond, [this, life = life_, fence] {
-    if (life == life_ && running_.count(fence) > 0) EndRun(fence, v1::OUTCOME_SUCCEEDED, v1::FAILURE_CLASS_UNSPECIFIED);
+    if (life == life_ && running_.count(fence) > 0)
+      EndRun(fence, v1::OUTCOME_SUCCEEDED, v1::FAILURE_CLASS_UNSPECIFIED);
   });
 }
 
@@ -184,7 +194,8 @@ void SimAgent::AddRun(Kept& kept, int run) {
   event.mutable_run()->set_run(run);
   event.mutable_run()->set_start_ns(world_.now() - kSecond);
   event.mutable_run()->set_end_ns(world_.now());
-  kept.events.push_back(MakeFrame(kept.grant.fence(), v1::STREAM_EVENT, static_cast<std::int64_t>(kept.events.size()) + 1, batch));
+  kept.events.push_back(MakeFrame(kept.grant.fence(), v1::STREAM_EVENT,
+                                  static_cast<std::int64_t>(kept.events.size()) + 1, batch));
 }
 
 void SimAgent::AddFinal(Kept& kept, v1::Outcome outcome, v1::FailureClass failure) {
@@ -210,27 +221,31 @@ void SimAgent::Pump() {
     for (const v1::Frame& frame : kept.events) {
       if (frame.seq() > kept.acked_events && frames.size() < kWindow) frames.push_back(frame);
     }
-    if (!kept.final.empty() && !kept.acked_final && frames.size() < kWindow) frames.push_back(kept.final.front());
+    if (!kept.final.empty() && !kept.acked_final && frames.size() < kWindow)
+      frames.push_back(kept.final.front());
   }
   if (frames.empty()) return;
   in_flight_ = true;
   controller_.Upload(link_, epoch_, std::move(frames));
 }
 
-void SimAgent::OnUploadResponse(const std::shared_ptr<Link>& link, const v1::UploadResponse& response) {
+void SimAgent::OnUploadResponse(const std::shared_ptr<Link>& link,
+                                const v1::UploadResponse& response) {
   if (link != link_ || session_ == nullptr) return;
   in_flight_ = false;
   std::set<Fence> touched;
   for (const v1::StreamCursor& ack : response.acks()) {
     const auto it = disk_.find(ack.fence());
     if (it == disk_.end()) continue;
-    if (ack.stream() == v1::STREAM_EVENT) it->second.acked_events = std::max(it->second.acked_events, ack.last_seq());
+    if (ack.stream() == v1::STREAM_EVENT)
+      it->second.acked_events = std::max(it->second.acked_events, ack.last_seq());
     if (ack.stream() == v1::STREAM_FINAL) it->second.acked_final = true;
     touched.insert(ack.fence());
   }
   for (const v1::StreamCursor& resume : response.resume_from()) {
     const auto it = disk_.find(resume.fence());
-    if (it != disk_.end() && resume.stream() == v1::STREAM_EVENT) it->second.acked_events = resume.last_seq();
+    if (it != disk_.end() && resume.stream() == v1::STREAM_EVENT)
+      it->second.acked_events = resume.last_seq();
   }
   std::set<Fence> refused;
   for (const v1::FrameRejected& rejected : response.rejected()) refused.insert(rejected.fence());
@@ -246,12 +261,14 @@ void SimAgent::CheckUploaded(Fence fence) {
   Tell(agent::AttemptUploaded{fence});
 }
 
-void SimAgent::FromController(const std::shared_ptr<Link>& link, const v1::ControllerMessage& message) {
+void SimAgent::FromController(const std::shared_ptr<Link>& link,
+                              const v1::ControllerMessage& message) {
   if (link != link_) return;
   if (message.has_welcome()) Tell(agent::WelcomeReceived{connection_, message.welcome()});
   if (message.has_grant()) Tell(agent::GrantReceived{connection_, message.grant()});
   if (message.has_cancel()) Tell(agent::CancelReceived{connection_, message.cancel()});
-  if (message.has_heartbeat_ack()) Tell(agent::HeartbeatAckReceived{connection_, message.heartbeat_ack()});
+  if (message.has_heartbeat_ack())
+    Tell(agent::HeartbeatAckReceived{connection_, message.heartbeat_ack()});
 }
 
 void SimAgent::OnLinkLost(const std::shared_ptr<Link>& link, const absl::Status& status) {

@@ -1,4 +1,5 @@
-// An agent host of the simulation: the real session machine, a disk that survives kill -9, and a workload that takes fake time.
+// An agent host of the simulation: the real session machine, a disk that survives kill -9, and a
+// workload that takes fake time.
 //
 // Thread rule: the simulation's one thread.
 #pragma once
@@ -18,8 +19,8 @@ namespace joulefarm::sim {
 
 // What no crash of anything may break; checked as it happens.
 struct Witness {
-  std::map<agent::Fence, std::string> executed;     // fence to agent: twice is a failure
-  std::map<std::string, agent::Fence> on_device;    // what runs on a device now
+  std::map<agent::Fence, std::string> executed;   // fence to agent: twice is a failure
+  std::map<std::string, agent::Fence> on_device;  // what runs on a device now
   std::vector<std::string> violations;
 };
 

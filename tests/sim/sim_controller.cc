@@ -36,7 +36,8 @@ void SimController::Start() {
 void SimController::Adopt(controller::FarmSnapshot snapshot) {
   ++life_;
   const std::vector<Fence> unfinalised = snapshot.final_stored;
-  farm_ = std::make_unique<controller::Farm>(controller::FarmConfig{.instance = "sim"}, std::move(snapshot), Now());
+  farm_ = std::make_unique<controller::Farm>(controller::FarmConfig{.instance = "sim"},
+                                             std::move(snapshot), Now());
   Carry(farm_->TakeRecoveryPlan());
   for (const Fence fence : unfinalised) Finalise(fence);
   if (farm_ != nullptr) Arm();
@@ -68,7 +69,8 @@ void SimController::GoReadOnly() {
 
 void SimController::CutAll() {
   const auto links = links_;
-  for (const auto& [session, link] : links) Cut(link, absl::UnavailableError("the controller is gone"));
+  for (const auto& [session, link] : links)
+    Cut(link, absl::UnavailableError("the controller is gone"));
   links_.clear();
   epochs_.clear();
 }
@@ -77,7 +79,8 @@ void SimController::Cut(const std::shared_ptr<Link>& link, const absl::Status& s
   if (!link->up) return;
   link->up = false;
   SimAgent* agent = link->agent;
-  world_.After(world_.Between(kShortestDelay, 5 * kSecond), [agent, link, status] { agent->OnLinkLost(link, status); });
+  world_.After(world_.Between(kShortestDelay, 5 * kSecond),
+               [agent, link, status] { agent->OnLinkLost(link, status); });
   world_.After(world_.Between(kShortestDelay, 40 * kSecond), [this, link, life = life_] {
     if (life == life_) Handle(AgentGone{link->session});
   });
@@ -105,7 +108,9 @@ void SimController::Do(const controller::Effect& effect) {
   if (const auto* send = std::get_if<controller::SendToAgent>(&effect)) {
     const auto it = links_.find(send->session);
     if (it == links_.end()) return;
-    ToAgent(it->second, [link = it->second, message = send->message] { link->agent->FromController(link, message); });
+    ToAgent(it->second, [link = it->second, message = send->message] {
+      link->agent->FromController(link, message);
+    });
   } else if (const auto* close = std::get_if<controller::CloseSession>(&effect)) {
     const auto it = links_.find(close->session);
     if (it != links_.end()) Cut(it->second, close->status);
@@ -152,28 +157,35 @@ std::shared_ptr<Link> SimController::Dial(SimAgent& agent) {
 }
 
 void SimController::FromAgent(const std::shared_ptr<Link>& link, v1::AgentMessage message) {
-  world_.After(Later(world_, link->last_to_controller), [this, link, life = life_, message = std::move(message)] {
-    if (!link->up || life != life_ || farm_ == nullptr) return;
-    if (message.has_hello()) {
-      AgentHello hello{link->session, message.hello(), {}};
-      for (const v1::HeldAttempt& held : message.hello().held()) {
-        const auto cursors = store_.Cursors(held.fence());
-        if (cursors.ok()) hello.cursors.insert(hello.cursors.end(), cursors->begin(), cursors->end());
-      }
-      Handle(hello);
-      return;
-    }
-    controller::AgentAlive alive{link->session, std::nullopt};
-    if (message.has_heartbeat()) alive.heartbeat_seq = message.heartbeat().seq();
-    Handle(alive);
-    if (message.has_grant_reply()) Handle(controller::GrantReplied{link->session, message.grant_reply()});
-    if (message.has_attempt_report()) Handle(controller::AttemptReported{link->session, message.attempt_report()});
-    if (message.has_device_report()) Handle(controller::DeviceReported{link->session, message.device_report()});
-  });
+  world_.After(Later(world_, link->last_to_controller),
+               [this, link, life = life_, message = std::move(message)] {
+                 if (!link->up || life != life_ || farm_ == nullptr) return;
+                 if (message.has_hello()) {
+                   AgentHello hello{link->session, message.hello(), {}};
+                   for (const v1::HeldAttempt& held : message.hello().held()) {
+                     const auto cursors = store_.Cursors(held.fence());
+                     if (cursors.ok())
+                       hello.cursors.insert(hello.cursors.end(), cursors->begin(), cursors->end());
+                   }
+                   Handle(hello);
+                   return;
+                 }
+                 controller::AgentAlive alive{link->session, std::nullopt};
+                 if (message.has_heartbeat()) alive.heartbeat_seq = message.heartbeat().seq();
+                 Handle(alive);
+                 if (message.has_grant_reply())
+                   Handle(controller::GrantReplied{link->session, message.grant_reply()});
+                 if (message.has_attempt_report())
+                   Handle(controller::AttemptReported{link->session, message.attempt_report()});
+                 if (message.has_device_report())
+                   Handle(controller::DeviceReported{link->session, message.device_report()});
+               });
 }
 
-void SimController::Upload(const std::shared_ptr<Link>& link, std::int64_t epoch, std::vector<v1::Frame> frames) {
-  world_.After(Later(world_, link->last_to_controller), [this, link, epoch, life = life_, frames = std::move(frames)] {
+void SimController::Upload(const std::shared_ptr<Link>& link, std::int64_t epoch,
+                           std::vector<v1::Frame> frames) {
+  world_.After(Later(world_, link->last_to_controller), [this, link, epoch, life = life_,
+                                                         frames = std::move(frames)] {
     if (!link->up || life != life_ || farm_ == nullptr || epochs_[link->session] != epoch) return;
     if (disk_full_) {
       Cut(link, absl::UnavailableError("disk full"));
@@ -193,7 +205,9 @@ void SimController::Upload(const std::shared_ptr<Link>& link, std::int64_t epoch
       Handle(controller::FinalStored{fence});
       Finalise(fence);
     }
-    ToAgent(link, [link, response = outcome->response] { link->agent->OnUploadResponse(link, response); });
+    ToAgent(link, [link, response = outcome->response] {
+      link->agent->OnUploadResponse(link, response);
+    });
   });
 }
 

@@ -1,4 +1,5 @@
-// A controller process of the simulation: the real Farm over the real store, with crashes, failed commits and a simulated network.
+// A controller process of the simulation: the real Farm over the real store, with crashes, failed
+// commits and a simulated network.
 //
 // Thread rule: the simulation's one thread. Ownership: the store outlives crashes, as a disk does.
 #pragma once

@@ -297,7 +297,8 @@ TEST(SessionTest, ABrokenTraceOrLogDoesNotEndTheRun) {
   hand.Online();
   hand.Running(1);
   EXPECT_EQ(hand.Do(AttemptRefused{1, v1::STREAM_POWER, "BAD_CRC: damaged"}), "");
-  EXPECT_EQ(hand.Do(AttemptRefused{1, v1::STREAM_EVENT, "BAD_CRC: damaged"}), "tell stop:1=aborted");
+  EXPECT_EQ(hand.Do(AttemptRefused{1, v1::STREAM_EVENT, "BAD_CRC: damaged"}),
+            "tell stop:1=aborted");
 }
 
 TEST(SessionTest, StaleStreamOfAFinishedAttemptLeavesTheOthersAsEvidence) {

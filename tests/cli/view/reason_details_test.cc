@@ -13,7 +13,8 @@ TEST(ReasonDetails, NumbersOfOneLimitBecomeARange) {
 
 TEST(ReasonDetails, OtherTextsAreListedOnceEachAndNotForEver) {
   EXPECT_EQ(JoinReasonDetails({}), "");
-  EXPECT_EQ(JoinReasonDetails({"idle=1s<10s", "tail=1s<5s", "idle=1s<10s"}), "idle=1s<10s, tail=1s<5s");
+  EXPECT_EQ(JoinReasonDetails({"idle=1s<10s", "tail=1s<5s", "idle=1s<10s"}),
+            "idle=1s<10s, tail=1s<5s");
   EXPECT_EQ(JoinReasonDetails({"14%>5%", "14%>1%"}), "14%>5%, 14%>1%");
   EXPECT_EQ(JoinReasonDetails({"a", "b", "c", "d", "e"}), "a, b, c, d, …");
 }

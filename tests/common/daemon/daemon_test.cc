@@ -44,13 +44,14 @@ TEST(HostPort, ParsesWhatPeopleWrite) {
 }
 
 TEST(HostPort, SaysWhatIsWrong) {
-  for (const auto& [text, why] : std::vector<std::pair<const char*, const char*>>{{"localhost", "no ':'"},
-                                                                                 {"localhost:", "number from 0 to 65535"},
-                                                                                 {"localhost:65536", "number from 0 to 65535"},
-                                                                                 {"localhost:-1", "number from 0 to 65535"},
-                                                                                 {":80", "host is empty"},
-                                                                                 {"::1:80", "brackets"},
-                                                                                 {"", "no ':'"}}) {
+  for (const auto& [text, why] : std::vector<std::pair<const char*, const char*>>{
+           {"localhost", "no ':'"},
+           {"localhost:", "number from 0 to 65535"},
+           {"localhost:65536", "number from 0 to 65535"},
+           {"localhost:-1", "number from 0 to 65535"},
+           {":80", "host is empty"},
+           {"::1:80", "brackets"},
+           {"", "no ':'"}}) {
     const auto parsed = ParseHostPort(text);
     ASSERT_FALSE(parsed.ok()) << text;
     EXPECT_THAT(std::string(parsed.status().message()), HasSubstr(why)) << text;

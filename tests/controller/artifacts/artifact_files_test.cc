@@ -21,7 +21,8 @@ class ArtifactFilesTest : public testing::Test {
   ~ArtifactFilesTest() override { std::filesystem::remove_all(directory_); }
 
   int Entries() const {
-    return static_cast<int>(std::distance(std::filesystem::directory_iterator(directory_ / "artifacts"), {}));
+    return static_cast<int>(
+        std::distance(std::filesystem::directory_iterator(directory_ / "artifacts"), {}));
   }
 
   std::filesystem::path directory_;
@@ -75,7 +76,8 @@ TEST_F(ArtifactFilesTest, HashesAndNamesAreChecked) {
   EXPECT_FALSE(files_->Begin(Sha256Hex("x"), -1).ok());
   EXPECT_FALSE(files_->Has("../artifacts"));
   EXPECT_TRUE(CheckArtifactName("llama-3.2_1B.Q4").ok());
-  for (const char* name : {"", ".hidden", "-flag", "a/b", "a b", "ä"}) EXPECT_FALSE(CheckArtifactName(name).ok()) << name;
+  for (const char* name : {"", ".hidden", "-flag", "a/b", "a b", "ä"})
+    EXPECT_FALSE(CheckArtifactName(name).ok()) << name;
   EXPECT_FALSE(CheckArtifactName(std::string(129, 'a')).ok());
 }
 

@@ -1,4 +1,5 @@
-// A farm under test: fake clocks, plans applied to rows at once, effects collected; restarts from the rows.
+// A farm under test: fake clocks, plans applied to rows at once, effects collected; restarts from
+// the rows.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -45,8 +46,8 @@ class FarmBench {
   }
 
   // The agent dials in and announces a device of its own name.
-  SessionId Join(const std::string& agent, std::vector<v1::HeldAttempt> held = {}, bool clean = true,
-                 const std::string& instance = "one") {
+  SessionId Join(const std::string& agent, std::vector<v1::HeldAttempt> held = {},
+                 bool clean = true, const std::string& instance = "one") {
     AgentHello hello;
     hello.session = ++last_session_;
     hello.hello.set_agent_id(agent);
@@ -101,7 +102,8 @@ class FarmBench {
   std::vector<v1::Grant> Grants() const {
     std::vector<v1::Grant> grants;
     for (const Effect& effect : effects_) {
-      if (const auto* send = std::get_if<SendToAgent>(&effect); send != nullptr && send->message.has_grant()) {
+      if (const auto* send = std::get_if<SendToAgent>(&effect);
+          send != nullptr && send->message.has_grant()) {
         grants.push_back(send->message.grant());
       }
     }
@@ -111,7 +113,8 @@ class FarmBench {
   std::vector<Fence> Cancels() const {
     std::vector<Fence> fences;
     for (const Effect& effect : effects_) {
-      if (const auto* send = std::get_if<SendToAgent>(&effect); send != nullptr && send->message.has_cancel()) {
+      if (const auto* send = std::get_if<SendToAgent>(&effect);
+          send != nullptr && send->message.has_cancel()) {
         fences.push_back(send->message.cancel().fence());
       }
     }
@@ -120,7 +123,8 @@ class FarmBench {
 
   const v1::Welcome* TheWelcome() const {
     for (const Effect& effect : effects_) {
-      if (const auto* send = std::get_if<SendToAgent>(&effect); send != nullptr && send->message.has_welcome()) {
+      if (const auto* send = std::get_if<SendToAgent>(&effect);
+          send != nullptr && send->message.has_welcome()) {
         return &send->message.welcome();
       }
     }
@@ -150,7 +154,8 @@ class FarmBench {
   }
 
   // The attempt's final is durable and its results are computed.
-  void Finish(Fence fence, v1::Outcome outcome, v1::FailureClass failure = v1::FAILURE_CLASS_UNSPECIFIED, bool clean = true) {
+  void Finish(Fence fence, v1::Outcome outcome,
+              v1::FailureClass failure = v1::FAILURE_CLASS_UNSPECIFIED, bool clean = true) {
     Do(FinalStored{fence});
     AttemptFinalised finalised;
     finalised.final.set_outcome(outcome);

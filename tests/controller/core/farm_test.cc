@@ -75,7 +75,8 @@ TEST_F(FarmTest, SubmissionNamesWhatStandsInTheWay) {
   EXPECT_THAT(std::string(small.message()), HasSubstr("excludes 1"));
   request.selector = "";
   request.device_count = 2;
-  EXPECT_THAT(std::string(bench_.Submit(request).message()), HasSubstr("asks for 2 devices, and 1 of 1 match"));
+  EXPECT_THAT(std::string(bench_.Submit(request).message()),
+              HasSubstr("asks for 2 devices, and 1 of 1 match"));
   request.device_count = 0;
   request.selector = "os==";
   EXPECT_FALSE(bench_.Submit(request).ok());
@@ -182,7 +183,8 @@ TEST_F(FarmTest, CancelingAQueuedJobIsImmediateAndARunningOneStopsThroughItsAgen
   bench_.Do(AgentAlive{session_, 5});
   const auto& effects = bench_.Do(AgentAlive{session_, 6});
   ASSERT_THAT(effects, SizeIs(1));
-  EXPECT_THAT(std::get<SendToAgent>(effects[0]).message.heartbeat_ack().cancel_fences(), ElementsAre(1));
+  EXPECT_THAT(std::get<SendToAgent>(effects[0]).message.heartbeat_ack().cancel_fences(),
+              ElementsAre(1));
   bench_.Finish(1, v1::OUTCOME_CANCELED);
   EXPECT_EQ(bench_.JobOf("job-1").state, v1::JOB_STATE_CANCELED);
   EXPECT_EQ(bench_.JobOf("job-1").failure_class, v1::FAILURE_CLASS_UNSPECIFIED);

@@ -1,4 +1,5 @@
-// Every state × event of the three machines against the tables of docs/states.md, written out here a second time.
+// Every state × event of the three machines against the tables of docs/states.md, written out here
+// a second time.
 #include "controller/core/machines.h"
 
 #include <gtest/gtest.h>
@@ -71,21 +72,26 @@ using AttemptTable = std::map<std::pair<v1::AttemptState, AttemptEvent>, v1::Att
 
 AttemptTable Attempts() {
   const std::vector<std::pair<AttemptEvent, v1::AttemptState>> progress = {
-      {AttemptEvent::kAccepted, v1::ATTEMPT_STATE_ACCEPTED},   {AttemptEvent::kPreparing, v1::ATTEMPT_STATE_PREPARING},
-      {AttemptEvent::kSettling, v1::ATTEMPT_STATE_SETTLING},   {AttemptEvent::kRunning, v1::ATTEMPT_STATE_RUNNING},
+      {AttemptEvent::kAccepted, v1::ATTEMPT_STATE_ACCEPTED},
+      {AttemptEvent::kPreparing, v1::ATTEMPT_STATE_PREPARING},
+      {AttemptEvent::kSettling, v1::ATTEMPT_STATE_SETTLING},
+      {AttemptEvent::kRunning, v1::ATTEMPT_STATE_RUNNING},
       {AttemptEvent::kUploading, v1::ATTEMPT_STATE_UPLOADING},
   };
   const std::vector<std::pair<AttemptEvent, v1::AttemptState>> ends = {
-      {AttemptEvent::kSucceeded, v1::ATTEMPT_STATE_SUCCEEDED}, {AttemptEvent::kFailed, v1::ATTEMPT_STATE_FAILED},
-      {AttemptEvent::kTimedOut, v1::ATTEMPT_STATE_TIMED_OUT},  {AttemptEvent::kCanceled, v1::ATTEMPT_STATE_CANCELED},
+      {AttemptEvent::kSucceeded, v1::ATTEMPT_STATE_SUCCEEDED},
+      {AttemptEvent::kFailed, v1::ATTEMPT_STATE_FAILED},
+      {AttemptEvent::kTimedOut, v1::ATTEMPT_STATE_TIMED_OUT},
+      {AttemptEvent::kCanceled, v1::ATTEMPT_STATE_CANCELED},
       {AttemptEvent::kInterrupted, v1::ATTEMPT_STATE_INTERRUPTED},
   };
-  const std::vector<v1::AttemptState> open = {v1::ATTEMPT_STATE_OFFERED,  v1::ATTEMPT_STATE_ACCEPTED,
-                                              v1::ATTEMPT_STATE_PREPARING, v1::ATTEMPT_STATE_SETTLING,
-                                              v1::ATTEMPT_STATE_RUNNING,  v1::ATTEMPT_STATE_UPLOADING};
+  const std::vector<v1::AttemptState> open = {
+      v1::ATTEMPT_STATE_OFFERED,  v1::ATTEMPT_STATE_ACCEPTED, v1::ATTEMPT_STATE_PREPARING,
+      v1::ATTEMPT_STATE_SETTLING, v1::ATTEMPT_STATE_RUNNING,  v1::ATTEMPT_STATE_UPLOADING};
   AttemptTable table;
   for (std::size_t i = 0; i < open.size(); ++i) {
-    for (std::size_t p = i; p < progress.size(); ++p) table[{open[i], progress[p].first}] = progress[p].second;
+    for (std::size_t p = i; p < progress.size(); ++p)
+      table[{open[i], progress[p].first}] = progress[p].second;
     for (const auto& [event, to] : ends) table[{open[i], event}] = to;
     table[{open[i], AttemptEvent::kLost}] = v1::ATTEMPT_STATE_LOST;
   }
@@ -157,7 +163,8 @@ TEST(DeviceMachine, EveryStateAndEvent) {
 TEST(FailureClasses, OnlyFailuresThatAreNotTheJobsOwnAreTriedAgain) {
   for (int c = v1::FAILURE_CLASS_UNSPECIFIED; c <= v1::FAILURE_CLASS_POLICY; ++c) {
     const auto failure = static_cast<v1::FailureClass>(c);
-    const bool expected = failure == v1::FAILURE_CLASS_DEVICE || failure == v1::FAILURE_CLASS_INFRA ||
+    const bool expected = failure == v1::FAILURE_CLASS_DEVICE ||
+                          failure == v1::FAILURE_CLASS_INFRA ||
                           failure == v1::FAILURE_CLASS_THERMAL;
     EXPECT_EQ(IsRetryable(failure), expected) << v1::FailureClass_Name(failure);
   }

@@ -1,4 +1,5 @@
-// Applies plans' writes to a snapshot, as a store would: lets a test restart the farm from what was durable.
+// Applies plans' writes to a snapshot, as a store would: lets a test restart the farm from what was
+// durable.
 #pragma once
 
 #include <algorithm>
@@ -32,7 +33,8 @@ class Rows {
  private:
   void Put(const Experiment& row) {
     experiments_[row.id] = row;
-    counters_.last_experiment = std::max<std::int64_t>(counters_.last_experiment, std::stoll(row.id.substr(4)));
+    counters_.last_experiment =
+        std::max<std::int64_t>(counters_.last_experiment, std::stoll(row.id.substr(4)));
   }
   void Put(const Job& row) {
     jobs_[row.id] = row;
@@ -48,7 +50,9 @@ class Rows {
   void Put(const Artifact&) {}
   void Put(const AttemptResults& row) { results_.push_back(row); }
   void Put(const EpochTaken& row) { counters_.last_epoch = row.epoch; }
-  void Put(const FenceBumped& row) { counters_.last_fence = std::max(counters_.last_fence, row.fence); }
+  void Put(const FenceBumped& row) {
+    counters_.last_fence = std::max(counters_.last_fence, row.fence);
+  }
 
   FarmSnapshot counters_;
   std::map<std::string, Experiment> experiments_;

@@ -20,11 +20,13 @@ std::string Exchange(int port, const std::string& bytes) {
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<std::uint16_t>(port));
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) return "cannot connect";
+  if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
+    return "cannot connect";
   (void)!::write(fd, bytes.data(), bytes.size());
   std::string reply;
   char buffer[4096];
-  for (ssize_t n = 0; (n = ::read(fd, buffer, sizeof(buffer))) > 0;) reply.append(buffer, static_cast<std::size_t>(n));
+  for (ssize_t n = 0; (n = ::read(fd, buffer, sizeof(buffer))) > 0;)
+    reply.append(buffer, static_cast<std::size_t>(n));
   ::close(fd);
   return reply;
 }
@@ -37,7 +39,8 @@ TEST(ParseTarget, SplitsAndDecodes) {
   EXPECT_EQ(parsed->query.at("cell"), "a=1,b=x y");
   EXPECT_EQ(parsed->query.at("empty"), "");
   EXPECT_EQ(parsed->query.at("flag"), "");
-  for (const char* broken : {"/%", "/%4", "/%zz", "/a?b=%", "/a?%1=b"}) EXPECT_FALSE(ParseTarget(broken).ok()) << broken;
+  for (const char* broken : {"/%", "/%4", "/%zz", "/a?b=%", "/a?%1=b"})
+    EXPECT_FALSE(ParseTarget(broken).ok()) << broken;
   EXPECT_EQ(ParseTarget("/%41")->path, "/A");
 }
 
@@ -53,18 +56,22 @@ class HttpServerTest : public testing::Test {
 };
 
 TEST_F(HttpServerTest, AnswersGetAndHeadAndKeepsConnections) {
-  const std::string two = Exchange(server_->port(), "GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  const std::string two = Exchange(
+      server_->port(),
+      "GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   EXPECT_THAT(two, StartsWith("HTTP/1.1 200"));
   EXPECT_THAT(two, HasSubstr("path /a"));
   EXPECT_THAT(two, HasSubstr("path /b"));
-  const std::string head = Exchange(server_->port(), "HEAD /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  const std::string head =
+      Exchange(server_->port(), "HEAD /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   EXPECT_THAT(head, HasSubstr("Content-Length: 7"));
   EXPECT_THAT(head, Not(HasSubstr("path /a")));
 }
 
 TEST_F(HttpServerTest, IsReadOnlyAndSurvivesNonsense) {
   EXPECT_THAT(Exchange(server_->port(), "GET /missing HTTP/1.0\r\n\r\n"), HasSubstr(" 404 "));
-  EXPECT_THAT(Exchange(server_->port(), "POST /a HTTP/1.0\r\nContent-Length: 0\r\n\r\n"), HasSubstr(" 405 "));
+  EXPECT_THAT(Exchange(server_->port(), "POST /a HTTP/1.0\r\nContent-Length: 0\r\n\r\n"),
+              HasSubstr(" 405 "));
   EXPECT_THAT(Exchange(server_->port(), "GET /%zz HTTP/1.0\r\n\r\n"), HasSubstr(" 400 "));
   Exchange(server_->port(), "\x01\x02 nonsense\r\n\r\n");
   Exchange(server_->port(), "GET " + std::string(100'000, 'a') + " HTTP/1.0\r\n\r\n");
@@ -72,7 +79,8 @@ TEST_F(HttpServerTest, IsReadOnlyAndSurvivesNonsense) {
 }
 
 TEST_F(HttpServerTest, ATakenPortIsAnErrorThatSaysWhatToDo) {
-  const auto second = HttpServer::Start("127.0.0.1", server_->port(), [](const HttpRequest&) { return HttpReply{}; });
+  const auto second = HttpServer::Start("127.0.0.1", server_->port(),
+                                        [](const HttpRequest&) { return HttpReply{}; });
   ASSERT_FALSE(second.ok());
   EXPECT_THAT(std::string(second.status().message()), HasSubstr("--http"));
   EXPECT_TRUE(absl::IsInvalidArgument(HttpServer::Start("no.address", 0, {}).status()));

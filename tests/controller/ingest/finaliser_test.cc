@@ -418,7 +418,8 @@ TEST(FinaliserTest, ABusyMachineIsAReason) {
   attempt.Request(1, 0, 6000);
   attempt.Run(1, 6000, 6200);
   attempt.Channel("background.cpu", v1::QUANTITY_UTILISATION, 0.01);
-  attempt.Samples("background.cpu", 0, 10'000, 100, [](std::int64_t t) { return t < 4000 ? 10 : 42; });
+  attempt.Samples("background.cpu", 0, 10'000, 100,
+                  [](std::int64_t t) { return t < 4000 ? 10 : 42; });
   const AttemptResults results = attempt.Finalised();
   EXPECT_THAT(results.runs[0].quality_reasons, IsEmpty());
   EXPECT_EQ(results.runs[0].speed_quality, v1::QUALITY_VALID);

@@ -38,7 +38,9 @@ class ScriptedStore : public Store {
     }
     return outcome;
   }
-  absl::StatusOr<std::vector<v1::StreamCursor>> Cursors(Fence) override { return std::vector<v1::StreamCursor>{}; }
+  absl::StatusOr<std::vector<v1::StreamCursor>> Cursors(Fence) override {
+    return std::vector<v1::StreamCursor>{};
+  }
   absl::StatusOr<FarmSnapshot> Load() override {
     FarmSnapshot snapshot;
     snapshot.last_fence = 7;
@@ -50,7 +52,9 @@ class ScriptedStore : public Store {
     checkpoint.set_value();
     return absl::OkStatus();
   }
-  absl::StatusOr<Artifact> FindArtifact(const std::string&) override { return absl::NotFoundError("none"); }
+  absl::StatusOr<Artifact> FindArtifact(const std::string&) override {
+    return absl::NotFoundError("none");
+  }
 
   std::promise<void> checkpoint;
   std::shared_future<void>* gate = nullptr;
@@ -114,10 +118,12 @@ TEST(StoreLoop, AfterAFailureNothingIsWrittenUntilReload) {
   // The disk is fine again, but "b" was planned from memory that "a" is part of.
   EXPECT_TRUE(absl::IsResourceExhausted(commit("b")));
   std::promise<absl::Status> ingested;
-  loop.Ingest({MakeFrame(1, 1)}, [&](absl::StatusOr<IngestOutcome> o) { ingested.set_value(o.status()); });
+  loop.Ingest({MakeFrame(1, 1)},
+              [&](absl::StatusOr<IngestOutcome> o) { ingested.set_value(o.status()); });
   EXPECT_FALSE(ingested.get_future().get().ok());
   std::promise<absl::StatusOr<FarmSnapshot>> loaded;
-  loop.Reload(FarmEvent{0, "farm", "x", "back"}, [&](absl::StatusOr<FarmSnapshot> s) { loaded.set_value(std::move(s)); });
+  loop.Reload(FarmEvent{0, "farm", "x", "back"},
+              [&](absl::StatusOr<FarmSnapshot> s) { loaded.set_value(std::move(s)); });
   EXPECT_EQ(loaded.get_future().get()->last_fence, 7);
   EXPECT_TRUE(commit("c").ok());
   ASSERT_THAT(store.commits, SizeIs(2));
@@ -159,7 +165,8 @@ TEST(StoreLoop, WhenNothingIsToBeWrittenTheLogIsMovedIntoPlace) {
   ScriptedStore store;
   StoreLoop loop(store);
   loop.Commit(Note("a"), [](const absl::Status&) {});
-  EXPECT_EQ(store.checkpoint.get_future().wait_for(std::chrono::seconds(60)), std::future_status::ready);
+  EXPECT_EQ(store.checkpoint.get_future().wait_for(std::chrono::seconds(60)),
+            std::future_status::ready);
 }
 
 TEST(StoreLoop, ABulkCommitIsBounded) {
