@@ -254,6 +254,7 @@ void Agent::Shell::Received(Connection connection, v1::ControllerMessage message
     case v1::ControllerMessage::kHeartbeatAck:
       Feed(HeartbeatAckReceived{connection, std::move(*message.mutable_heartbeat_ack())});
       return;
+    case v1::ControllerMessage::kWatch:
     case v1::ControllerMessage::BODY_NOT_SET:
       return;  // of a newer controller
   }
