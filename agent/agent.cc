@@ -162,7 +162,7 @@ absl::Status Agent::Shell::Open() {
   environment_.spool = spool_.get();
   environment_.artifacts = artifacts_.get();
   environment_.paths = HostPaths(options_.root);
-  environment_.estimate = options_.estimate;
+  environment_.power = options_.power;
   environment_.agent_version = options_.version;
   environment_.make_workload = options_.make_workload ? options_.make_workload : MakeWorkload;
   MakeSession(*recovered);

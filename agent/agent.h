@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "agent/power/estimated.h"
+#include "agent/power/registry.h"
 #include "agent/workload/workload.h"
 
 namespace joulefarm::agent {
@@ -26,7 +26,7 @@ struct AgentOptions {
   std::filesystem::path state_dir;  // locked while the agent lives
   std::filesystem::path root = "/";
   std::map<std::string, std::string> labels;
-  EstimateSettings estimate;
+  PowerSettings power;
   std::vector<std::filesystem::path> engine_dirs;
   std::int64_t spool_max_bytes = std::int64_t{1} << 30;
   bool allow_plaintext = false;

@@ -50,9 +50,10 @@ absl::StatusOr<AgentOptions> MakeOptions(const Flags& flags) {
   options.root = flags.root;
   for (const config::v1::Label& label : file.labels()) options.labels[label.key()] = label.value();
   const config::v1::EstimatedPower& power = file.estimated_power();
-  if (power.has_idle_w()) options.estimate.idle_w = power.idle_w();
-  if (power.has_peak_w()) options.estimate.peak_w = power.peak_w();
-  if (power.has_relative_u()) options.estimate.relative_u = power.relative_u();
+  if (power.has_idle_w()) options.power.estimate.idle_w = power.idle_w();
+  if (power.has_peak_w()) options.power.estimate.peak_w = power.peak_w();
+  if (power.has_relative_u()) options.power.estimate.relative_u = power.relative_u();
+  options.power.channel = file.power_channel();
   for (const std::string& dir : file.engine_dirs()) options.engine_dirs.emplace_back(dir);
   if (file.has_spool_max_bytes()) options.spool_max_bytes = file.spool_max_bytes();
   options.allow_plaintext = flags.allow_plaintext || file.allow_plaintext();

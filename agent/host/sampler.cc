@@ -15,6 +15,9 @@ namespace {
 
 constexpr double kShareScale = 1e-4;
 constexpr double kSecondsScale = 1e-6;
+constexpr std::int64_t kLiveNs = 1'000'000'000;
+
+double Rate(std::int64_t period_ns) { return 1e9 / static_cast<double>(period_ns); }
 
 v1::ChannelInfo HostChannel(const char* name, v1::Quantity quantity, double scale, double hz,
                             const char* description) {
@@ -55,7 +58,7 @@ void Sampler::Declare(const v1::ChannelInfo& channel) {
 }
 
 void Sampler::Start() {
-  const double hz = 1e9 / static_cast<double>(options_.period_ns);
+  const double hz = Rate(options_.period_ns);
   Declare(HostChannel(
       "host.cpu", v1::QUANTITY_UTILISATION, kShareScale, hz,
       "busy share of all cores over the period that ends at the stamp, from /proc/stat"));
@@ -66,21 +69,12 @@ void Sampler::Start() {
       "processor time of the engine's processes since it started, from /proc/PID/stat"));
   Declare(HostChannel("engine.rss", v1::QUANTITY_MEMORY_BYTES, 1, hz,
                       "resident memory of the engine's processes, summed, from /proc/PID/stat"));
-  for (std::unique_ptr<PowerSource>& power : options_.power) {
-    const absl::Status started = power->Start();
-    if (!started.ok()) {
-      recorder_->Log("agent", absl::StrCat("power source left out: ", started.message()));
-      continue;
-    }
-    Source source;
-    for (const v1::ChannelInfo& channel : power->channels()) {
-      Declare(channel);
-      source.writers.push_back(std::make_unique<ChannelWriter>(
-          channel.name(), v1::STREAM_POWER, ChunkLimits{options_.chunk_ns}, &encoder_, recorder_));
-    }
-    source.power = std::move(power);
-    sources_.push_back(std::move(source));
+  sensors_ = std::make_unique<HostSensors>(options_.paths, Rate(options_.sensor_period_ns));
+  for (const v1::ChannelInfo& channel : sensors_->channels()) {
+    Declare(channel);
+    sensor_writers_.push_back(MakeWriter(channel, v1::STREAM_HOST));
   }
+  StartSources();
   last_times_ = ReadCpuTimes(options_.paths);
   std::promise<void> sampled;
   const std::future<void> first_sample = sampled.get_future();
@@ -88,6 +82,42 @@ void Sampler::Start() {
     Loop(std::move(stop), std::move(sampled));
   });
   first_sample.wait();
+}
+
+std::unique_ptr<ChannelWriter> Sampler::MakeWriter(const v1::ChannelInfo& channel,
+                                                   v1::Stream stream) {
+  return std::make_unique<ChannelWriter>(channel.name(), stream, ChunkLimits{options_.chunk_ns},
+                                         &encoder_, recorder_);
+}
+
+void Sampler::StartSources() {
+  std::vector<std::unique_ptr<PowerSource>> started;
+  for (std::unique_ptr<PowerSource>& power : options_.power) {
+    if (const absl::Status status = power->Start(); status.ok()) {
+      started.push_back(std::move(power));
+    } else {
+      recorder_->Log("agent", absl::StrCat("power source left out: ", status.message()));
+    }
+  }
+  primary_ = FindPrimary(started, options_.ranking);
+  for (std::size_t i = 0; i < started.size(); ++i) {
+    Source source;
+    double hz = 0;
+    for (v1::ChannelInfo channel : started[i]->channels()) {
+      const bool primary = primary_ && primary_->source == i &&
+                           primary_->channel == static_cast<int>(source.writers.size());
+      channel.set_primary(primary);
+      Declare(channel);
+      source.writers.push_back(MakeWriter(channel, v1::STREAM_POWER));
+      hz = std::max(hz, channel.nominal_hz());
+      if (!primary) continue;
+      const std::lock_guard lock(live_mutex_);
+      power_.emplace(std::move(channel));
+    }
+    source.power = std::move(started[i]);
+    source.beat.period_ns = hz > 0 ? static_cast<std::int64_t>(1e9 / hz) : options_.period_ns;
+    sources_.push_back(std::move(source));
+  }
 }
 
 void Sampler::Stop() {
@@ -131,52 +161,121 @@ std::optional<ProcessTree::Sample> Sampler::ReadEngine() {
 std::int64_t Sampler::LongestRefreshNs() const {
   std::int64_t longest_ns = 0;
   for (const Source& source : sources_) {
-    for (const v1::ChannelInfo& channel : source.power->channels())
-      longest_ns = std::max(longest_ns, channel.refresh_ns());
+    for (const v1::ChannelInfo& channel : source.power->channels()) {
+      // Of samples it says how stale they may be, which waiting does not change.
+      if (channel.quantity() == v1::QUANTITY_ENERGY_COUNTER_J)
+        longest_ns = std::max(longest_ns, channel.refresh_ns());
+    }
   }
   return longest_ns;
 }
 
 void Sampler::Loop(std::stop_token stop, std::promise<void> sampled) {
   const StopFd stopped(std::move(stop));
-  std::int64_t next_ns = BoottimeNs();
-  std::int64_t lost = 0;
-  SamplePower();
-  SampleHost(0);
+  const std::int64_t start_ns = BoottimeNs();
+  Beat host{options_.period_ns, start_ns + options_.period_ns};
+  Beat sensors{options_.sensor_period_ns, start_ns + options_.sensor_period_ns};
+  for (Source& source : sources_) source.beat.next_ns = start_ns + source.beat.period_ns;
+  SampleEverything(0);
   sampled.set_value();
+  std::int64_t lost = 0;
   while (!stopped.stop_requested()) {
-    const std::int64_t now_ns = BoottimeNs();
     Flush(FlushWhat::kDue);
-    next_ns += options_.period_ns;
-    // Deadlines that have passed are samples lost, not samples to be made up for.
-    while (next_ns < now_ns) {
-      next_ns += options_.period_ns;
-      ++lost;
-    }
+    std::int64_t next_ns = std::min(host.next_ns, sensors.next_ns);
+    for (const Source& source : sources_) next_ns = std::min(next_ns, source.beat.next_ns);
     if (stopped.SleepUntil(next_ns) == Wake::kStop) break;
-    SamplePower();
-    SampleHost(std::exchange(lost, 0));
+    for (Source& source : sources_) {
+      if (source.beat.Due(BoottimeNs()).due) Sample(source);
+    }
+    if (const Beat::Now now = host.Due(BoottimeNs()); now.due) {
+      lost += now.lost;
+      SampleHost(std::exchange(lost, 0));
+    }
+    if (sensors.Due(BoottimeNs()).due) SampleSensors();
   }
   // A counter's reading shows it as it was up to a refresh before.
   std::this_thread::sleep_for(std::chrono::nanoseconds(LongestRefreshNs()));
-  SamplePower();
-  SampleHost(lost);
+  SampleEverything(lost);
   Flush(FlushWhat::kAll);
 }
 
-void Sampler::SamplePower() {
-  for (Source& source : sources_) {
-    std::int64_t lost = 0;
-    source.readings.clear();
-    const absl::Status polled = source.power->Poll(source.readings, lost);
-    if (!polled.ok() && !source.failing) recorder_->Log("agent", std::string(polled.message()));
-    source.failing = !polled.ok();
-    for (const PowerReading& reading : source.readings) {
-      source.writers[static_cast<std::size_t>(reading.channel)]->Add(reading.t_ns, reading.raw);
-    }
-    if (lost == 0) continue;
-    for (const auto& writer : source.writers) writer->AddLost(lost);
+Sampler::Beat::Now Sampler::Beat::Due(std::int64_t now_ns) {
+  Now now;
+  if (now_ns < next_ns) return now;
+  now.due = true;
+  next_ns += period_ns;
+  // Deadlines that have passed are samples lost, not samples to be made up for.
+  while (next_ns < now_ns) {
+    next_ns += period_ns;
+    ++now.lost;
   }
+  return now;
+}
+
+void Sampler::SampleEverything(std::int64_t lost) {
+  for (Source& source : sources_) Sample(source);
+  SampleHost(lost);
+  SampleSensors();
+}
+
+void Sampler::Sample(Source& source) {
+  std::int64_t lost = 0;
+  source.readings.clear();
+  const absl::Status polled = source.power->Poll(source.readings, lost);
+  if (!polled.ok() && !source.failing) recorder_->Log("agent", std::string(polled.message()));
+  source.failing = !polled.ok();
+  for (const PowerReading& reading : source.readings) {
+    source.writers[static_cast<std::size_t>(reading.channel)]->Add(reading.t_ns, reading.raw);
+  }
+  if (primary_ && &source == &sources_[primary_->source]) {
+    const std::lock_guard lock(live_mutex_);
+    for (const PowerReading& reading : source.readings) {
+      if (reading.channel == primary_->channel) power_->Add(reading.t_ns, reading.raw);
+    }
+  }
+  if (lost == 0) return;
+  for (const auto& writer : source.writers) writer->AddLost(lost);
+}
+
+void Sampler::SampleSensors() {
+  const std::int64_t t_ns = BoottimeNs();
+  sensors_->Read(
+      [&](std::size_t channel, std::int64_t raw) { sensor_writers_[channel]->Add(t_ns, raw); });
+  const std::lock_guard lock(live_mutex_);
+  hottest_c_ = sensors_->hottest_c();
+  fastest_hz_ = sensors_->fastest_hz();
+}
+
+LiveReading Sampler::Live() {
+  LiveReading reading;
+  reading.t_ns = BoottimeNs();
+  const std::lock_guard lock(live_mutex_);
+  if (power_) {
+    reading.power_w = power_->MeanBefore(reading.t_ns);
+    reading.provenance = power_->channel().provenance();
+    reading.channel = power_->channel().name();
+  }
+  reading.temp_c = hottest_c_;
+  reading.cpu_hz = fastest_hz_;
+  if (cpu_.size() > 1) reading.cpu_share = BusyShare(cpu_.front().times, cpu_.back().times);
+  reading.rss_bytes = rss_bytes_;
+  return reading;
+}
+
+std::vector<PowerPoint> Sampler::RecentPower(std::int64_t window_ns) {
+  const std::int64_t now_ns = BoottimeNs();
+  const std::lock_guard lock(live_mutex_);
+  if (!power_) return {};
+  return power_->Since(now_ns - window_ns);
+}
+
+void Sampler::NoteHost(const std::optional<CpuTimes>& times, std::int64_t t_ns,
+                       std::optional<std::int64_t> rss_bytes) {
+  const std::lock_guard lock(live_mutex_);
+  rss_bytes_ = rss_bytes;
+  if (!times) return;
+  cpu_.push_back({t_ns, *times});
+  while (cpu_.size() > 2 && cpu_[1].t_ns <= t_ns - kLiveNs) cpu_.pop_front();
 }
 
 void Sampler::SampleHost(std::int64_t lost) {
@@ -186,6 +285,7 @@ void Sampler::SampleHost(std::int64_t lost) {
   const std::int64_t t_ns = BoottimeNs();
   const std::optional<CpuTimes> times = ReadCpuTimes(options_.paths);
   double engine_cpu_s = 0;
+  std::optional<std::int64_t> rss_bytes;
   {
     const std::lock_guard lock(mutex_);
     const std::optional<ProcessTree::Sample> engine = ReadEngine();
@@ -193,6 +293,7 @@ void Sampler::SampleHost(std::int64_t lost) {
     if (engine) {
       engine_cpu_.Add(t_ns, Raw(engine_cpu_s, kSecondsScale));
       engine_rss_.Add(t_ns, engine->rss_bytes);
+      rss_bytes = engine->rss_bytes;
     }
   }
   if (times && last_times_) {
@@ -206,6 +307,7 @@ void Sampler::SampleHost(std::int64_t lost) {
   }
   if (times) last_times_ = times;
   last_engine_cpu_s_ = engine_cpu_s;
+  NoteHost(times, t_ns, rss_bytes);
 }
 
 void Sampler::Flush(FlushWhat what) {
@@ -219,6 +321,7 @@ void Sampler::Flush(FlushWhat what) {
   };
   for (ChannelWriter* writer : {&host_cpu_, &background_cpu_, &engine_cpu_, &engine_rss_})
     flush(*writer);
+  for (const auto& writer : sensor_writers_) flush(*writer);
   for (Source& source : sources_) {
     for (const auto& writer : source.writers) flush(*writer);
   }

@@ -34,7 +34,6 @@ EstimatedPower::EstimatedPower(HostPaths paths, const EstimateSettings& settings
   channel.set_provenance(v1::PROVENANCE_ESTIMATED);
   channel.set_gain_u(settings.relative_u.value_or(kGuessU));
   channel.set_refresh_ns(kTickNs);
-  channel.set_primary(true);
   const auto origin = [](const std::optional<double>& watts) {
     return watts ? "configured" : "a guess";
   };

@@ -20,7 +20,8 @@ struct EstimateSettings {
   std::optional<double> peak_w;
   // Relative standard uncertainty; absent: 0.5.
   std::optional<double> relative_u;
-  double nominal_hz = 10;
+  // Often enough that a phase of a second has bounds of a few per cent.
+  double nominal_hz = 50;
 };
 
 // A cumulative counter of joules, because averages over a sample would smear phases shorter than

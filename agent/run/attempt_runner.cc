@@ -8,7 +8,6 @@
 #include "absl/strings/str_cat.h"
 #include "agent/host/clock.h"
 #include "agent/host/sampler.h"
-#include "agent/power/registry.h"
 #include "agent/process/boottime.h"
 #include "agent/process/stop_fd.h"
 #include "agent/run/stop_outcome.h"
@@ -161,7 +160,9 @@ WorkloadOutcome AttemptRunner::RunWorkload(Workload& workload, SpoolRecorder& re
                                            bool& clean) {
   SamplerOptions sampling;
   sampling.paths = environment_.paths;
-  sampling.power = MakePowerSources(grant_.spec(), environment_.paths, environment_.estimate);
+  PowerSelection power = SelectPower(WishOf(grant_.spec()), environment_.paths, environment_.power);
+  sampling.power = std::move(power.sources);
+  sampling.ranking = std::move(power.ranking);
   Sampler sampler(std::move(sampling), &recorder);
   sampler.Start();
   bool engine_up = false;

@@ -21,7 +21,7 @@
 #include "agent/artifact/artifact_cache.h"
 #include "agent/core/session_types.h"
 #include "agent/host/host_paths.h"
-#include "agent/power/estimated.h"
+#include "agent/power/registry.h"
 #include "agent/run/run_limits.h"
 #include "agent/spool/spool.h"
 #include "agent/spool/spool_recorder.h"
@@ -35,7 +35,7 @@ struct RunEnvironment {
   ArtifactCache* artifacts = nullptr;
   std::filesystem::path run_dir;  // attempts get a folder each below it
   HostPaths paths;
-  EstimateSettings estimate;
+  PowerSettings power;
   std::vector<v1::Engine> engines;
   std::string engine_search;
   std::string agent_version;

@@ -64,7 +64,7 @@ class FakePower : public PowerSource {
     channels_.emplace_back().set_name(name);
   }
   const std::vector<v1::ChannelInfo>& channels() const override { return channels_; }
-  void set_refresh_ns(std::int64_t ns) { channels_[0].set_refresh_ns(ns); }
+  v1::ChannelInfo& channel() { return channels_[0]; }
   absl::Status Start() override { return start_; }
   absl::Status Poll(std::vector<PowerReading>& readings, std::int64_t& lost) override {
     if (!poll_.ok()) {
@@ -172,13 +172,62 @@ TEST(Sampler, PowerSourcesAreSampledAndBrokenOnesLeftOut) {
   EXPECT_THAT(recorder.logs[0], HasSubstr("no such meter"));
 }
 
+TEST(Sampler, EverySourceHasItsOwnRate) {
+  TraceRecorder recorder;
+  SamplerOptions options = Fast();
+  options.period_ns = 3'600'000'000'000;
+  auto fast = std::make_unique<FakePower>("fast");
+  fast->channel().set_nominal_hz(500);
+  options.power.push_back(std::move(fast));
+  auto slow = std::make_unique<FakePower>("slow");
+  slow->channel().set_nominal_hz(0.001);
+  options.power.push_back(std::move(slow));
+  Sampler sampler(std::move(options), &recorder);
+  sampler.Start();
+  EXPECT_TRUE(recorder.WaitForSamples("fast", 20));
+  sampler.Stop();
+  EXPECT_EQ(recorder.samples["slow"].raw.size(), 2U) << "what Start and Stop take";
+  EXPECT_LE(recorder.samples["host.cpu"].raw.size(), 2U);
+}
+
+TEST(Sampler, TheBestSourceThatStartsIsPrimaryAndLive) {
+  TraceRecorder recorder;
+  SamplerOptions options = Fast();
+  for (const char* name : {"estimated", "meter", "unplugged"}) {
+    auto power = std::make_unique<FakePower>(
+        name, name == std::string("unplugged") ? absl::NotFoundError("gone") : absl::OkStatus());
+    power->channel().set_quantity(v1::QUANTITY_POWER_W);
+    power->channel().set_scale(2);
+    power->channel().set_provenance(v1::PROVENANCE_MEASURED);
+    options.power.push_back(std::move(power));
+  }
+  options.ranking = {"unplugged", "meter", "estimated"};
+  Sampler sampler(std::move(options), &recorder);
+  EXPECT_FALSE(sampler.Live().power_w);
+  EXPECT_TRUE(sampler.RecentPower(1'000'000'000).empty());
+  sampler.Start();
+  EXPECT_TRUE(recorder.WaitForSamples("meter", 5));
+  const LiveReading live = sampler.Live();
+  const std::vector<PowerPoint> recent = sampler.RecentPower(60'000'000'000);
+  sampler.Stop();
+  EXPECT_TRUE(recorder.declared["meter"].primary());
+  EXPECT_FALSE(recorder.declared["estimated"].primary());
+  EXPECT_EQ(live.channel, "meter");
+  EXPECT_EQ(live.provenance, v1::PROVENANCE_MEASURED);
+  EXPECT_TRUE(live.power_w);
+  ASSERT_GE(recent.size(), 5U);
+  EXPECT_EQ(recent[0].power_w, 2);
+  EXPECT_EQ(recent[1].power_w, 4);
+}
+
 TEST(Sampler, ReadingsCoverEverythingBetweenStartAndStop) {
   constexpr std::int64_t kRefreshNs = 30'000'000;
   TraceRecorder recorder;
   SamplerOptions options;
   options.period_ns = 3'600'000'000'000;  // only what Start and Stop take themselves
   auto counter = std::make_unique<FakePower>("counter");
-  counter->set_refresh_ns(kRefreshNs);
+  counter->channel().set_quantity(v1::QUANTITY_ENERGY_COUNTER_J);
+  counter->channel().set_refresh_ns(kRefreshNs);
   options.power.push_back(std::move(counter));
   Sampler sampler(std::move(options), &recorder);
   sampler.Start();

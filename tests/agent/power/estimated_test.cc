@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include "agent/host/cpu_times.h"
-#include "agent/power/registry.h"
 #include "agent/process/boottime.h"
 #include "tests/agent/host/host_tree.h"
 
@@ -43,7 +42,7 @@ TEST_F(EstimatedPowerTest, IsLabelledAsAGuessUntilConfigured) {
   EXPECT_EQ(channel.provenance(), v1::PROVENANCE_ESTIMATED);
   EXPECT_EQ(channel.gain_u(), 0.5);
   EXPECT_EQ(channel.refresh_ns(), 10'000'000);
-  EXPECT_TRUE(channel.primary());
+  EXPECT_EQ(channel.nominal_hz(), 50);
   EXPECT_THAT(channel.description(), HasSubstr("not measured"));
   EXPECT_THAT(channel.description(), HasSubstr("5 W idle (a guess)"));
   EstimateSettings settings;
@@ -104,14 +103,6 @@ TEST_F(EstimatedPowerTest, WhatCannotBeReadIsLostNotZero) {
   EXPECT_TRUE(readings.empty());
   EXPECT_EQ(lost, 1);
   EXPECT_THAT(std::string(power.Start().message()), HasSubstr("proc/stat"));
-}
-
-TEST_F(EstimatedPowerTest, NothingIsSampledWhereNoPowerIsWanted) {
-  v1::JobSpec spec;
-  spec.set_power(v1::POWER_REQUIRE_NONE);
-  EXPECT_TRUE(MakePowerSources(spec, host_.paths(), EstimateSettings{}).empty());
-  spec.set_power(v1::POWER_REQUIRE_OPTIONAL);
-  EXPECT_EQ(MakePowerSources(spec, host_.paths(), EstimateSettings{}).size(), 1U);
 }
 
 }  // namespace

@@ -55,7 +55,9 @@ class RealEngineTest : public WorkloadTest {
 TEST_F(RealEngineTest, GeneratesMeasuresAndRepeatsItself) {
   SamplerOptions options;
   options.period_ns = 20'000'000;
-  options.power = MakePowerSources(spec_, HostPaths(), EstimateSettings{});
+  PowerSelection power = SelectPower(WishOf(spec_), HostPaths(), PowerSettings{});
+  options.power = std::move(power.sources);
+  options.ranking = std::move(power.ranking);
   Sampler sampler(std::move(options), &recorder_);
   context_.on_engine = [&](std::optional<pid_t> leader) { sampler.Attach(leader); };
   context_.take_peak_rss = [&] { return sampler.TakePeakRss(); };
