@@ -176,6 +176,13 @@ absl::Status FarmClient::Sql(const std::string& query, TableSink& sink) {
   return ReadTable(context, *reader, rpc_->interrupted, sink);
 }
 
+absl::Status FarmClient::Trace(const v1::GetTraceRequest& request, TableSink& sink) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kStream);
+  const auto reader = rpc_->farm->GetTrace(&context, request);
+  return ReadTable(context, *reader, rpc_->interrupted, sink);
+}
+
 absl::StatusOr<v1::StatArtifactResponse> FarmClient::StatArtifact(
     const v1::StatArtifactRequest& request) {
   return Unary<v1::StatArtifactResponse>(

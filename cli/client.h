@@ -41,6 +41,7 @@ class FarmClient {
   // well when the sink wants no more.
   absl::Status List(const v1::ListRequest& request, TableSink& sink);
   absl::Status Sql(const std::string& query, TableSink& sink);
+  absl::Status Trace(const v1::GetTraceRequest& request, TableSink& sink);
 
   absl::StatusOr<v1::StatArtifactResponse> StatArtifact(const v1::StatArtifactRequest& request);
 

@@ -15,9 +15,14 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
-#include "joulefarm/v1/measurement.pb.h"
 
 namespace joulefarm {
+
+// Declared only: what reads the bytes of chunks, such as the extension for the sqlite3 shell, needs
+// no protobuf.
+namespace v1 {
+class TraceChunk;
+}
 
 // Samples of one channel as two columns of equal length. Stamps are ns on the host's
 // CLOCK_BOOTTIME; they may repeat or step back, the codec keeps what it is given.
@@ -57,7 +62,7 @@ class TraceDecoder {
   absl::Status Decode(absl::string_view data, TraceSamples& samples);
 
   // The same for a chunk, whose n and first and last stamp must agree with its data. A gap, or a
-  // chunk that only counts lost samples, appends nothing.
+  // chunk that only counts lost samples, appends nothing. (In chunk_decode.cc: library jf_trace.)
   absl::Status Decode(const v1::TraceChunk& chunk, TraceSamples& samples);
 
  private:

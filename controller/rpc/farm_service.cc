@@ -211,6 +211,16 @@ grpc::ServerWriteReactor<v1::TableChunk>* FarmServer::Sql(grpc::CallbackServerCo
   return stream;
 }
 
+grpc::ServerWriteReactor<v1::TableChunk>* FarmServer::GetTrace(grpc::CallbackServerContext*,
+                                                               const v1::GetTraceRequest* request) {
+  auto* stream = new TableStream;
+  boost::asio::post(pool_, [this, stream, request = *request] {
+    stream->End(reader_.Trace(
+        request, [stream](v1::TableChunk chunk) { return stream->Offer(std::move(chunk)); }));
+  });
+  return stream;
+}
+
 grpc::ServerUnaryReactor* FarmServer::GetVersion(grpc::CallbackServerContext* context,
                                                  const v1::GetVersionRequest*,
                                                  v1::GetVersionResponse* response) {

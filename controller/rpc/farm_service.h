@@ -42,6 +42,8 @@ class FarmServer : public v1::FarmService::CallbackService {
                                                  const v1::ListRequest* request) override;
   grpc::ServerWriteReactor<v1::TableChunk>* Sql(grpc::CallbackServerContext* context,
                                                 const v1::SqlRequest* request) override;
+  grpc::ServerWriteReactor<v1::TableChunk>* GetTrace(grpc::CallbackServerContext* context,
+                                                     const v1::GetTraceRequest* request) override;
   grpc::ServerUnaryReactor* GetVersion(grpc::CallbackServerContext* context,
                                        const v1::GetVersionRequest* request,
                                        v1::GetVersionResponse* response) override;

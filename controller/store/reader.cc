@@ -7,11 +7,13 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/trace_table/trace_table.h"
 #include "controller/store/listing.h"
 #include "controller/store/schema.h"
 #include "controller/store/sql_guard.h"
 #include "controller/store/sqlite_status.h"
 #include "controller/store/table_writer.h"
+#include "controller/store/trace_source.h"
 
 namespace joulefarm::controller {
 namespace {
@@ -133,6 +135,9 @@ absl::StatusOr<Reader::Connection> Reader::Connect(int& version) const {
     return SqliteStatus(code, absl::StrCat("cannot open ", path_), sqlite3_errstr(code));
   }
   sqlite3_limit(raw, SQLITE_LIMIT_LENGTH, kMaxValueBytes);
+  if (const int added = RegisterTraceTable(raw); added != SQLITE_OK) {
+    return SqliteStatus(added, "cannot add the table function trace", sqlite3_errmsg(raw));
+  }
   AllowOnlyReading(raw);
   return connection;
 }
@@ -205,6 +210,26 @@ absl::Status Reader::Sql(const std::string& query, const TableSink& sink) {
     }
     return WriteTable(prepared->statement.get(), {}, {options_.chunk_bytes, options_.max_rows},
                       &budget, sink);
+  }();
+  Return(std::move(*connection));
+  return status;
+}
+
+absl::Status Reader::Trace(const v1::GetTraceRequest& request, const TableSink& sink) {
+  absl::StatusOr<Connection> connection = Take();
+  if (!connection.ok()) return connection.status();
+  sqlite3* handle = connection->get();
+  absl::Status status = [&]() -> absl::Status {
+    absl::StatusOr<TraceSource> source = FindTrace(handle, request);
+    if (!source.ok()) return source.status();
+    absl::StatusOr<Prepared> prepared = Prepare(handle, "SELECT t_ns, value FROM trace(?, ?, ?)");
+    if (!prepared.ok()) return prepared.status();
+    sqlite3_stmt* statement = prepared->statement.get();
+    Bind(statement, 1, source->attempt);
+    Bind(statement, 2, source->channel);
+    Bind(statement, 3, source->source);
+    return WriteTable(statement, {v1::COLUMN_KIND_NUMBER, v1::COLUMN_KIND_NUMBER},
+                      {options_.chunk_bytes, std::nullopt}, nullptr, sink);
   }();
   Return(std::move(*connection));
   return status;

@@ -59,6 +59,11 @@ class Reader {
   // a limit of the options. CANCELLED: the sink said so.
   absl::Status Sql(const std::string& query, const TableSink& sink);
 
+  // The samples of one channel of an attempt as columns t_ns and value, in order of time, with no
+  // cap on rows. INVALID_ARGUMENT: neither a job nor an attempt is named. NOT_FOUND: no such job,
+  // attempt or channel. INTERNAL: damaged samples. CANCELLED: the sink said so.
+  absl::Status Trace(const v1::GetTraceRequest& request, const TableSink& sink);
+
   // PRAGMA user_version of the file.
   int schema_version() const { return schema_version_; }
 

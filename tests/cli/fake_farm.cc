@@ -73,6 +73,7 @@ struct FakeFarm::Services : public v1::FarmService::Service, public v1::Artifact
   Progress progress;
   Listing list;
   FakeFarm::Sql sql;
+  FakeFarm::Trace trace;
   FakeFarm::CancelJob cancel_job;
   FakeFarm::CancelExperiment cancel_experiment;
   absl::Status push_failure;
@@ -144,6 +145,16 @@ struct FakeFarm::Services : public v1::FarmService::Service, public v1::Artifact
     const FakeFarm::Sql call = Copy(&Services::sql);
     if (!call) return {grpc::StatusCode::UNIMPLEMENTED, "not set"};
     const auto table = call(request->query());
+    if (!table.ok()) return ToGrpc(table.status());
+    WriteTable(*table, writer);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status GetTrace(grpc::ServerContext* /*context*/, const v1::GetTraceRequest* request,
+                        grpc::ServerWriter<v1::TableChunk>* writer) override {
+    const FakeFarm::Trace call = Copy(&Services::trace);
+    if (!call) return {grpc::StatusCode::UNIMPLEMENTED, "not set"};
+    const auto table = call(*request);
     if (!table.ok()) return ToGrpc(table.status());
     WriteTable(*table, writer);
     return grpc::Status::OK;
@@ -242,6 +253,10 @@ void FakeFarm::OnList(Listing list) {
 void FakeFarm::OnSql(Sql sql) {
   const std::lock_guard<std::mutex> lock(services_->mutex);
   services_->sql = std::move(sql);
+}
+void FakeFarm::OnTrace(Trace trace) {
+  const std::lock_guard<std::mutex> lock(services_->mutex);
+  services_->trace = std::move(trace);
 }
 void FakeFarm::OnCancelJob(CancelJob cancel) {
   const std::lock_guard<std::mutex> lock(services_->mutex);

@@ -37,12 +37,14 @@ class FakeFarm {
       std::function<absl::StatusOr<v1::GetProgressResponse>(const std::string& experiment)>;
   using Listing = std::function<absl::StatusOr<Table>(const v1::ListRequest&)>;
   using Sql = std::function<absl::StatusOr<Table>(const std::string& query)>;
+  using Trace = std::function<absl::StatusOr<Table>(const v1::GetTraceRequest&)>;
   using CancelJob = std::function<absl::StatusOr<std::string>(const std::string& job)>;
   using CancelExperiment = std::function<absl::StatusOr<int>(const std::string& experiment)>;
   void OnSubmit(Submit submit);
   void OnProgress(Progress progress);
   void OnList(Listing list);
   void OnSql(Sql sql);
+  void OnTrace(Trace trace);
   void OnCancelJob(CancelJob cancel);
   void OnCancelExperiment(CancelExperiment cancel);
   // PushArtifact verifies nothing and answers this instead when it is not OK.

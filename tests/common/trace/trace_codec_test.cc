@@ -8,6 +8,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "joulefarm/v1/measurement.pb.h"
 #include "rapidcheck.h"
 #include "rapidcheck/gtest.h"
 
