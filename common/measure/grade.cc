@@ -63,6 +63,14 @@ constexpr std::array kCodes = {
              "a duration of the run plan", "< its default"},
     CodeInfo{Code::kPhaseOverlap, "phase_overlap", kEnergy, v1::QUALITY_SUSPECT,
              "time that two phases both claim, given to the earlier one", "> 0"},
+    CodeInfo{Code::kSettleNotJudged, "settle_not_judged", kEnergy, v1::QUALITY_VALID,
+             "what of the settling could not be judged: power that is not measured, a temperature "
+             "that cannot be read",
+             ""},
+    CodeInfo{Code::kBatteryInPath, "battery_in_path", kEnergy, v1::QUALITY_INVALID,
+             "a channel of the whole device while its battery lies between it and the meter "
+             "(power_path inline_battery_present)",
+             ""},
     CodeInfo{Code::kTraceDamaged, "trace_damaged", kEnergy, v1::QUALITY_SUSPECT,
              "chunks of the channel that cannot be decoded and count as lost", "> 0"},
     CodeInfo{Code::kStreamBroken, "stream_broken", kEnergy, v1::QUALITY_INVALID,
@@ -75,6 +83,10 @@ constexpr std::array kCodes = {
         Code::kClipped, "clipped", kEnergy, v1::QUALITY_VALID,
         "time at the ends of the attempt that the channel does not cover and the row leaves out",
         "> 0"},
+    CodeInfo{Code::kBaselineShort, "baseline_short", kEnergy, v1::QUALITY_VALID,
+             "blocks of one second in a baseline that has one side, so that the net energy has no "
+             "uncertainty",
+             "< 2"},
     CodeInfo{Code::kGapAtEdge, "gap_at_edge", kEnergy, v1::QUALITY_INVALID,
              "sample periods of a gap that touches an edge of the phase", "> 5"},
     CodeInfo{Code::kGapCoverage, "gap_coverage", kEnergy, v1::QUALITY_INVALID,

@@ -80,7 +80,10 @@ AttemptView ViewAttempt(const AttemptData& data) {
   for (const v1::Event& event : data.events) {
     switch (event.body_case()) {
       case v1::Event::kFacts:
-        view.shortened.assign(event.facts().shortened().begin(), event.facts().shortened().end());
+        // A later one adds to and overrides the earlier.
+        if (const auto& shortened = event.facts().shortened(); !shortened.empty())
+          view.shortened.assign(shortened.begin(), shortened.end());
+        if (event.facts().has_power_path()) view.power_path = event.facts().power_path();
         break;
       case v1::Event::kChannel:
         channels[event.channel().name()] = event.channel();

@@ -43,6 +43,7 @@ struct AttemptView {
   std::vector<Suspend> suspends;
   std::vector<v1::Reason> reasons;
   std::vector<std::string> shortened;
+  std::string power_path;  // empty: not stated
 };
 
 AttemptView ViewAttempt(const AttemptData& data);

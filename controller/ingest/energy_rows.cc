@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "controller/ingest/baselines.h"
 
 namespace joulefarm::controller {
 namespace {
@@ -80,6 +81,13 @@ std::optional<Code> ProvenanceCode(v1::Provenance provenance) {
       // A source that does not say where its numbers come from has not measured them.
       return Code::kEstimated;
   }
+}
+
+// What such a meter sees is the charger, whose power the battery takes or adds to.
+bool BatteryInPath(const AttemptView& view, const v1::ChannelInfo& info) {
+  return view.power_path == "inline_battery_present" && info.scope() == v1::SCOPE_DEVICE &&
+         info.provenance() != v1::PROVENANCE_ESTIMATED &&
+         info.provenance() != v1::PROVENANCE_MODELLED;
 }
 
 void Fill(const Energy& energy, EnergyResult& row) {
@@ -185,6 +193,8 @@ std::vector<EnergyRow> EnergyRows(const AttemptView& view, const ChannelView& ch
                                   const ChannelTrace& trace) {
   const Integrator integrator(channel.info, trace);
   const Interval window = Window(view, integrator.CoveredTime());
+  const Baselines baselines(
+      view, [&](const Interval& interval) { return integrator.Integrate({interval}); });
   const bool primary = &channel == PrimaryChannel(view);
   std::vector<EnergyRow> rows;
   for (auto& [key, parts] : PartsOf(view)) {
@@ -202,12 +212,16 @@ std::vector<EnergyRow> EnergyRows(const AttemptView& view, const ChannelView& ch
     const Energy energy = integrator.Integrate(clipped);
     Fill(energy, result);
     row.findings = energy.findings;
+    baselines.Apply(energy, result, row.findings);
     if (left_out > 0)
       AddFinding(row.findings, MakeFinding(Code::kClipped, absl::StrCat(Seconds(left_out), ">0")));
     if (trace.damaged > 0)
       AddFinding(row.findings, MakeFinding(Code::kTraceDamaged, absl::StrCat(trace.damaged, ">0")));
     if (const std::optional<Code> code = ProvenanceCode(channel.info.provenance())) {
       AddFinding(row.findings, MakeFinding(*code, ""));
+    }
+    if (BatteryInPath(view, channel.info)) {
+      AddFinding(row.findings, MakeFinding(Code::kBatteryInPath, ""));
     }
     for (Finding& finding :
          SharedFindings(view, v1::DOMAIN_ENERGY, result.run, {result.start_ns, result.end_ns})) {

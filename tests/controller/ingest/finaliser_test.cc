@@ -384,6 +384,21 @@ TEST(FinaliserTest, AgentsReasonsAreMerged) {
   EXPECT_EQ(Find(results, "meter", kNone, kNone, kNone)->quality, v1::QUALITY_INVALID);
 }
 
+TEST(FinaliserTest, ASettlingThatCouldNotBeJudgedIsANote) {
+  Attempt attempt;
+  attempt.Meter({2000});
+  attempt.Request(0, 0, 2000);
+  attempt.Run(0, 2000, 2200);
+  v1::Reason& note = *attempt.Event().mutable_reason();
+  note.set_domain(v1::DOMAIN_ENERGY);
+  note.set_quality(v1::QUALITY_VALID);
+  note.set_code("settle_not_judged");
+  note.set_detail("temperature");
+  const AttemptResults results = attempt.Finalised();
+  EXPECT_EQ(results.runs[0].energy_quality, v1::QUALITY_VALID);
+  EXPECT_THAT(results.runs[0].quality_reasons, ElementsAre("energy settle_not_judged:temperature"));
+}
+
 TEST(FinaliserTest, AShortenedPlanIsAReason) {
   Attempt attempt;
   attempt.Meter({2000});
@@ -395,6 +410,148 @@ TEST(FinaliserTest, AShortenedPlanIsAReason) {
   EXPECT_EQ(results.runs[0].energy_quality, v1::QUALITY_SUSPECT);
   EXPECT_THAT(results.runs[0].quality_reasons, ElementsAre("energy plan_shortened:settle=0s<30s",
                                                            "energy plan_shortened:tail=1s<5s"));
+}
+
+// A meter that shows 1.5 W with nothing loaded, 2 W loaded before the run and 2.4 W after it, 12 W
+// in prefill and 7 W in decode; every edge lies in the middle between two samples.
+v1::ChannelInfo& IdlingMeter(Attempt& attempt) {
+  attempt.Samples("meter", 0, 10'000, 1, [](std::int64_t t) -> std::int64_t {
+    if (t < 3000) return 1'500;
+    if (t < 6000) return 2'000;
+    if (t < 6100) return 12'000;
+    if (t < 6200) return 7'000;
+    return 2'400;
+  });
+  v1::ChannelInfo& info = attempt.Channel("meter", v1::QUANTITY_POWER_W, 1e-3);
+  info.set_nominal_hz(1000);
+  info.set_gain_u(0);
+  info.set_primary(true);
+  attempt.Phase(v1::PHASE_IDLE_UNLOADED, 0, 2500);
+  attempt.Request(0, 0, 6000);
+  attempt.Run(0, 6000, 6200);
+  return info;
+}
+
+TEST(FinaliserTest, NetEnergyIsAboveTheIdleAroundTheRun) {
+  Attempt attempt;
+  IdlingMeter(attempt);
+  attempt.Phase(v1::PHASE_IDLE_LOADED, 3000, 5500);
+  attempt.Phase(v1::PHASE_IDLE_LOADED, 6500, 9000);
+  const AttemptResults results = attempt.Finalised();
+  const EnergyResult& prefill = *Find(results, "meter", 0, kNone, v1::PHASE_PREFILL);
+  EXPECT_EQ(prefill.baseline, "idle_loaded");
+  EXPECT_NEAR(*prefill.energy_net_j, *prefill.energy_j - 0.1 * 2.2, 1e-9);
+  EXPECT_NEAR(*prefill.parts.baseline_j, 0.1 * 0.2, 1e-9);
+  EXPECT_NEAR(*prefill.energy_net_u_j, std::hypot(*prefill.energy_u_j, 0.02), 1e-9);
+  const EnergyResult& whole = *Find(results, "meter", 0, kNone, kNone);
+  EXPECT_NEAR(*whole.energy_net_j, *whole.energy_j - 0.2 * 2.2, 1e-9);
+  EXPECT_NEAR(*whole.parts.baseline_j, 0.2 * 0.2, 1e-9);
+  EXPECT_TRUE(Find(results, "meter", 0, 0, v1::PHASE_DECODE)->energy_net_j);
+  // Outside of runs the idle is part of what the row is.
+  EXPECT_FALSE(Find(results, "meter", kNone, kNone, v1::PHASE_IDLE_LOADED)->energy_net_j);
+  EXPECT_FALSE(Find(results, "meter", kNone, kNone, kNone)->baseline);
+  EXPECT_EQ(results.runs[0].energy_quality, v1::QUALITY_VALID);
+}
+
+TEST(FinaliserTest, WithoutALoadedIdleTheUnloadedOneIsTheBaseline) {
+  Attempt attempt;
+  IdlingMeter(attempt);
+  const AttemptResults results = attempt.Finalised();
+  const EnergyResult& whole = *Find(results, "meter", 0, kNone, kNone);
+  EXPECT_EQ(whole.baseline, "idle_unloaded");
+  EXPECT_NEAR(*whole.energy_net_j, *whole.energy_j - 0.2 * 1.5, 1e-9);
+  // Two blocks of the same power.
+  EXPECT_NEAR(*whole.parts.baseline_j, 0, 1e-9);
+}
+
+TEST(FinaliserTest, ABaselineOfOneBlockLeavesTheNetWithoutAnUncertainty) {
+  Attempt attempt;
+  IdlingMeter(attempt);
+  attempt.Phase(v1::PHASE_IDLE_LOADED, 3500, 5000);
+  const AttemptResults results = attempt.Finalised();
+  const EnergyResult& whole = *Find(results, "meter", 0, kNone, kNone);
+  EXPECT_EQ(whole.baseline, "idle_loaded");
+  EXPECT_NEAR(*whole.energy_net_j, *whole.energy_j - 0.2 * 2, 1e-9);
+  EXPECT_FALSE(whole.energy_net_u_j);
+  EXPECT_FALSE(whole.parts.baseline_j);
+  EXPECT_THAT(whole.reasons, ElementsAre("baseline_short:1<2"));
+  EXPECT_EQ(whole.quality, v1::QUALITY_VALID);
+}
+
+TEST(FinaliserTest, EachRunHasTheIdleOfItsOwnNeighbourhood) {
+  Attempt attempt;
+  attempt.Samples("meter", 0, 10'000, 1, [](std::int64_t t) {
+    return t < 3000 ? 2'000 : t < 6000 ? 3'000 : 6'000;
+  });
+  v1::ChannelInfo& info = attempt.Channel("meter", v1::QUANTITY_POWER_W, 1e-3);
+  info.set_nominal_hz(1000);
+  info.set_primary(true);
+  attempt.Phase(v1::PHASE_IDLE_UNLOADED, 0, 500);
+  attempt.Request(0, 0, 600);
+  attempt.Run(0, 600, 800);
+  attempt.Phase(v1::PHASE_IDLE_LOADED, 1000, 2900);
+  attempt.Request(1, 0, 3100);
+  attempt.Run(1, 3100, 3300);
+  attempt.Phase(v1::PHASE_IDLE_LOADED, 3500, 5900);
+  attempt.Request(2, 0, 6100);
+  attempt.Run(2, 6100, 6300);
+  const AttemptResults results = attempt.Finalised();
+  const auto baseline_w = [&](int run) {
+    const EnergyResult& row = *Find(results, "meter", run, kNone, kNone);
+    return (*row.energy_j - *row.energy_net_j) / row.duration_s;
+  };
+  EXPECT_NEAR(baseline_w(0), 2, 1e-9);    // only the one after
+  EXPECT_NEAR(baseline_w(1), 2.5, 1e-9);  // 2 W before, 3 W after
+  EXPECT_NEAR(baseline_w(2), 3, 1e-9);    // only the one before
+}
+
+TEST(FinaliserTest, ANetBelowTheBaselineIsNegativeAlsoOfACounter) {
+  Attempt attempt;
+  attempt.Phase(v1::PHASE_IDLE_UNLOADED, 0, 3000);
+  attempt.Request(0, 0, 6000);
+  attempt.Run(0, 6000, 6200);
+  v1::ChannelInfo& info = attempt.Channel("rail", v1::QUANTITY_ENERGY_COUNTER_J, 1e-6);
+  info.set_primary(true);
+  // 5 W until 5 s, then 3 W.
+  attempt.Samples("rail", 0, 10'000, 10, [](std::int64_t t) {
+    return t < 5000 ? t * 5'000 : 25'000'000 + (t - 5000) * 3'000;
+  });
+  const AttemptResults results = attempt.Finalised();
+  const EnergyResult& whole = *Find(results, "rail", 0, kNone, kNone);
+  EXPECT_NEAR(*whole.energy_j, 0.6, 1e-9);
+  EXPECT_NEAR(*whole.energy_net_j, 0.6 - 0.2 * 5, 1e-9);
+  EXPECT_NEAR(*whole.parts.baseline_j, 0, 1e-9);
+  EXPECT_EQ(whole.baseline, "idle_unloaded");
+}
+
+TEST(FinaliserTest, AMeterInFrontOfABatteryMeasuresTheCharger) {
+  for (const auto& [path, scope, quality] :
+       {std::tuple{"inline_battery_present", v1::SCOPE_DEVICE, v1::QUALITY_INVALID},
+        std::tuple{"inline_battery_present", v1::SCOPE_PACKAGE, v1::QUALITY_VALID},
+        std::tuple{"inline_battery_removed", v1::SCOPE_DEVICE, v1::QUALITY_VALID}}) {
+    Attempt attempt;
+    attempt.Meter({2000}).set_scope(scope);
+    attempt.Request(0, 0, 2000);
+    attempt.Run(0, 2000, 2200);
+    attempt.Event().mutable_facts()->set_power_path(path);
+    const AttemptResults results = attempt.Finalised();
+    EXPECT_EQ(results.runs[0].energy_quality, quality) << path << " " << scope;
+    EXPECT_THAT(results.runs[0].quality_reasons,
+                quality == v1::QUALITY_VALID
+                    ? testing::Matcher<const std::vector<std::string>&>(IsEmpty())
+                    : ElementsAre("energy battery_in_path"));
+  }
+}
+
+TEST(FinaliserTest, FactsMayComeInSeveralEvents) {
+  Attempt attempt;
+  attempt.Meter({2000});
+  attempt.Request(0, 0, 2000);
+  attempt.Run(0, 2000, 2200);
+  attempt.Event().mutable_facts()->add_shortened("settle=0s<30s");
+  attempt.Event().mutable_facts()->set_power_path("supply");
+  EXPECT_THAT(attempt.Finalised().runs[0].quality_reasons,
+              ElementsAre("energy plan_shortened:settle=0s<30s"));
 }
 
 TEST(FinaliserTest, GreedyRunsMustAgree) {
