@@ -148,10 +148,29 @@ class Expander {
     if (!out_.power.has_channel()) out_.power.set_channel("");
     if (!out_.power.has_min_rate_hz()) out_.power.set_min_rate_hz(0);
     out_.gates = file_.gates();
+    if (const std::string& channel = out_.power.channel(); channel.size() > kMaxNameBytes) {
+      diagnostics_.Add(source_.Value("power.channel"),
+                       absl::StrCat("channel is longer than ", kMaxNameBytes,
+                                    " bytes; write a name that joulefarm-agent meters lists"));
+    }
+    common_.set_power_channel(out_.power.channel());
+    common_.set_min_rate_hz(out_.power.min_rate_hz());
+    ReadGates();
     const std::string& require = out_.power.require();
     common_.set_power(require == "required" ? v1::POWER_REQUIRE_REQUIRED
                       : require == "none"   ? v1::POWER_REQUIRE_NONE
                                             : v1::POWER_REQUIRE_OPTIONAL);
+  }
+
+  // The parser has checked the ranges.
+  void ReadGates() {
+    const config::v1::Gates& gates = file_.gates();
+    if (gates.ByteSizeLong() == 0) return;
+    v1::GateSpec* spec = common_.mutable_gates();
+    if (gates.has_max_temp_c()) spec->set_max_temp_c(gates.max_temp_c());
+    if (gates.has_min_battery_pct()) spec->set_min_battery_pct(gates.min_battery_pct());
+    if (gates.has_max_background_cpu()) spec->set_max_background_cpu(gates.max_background_cpu());
+    if (gates.has_not_charging()) spec->set_not_charging(gates.not_charging());
   }
 
   void ReadCommon() {
@@ -249,15 +268,6 @@ class Expander {
       if (!source_.Has(path)) return;
       out_.warnings.push_back(absl::StrCat(diagnostics_.Where(source_.Key(path)), ": ", message));
     };
-    if (file_.gates().ByteSizeLong() > 0) {
-      warn("gates", "gates are recorded and not yet applied by this version");
-    }
-    if (!out_.power.channel().empty()) {
-      warn("power.channel", "channel is recorded and not yet applied by this version");
-    }
-    if (out_.power.min_rate_hz() > 0) {
-      warn("power.min_rate_hz", "min_rate_hz is recorded and not yet applied by this version");
-    }
     for (const WorkloadDraft& workload : workloads) {
       if (!IsUsed(workload, matrix)) {
         warn(workload.path,

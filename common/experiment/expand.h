@@ -44,7 +44,7 @@ struct Expansion {
   config::v1::Gates gates;             // only what was set
   std::vector<Cell> cells;
   std::string sha256;  // of all the above, lower-case hex; also in every spec
-  // What is accepted and has no effect yet, as "file:line:column: …" lines to show the operator.
+  // What is accepted and has no effect, as "file:line:column: …" lines to show the operator.
   std::vector<std::string> warnings;
 };
 

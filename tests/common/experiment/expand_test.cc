@@ -93,8 +93,27 @@ TEST(Expand, TheReferenceFile) {
   EXPECT_EQ(spec.block(), 0);
   EXPECT_TRUE(IsSha256Hex(e.sha256));
   for (const Cell& cell : e.cells) EXPECT_EQ(cell.spec.experiment_sha256(), e.sha256);
-  EXPECT_THAT(e.warnings,
-              ElementsAre("exp.yaml:20:1: gates are recorded and not yet applied by this version"));
+  EXPECT_EQ(spec.gates().max_temp_c(), 45);
+  EXPECT_EQ(spec.gates().min_battery_pct(), 30);
+  EXPECT_FALSE(spec.gates().has_max_background_cpu());
+  EXPECT_FALSE(spec.gates().has_not_charging());
+  EXPECT_THAT(e.warnings, IsEmpty());
+}
+
+TEST(Expand, GatesAndTheWishedChannelReachEveryCell) {
+  const Expansion e =
+      Expanded(kReference, {"gates={not_charging: true, max_background_cpu: 0.2}",
+                            "power={require: required, channel: VDD_IN, min_rate_hz: 5}"});
+  ASSERT_FALSE(e.cells.empty());
+  for (const Cell& cell : e.cells) {
+    EXPECT_FALSE(cell.spec.gates().has_max_temp_c());
+    EXPECT_TRUE(cell.spec.gates().not_charging());
+    EXPECT_EQ(cell.spec.gates().max_background_cpu(), 0.2);
+    EXPECT_EQ(cell.spec.power_channel(), "VDD_IN");
+    EXPECT_EQ(cell.spec.min_rate_hz(), 5);
+  }
+  EXPECT_THAT(e.warnings, IsEmpty());
+  EXPECT_FALSE(Expanded(kMinimal).cells[0].spec.has_gates());
 }
 
 TEST(Expand, DefaultsAreThoseOfTheReference) {
