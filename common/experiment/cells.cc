@@ -6,6 +6,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/config/scalar.h"
+#include "common/experiment/cell_fault.h"
+#include "common/experiment/placeholders.h"
 
 namespace joulefarm {
 namespace {
@@ -106,16 +108,44 @@ class CellBuilder {
       }
       return absl::OkStatus();
     }
-    v1::GenerateSpec* generate = cell->spec.mutable_generate();
-    *generate = draft->generate;
+    cell->spec.MergeFrom(draft->spec);
+    google::protobuf::Message* spec = SpecOf(draft->kind, &cell->spec);
     for (size_t i = 0; i < axes_.size(); ++i) {
       const std::string& key = axes_[i].key;
       if (key == "workload" || key == "model") continue;
-      absl::Status status = SetField(generate, v1::GenerateSpec::descriptor()->FindFieldByName(key),
+      absl::Status status = SetField(spec, spec->GetDescriptor()->FindFieldByName(key),
                                      axes_[i].values[at[i]].scalar);
       if (!status.ok()) return status;
     }
+    if (cell->spec.has_generate()) FillServer(*draft, placeholders, cell->spec.mutable_generate());
     return absl::OkStatus();
+  }
+
+  bool IsGiven(const WorkloadDraft& draft, const std::string& key) const {
+    return in_.matrix->Find(key) != nullptr ||
+           std::find(draft.keys_set.begin(), draft.keys_set.end(), key) != draft.keys_set.end();
+  }
+
+  // What of a generate workload only concerns a server that speaks OpenAI's API.
+  void FillServer(const WorkloadDraft& draft, const Placeholders& placeholders,
+                  v1::GenerateSpec* spec) const {
+    for (const std::string& argument : draft.argv) {
+      spec->add_server(ExpandArgument(argument, placeholders));
+    }
+    if (spec->engine() != kOpenAi) return;
+    if (!spec->has_url() && spec->server_size() > 0) spec->set_url("http://127.0.0.1:{port}/v1");
+    // Defaults of llama.cpp that another server may not know.
+    for (const char* key : {"ctx", "top_k", "ignore_eos"}) {
+      if (!IsGiven(draft, key)) Clear(key, spec);
+    }
+    // Factors that have gone into the server's arguments.
+    for (const char* key : kEngineOptions) {
+      if (in_.matrix->Find(key) != nullptr && Mentions(draft.argv, key)) Clear(key, spec);
+    }
+  }
+
+  static void Clear(const std::string& key, v1::GenerateSpec* spec) {
+    spec->GetReflection()->ClearField(spec, spec->GetDescriptor()->FindFieldByName(key));
   }
 
   const CellInputs& in_;

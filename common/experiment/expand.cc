@@ -13,8 +13,10 @@
 #include "common/config/scalar.h"
 #include "common/config/suggest.h"
 #include "common/config/yaml_proto.h"
+#include "common/experiment/cell_fault.h"
 #include "common/experiment/cells.h"
 #include "common/experiment/matrix.h"
+#include "common/experiment/placeholders.h"
 #include "common/experiment/spec_hash.h"
 #include "common/experiment/workload.h"
 
@@ -59,7 +61,7 @@ class Expander {
       return Failure();
     }
     out_.cells = *std::move(cells);
-    CheckCells();
+    CheckCells(workloads);
     if (!diagnostics_.empty()) return Failure();
     Warn(workloads, matrix);
     out_.sha256 = ExpansionHash(out_);
@@ -224,7 +226,7 @@ class Expander {
     if (file_.has_model() || source_.Has("matrix.model")) return;
     for (const WorkloadDraft& workload : workloads) {
       if (!IsUsed(workload, matrix)) continue;
-      if (workload.kind == WorkloadKind::kGenerate) {
+      if (AlwaysNeedsModel(workload, matrix)) {
         diagnostics_.Add(source_.Key(workload.path),
                          absl::StrCat("workload ", Quoted(workload.name),
                                       " needs a model; write model: NAME, or list models in the "
@@ -233,11 +235,22 @@ class Expander {
       }
       const std::vector<std::string> facts = ModelFactsIn(workload.argv);
       if (facts.empty()) continue;
-      diagnostics_.Add(source_.Value(JoinPath(workload.path, "command")),
-                       absl::StrCat("the command uses {", facts[0],
+      const char* key = workload.kind == WorkloadKind::kCommand ? "command" : "server";
+      diagnostics_.Add(source_.Value(JoinPath(workload.path, key)),
+                       absl::StrCat("the ", key, " uses {", facts[0],
                                     "} and there is no model; write model: NAME, or list models in "
                                     "the matrix"));
     }
+  }
+
+  // A server that speaks OpenAI's API has a model of its own.
+  static bool AlwaysNeedsModel(const WorkloadDraft& workload, const Matrix& matrix) {
+    if (workload.kind == WorkloadKind::kThroughput) return true;
+    if (workload.kind != WorkloadKind::kGenerate) return false;
+    const Axis* engines = matrix.Find("engine");
+    if (engines == nullptr) return workload.spec.generate().engine() != kOpenAi;
+    return std::any_of(engines->values.begin(), engines->values.end(),
+                       [](const AxisValue& value) { return value.text != kOpenAi; });
   }
 
   static bool IsUsed(const WorkloadDraft& workload, const Matrix& matrix) {
@@ -247,7 +260,7 @@ class Expander {
                        [&](const AxisValue& value) { return value.text == workload.name; });
   }
 
-  void CheckCells() {
+  void CheckCells(const std::vector<WorkloadDraft>& workloads) {
     if (out_.cells.empty()) {
       diagnostics_.Add(source_.Key("exclude"),
                        "every cell of the matrix is excluded; remove an exclusion");
@@ -260,6 +273,21 @@ class Expander {
           source_.Value("blocks"),
           absl::StrCat(out_.cells.size(), " cells × ", out_.blocks, " blocks are ", jobs,
                        " jobs per device, ", kMaxCellBlocks, " are possible; use fewer blocks"));
+    }
+    for (const WorkloadDraft& workload : workloads) ReportFirstFault(workload);
+  }
+
+  void ReportFirstFault(const WorkloadDraft& workload) {
+    for (const Cell& cell : out_.cells) {
+      if (cell.workload != workload.name) continue;
+      const std::optional<CellFault> fault = FaultOf(cell.spec);
+      if (!fault.has_value()) continue;
+      const std::string path = absl::StrCat(workload.path, ".", fault->key);
+      const std::string where =
+          source_.Has("matrix") ? absl::StrCat("cell ", cell.text, ": ") : std::string();
+      diagnostics_.Add(source_.Has(path) ? source_.Value(path) : source_.Key(workload.path),
+                       absl::StrCat(where, fault->message));
+      return;
     }
   }
 

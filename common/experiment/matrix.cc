@@ -36,9 +36,11 @@ bool IsIdentifier(absl::string_view key) {
 // The value as its field reads it, so that 2 and 0x2 are the same number of threads.
 absl::StatusOr<AxisValue> TypedValue(const pb::FieldDescriptor* field, const Scalar& scalar) {
   config::v1::Workload workload;
-  config::v1::GenerateOptions options;
-  pb::Message* message = &options;
+  config::v1::GenerateOptions generate;
+  config::v1::ThroughputOptions throughput;
+  pb::Message* message = &generate;
   if (field->containing_type() == workload.GetDescriptor()) message = &workload;
+  if (field->containing_type() == throughput.GetDescriptor()) message = &throughput;
   const absl::Status status = SetField(message, field, scalar);
   if (!status.ok()) return status;
   AxisValue value{.text = FieldJson(*message, field), .json = "", .scalar = scalar};
@@ -137,7 +139,7 @@ class Builder {
     bool fine = true;
     for (const WorkloadDraft* workload : used_) {
       if (workload->kind == WorkloadKind::kCommand ? !CommandTakes(key, path)
-                                                   : !GenerateTakes(key, path, *workload)) {
+                                                   : !KindTakes(key, path, *workload)) {
         return false;
       }
       if (std::find(workload->keys_set.begin(), workload->keys_set.end(), key) !=
@@ -165,9 +167,9 @@ class Builder {
     return false;
   }
 
-  bool GenerateTakes(const std::string& key, const std::string& path,
-                     const WorkloadDraft& workload) {
-    if (GenerateFactor(key) != nullptr) return true;
+  // Of the kinds whose factors have names and types.
+  bool KindTakes(const std::string& key, const std::string& path, const WorkloadDraft& workload) {
+    if (FactorField(workload.kind, key) != nullptr) return true;
     const std::string about = absl::StrCat("matrix key ", Quoted(key));
     if (config::v1::Workload::descriptor()->FindFieldByName(key) != nullptr) {
       diagnostics_.Add(source_.Key(path), absl::StrCat(about,
@@ -180,10 +182,11 @@ class Builder {
                                     "top level"));
     } else {
       std::vector<std::string> keys = {"workload", "model"};
-      for (std::string& factor : GenerateFactors()) keys.push_back(std::move(factor));
-      diagnostics_.Add(source_.Key(path),
-                       absl::StrCat(about, " means nothing to workload ", Quoted(workload.name),
-                                    " of kind generate", Suggestion(key, keys, "keys are")));
+      for (std::string& factor : FactorNames(workload.kind)) keys.push_back(std::move(factor));
+      diagnostics_.Add(
+          source_.Key(path),
+          absl::StrCat(about, " means nothing to workload ", Quoted(workload.name), " of kind ",
+                       KindName(workload.kind), Suggestion(key, keys, "keys are")));
     }
     return false;
   }
@@ -199,10 +202,10 @@ class Builder {
       }
       return AxisValue{.text = name, .json = JsonString(name), .scalar = scalar};
     }
-    const bool typed = std::any_of(used_.begin(), used_.end(), [](const WorkloadDraft* workload) {
-      return workload->kind == WorkloadKind::kGenerate;
-    });
-    if (typed) return TypedValue(GenerateFactor(key), scalar);
+    // Kinds that take the same key take the same values, as a test makes sure.
+    for (const WorkloadDraft* workload : used_) {
+      if (const auto* field = FactorField(workload->kind, key)) return TypedValue(field, scalar);
+    }
     return AxisValue{.text = ScalarText(scalar), .json = ScalarJson(scalar), .scalar = scalar};
   }
 

@@ -1,7 +1,6 @@
 #include "common/experiment/workload.h"
 
 #include <algorithm>
-#include <array>
 #include <optional>
 #include <utility>
 
@@ -19,20 +18,15 @@ namespace {
 namespace pb = google::protobuf;
 using config::v1::GenerateOptions;
 using config::v1::PromptSource;
+using config::v1::ThroughputOptions;
 using config::v1::Workload;
 
 constexpr size_t kMaxArgvBytes = 65'536;
 constexpr size_t kMaxNameBytes = 64;
-constexpr std::array<absl::string_view, 4> kModelFacts = {"model.name", "model.sha256",
-                                                          "model.quant", "model.path"};
-// Fields of Workload that are single values of kind generate.
-constexpr std::array<const char*, 3> kGenerateFields = {"engine", "max_tokens", "threads"};
-
-std::optional<WorkloadKind> KindNamed(absl::string_view name) {
-  if (name == "generate") return WorkloadKind::kGenerate;
-  if (name == "command") return WorkloadKind::kCommand;
-  return std::nullopt;
-}
+constexpr char kLlamaCpp[] = "llama.cpp";
+// llama-bench's own.
+constexpr int kDefaultBenchPrompt = 512;
+constexpr int kDefaultBenchGen = 128;
 
 bool IsName(absl::string_view name) {
   if (name.empty() || name.size() > kMaxNameBytes) return false;
@@ -63,10 +57,20 @@ class Drafter {
       return std::nullopt;
     }
     draft.kind = *kind;
-    if (*kind == WorkloadKind::kGenerate) {
-      DraftGenerate(config, &draft);
-    } else {
-      DraftCommand(config, &draft);
+    RefuseKeys(draft);
+    for (const std::string& key : FactorNames(*kind)) {
+      if (source_.Has(JoinPath(draft.path, key))) draft.keys_set.push_back(key);
+    }
+    switch (*kind) {
+      case WorkloadKind::kGenerate:
+        DraftGenerate(config, &draft);
+        break;
+      case WorkloadKind::kThroughput:
+        DraftThroughput(config, &draft);
+        break;
+      case WorkloadKind::kCommand:
+        DraftCommand(config, &draft);
+        break;
     }
     return draft;
   }
@@ -75,21 +79,23 @@ class Drafter {
   void UnknownKind(const WorkloadDraft& draft, const Workload& config) {
     const std::string path = JoinPath(draft.path, "kind");
     if (config.kind().empty()) {
-      diagnostics_.Add(source_.Value(path), absl::StrCat("workload ", Quoted(draft.name),
-                                                         " needs a kind; write kind: generate or "
-                                                         "kind: command"));
+      diagnostics_.Add(source_.Value(path),
+                       absl::StrCat("workload ", Quoted(draft.name),
+                                    " needs a kind; write kind: generate, kind: throughput or "
+                                    "kind: command"));
       return;
     }
-    const auto near = NearestName(config.kind(), {"generate", "command"});
+    const auto near = NearestName(config.kind(), KindNames());
     diagnostics_.Add(
         source_.Value(path),
         absl::StrCat("workload kind ", Quoted(config.kind()), " is not in this version; ",
                      near.has_value() ? absl::StrCat("did you mean ", Quoted(*near), "?")
-                                      : "kinds are generate and command"));
+                                      : "kinds are generate, throughput and command"));
   }
 
   // The keys of the workload that its kind does not take.
-  void RefuseKeys(const WorkloadDraft& draft, const std::vector<std::string>& taken) {
+  void RefuseKeys(const WorkloadDraft& draft) {
+    const auto taken = FieldsOf(draft.kind);
     for (const std::string& key : FieldNames(Workload::descriptor())) {
       const std::string path = JoinPath(draft.path, key);
       if (!source_.Has(path) || std::find(taken.begin(), taken.end(), key) != taken.end()) continue;
@@ -100,8 +106,7 @@ class Drafter {
   }
 
   void DraftGenerate(const Workload& config, WorkloadDraft* draft) {
-    RefuseKeys(*draft, {"kind", "engine", "prompts", "max_tokens", "threads", "options"});
-    v1::GenerateSpec& spec = draft->generate;
+    v1::GenerateSpec& spec = *draft->spec.mutable_generate();
     spec.set_engine(config.has_engine() ? config.engine() : "llama.cpp");
     spec.set_max_tokens(config.has_max_tokens() ? config.max_tokens() : 64);
     if (config.has_threads()) spec.set_threads(config.threads());
@@ -109,39 +114,55 @@ class Drafter {
     spec.set_top_k(1);
     spec.set_ctx(2048);
     spec.set_ignore_eos(true);
-    for (const char* key : kGenerateFields) {
-      if (source_.Has(JoinPath(draft->path, key))) draft->keys_set.push_back(key);
-    }
     DraftOptions(config, draft);
     DraftPrompts(config, draft);
+    draft->argv.assign(config.server().begin(), config.server().end());
+    if (source_.Has(JoinPath(draft->path, "server"))) CheckArgv(*draft, "server");
+  }
+
+  void DraftThroughput(const Workload& config, WorkloadDraft* draft) {
+    if (config.has_engine() && config.engine() != kLlamaCpp) {
+      diagnostics_.Add(source_.Value(JoinPath(draft->path, "engine")),
+                       absl::StrCat("kind throughput runs llama-bench, so its engine is ",
+                                    kLlamaCpp, "; found ", Quoted(config.engine())));
+    }
+    v1::ThroughputSpec& spec = *draft->spec.mutable_throughput();
+    spec.set_n_prompt(kDefaultBenchPrompt);
+    spec.set_n_gen(kDefaultBenchGen);
+    if (config.has_threads()) spec.set_threads(config.threads());
+    DraftOptions(config, draft);
   }
 
   void DraftOptions(const Workload& config, WorkloadDraft* draft) {
     const std::string options_path = JoinPath(draft->path, "options");
-    GenerateOptions checked;
+    pb::Message* const spec = SpecOf(draft->kind, &draft->spec);
+    GenerateOptions generate;
+    ThroughputOptions throughput;
+    pb::Message* checked = &generate;
+    if (draft->kind == WorkloadKind::kThroughput) checked = &throughput;
     for (const config::v1::Option& option : config.options()) {
       const std::string path = JoinPath(options_path, option.key());
-      const auto* field = GenerateOptions::descriptor()->FindFieldByName(option.key());
+      const auto* field = checked->GetDescriptor()->FindFieldByName(option.key());
       if (field == nullptr) {
-        UnknownOption(option.key(), path);
+        UnknownOption(*draft, option.key(), path);
         continue;
       }
       draft->keys_set.push_back(option.key());
-      const absl::Status status = SetField(&checked, field, option.value());
+      const absl::Status status = SetField(checked, field, option.value());
       if (!status.ok()) {
         diagnostics_.Add(source_.Value(path), status.message());
         continue;
       }
       // Names and types are the same in both messages, as a test makes sure.
       const absl::Status copied =
-          SetField(&draft->generate, v1::GenerateSpec::descriptor()->FindFieldByName(option.key()),
-                   option.value());
+          SetField(spec, spec->GetDescriptor()->FindFieldByName(option.key()), option.value());
       if (!copied.ok()) diagnostics_.Add(source_.Value(path), copied.message());
     }
   }
 
-  void UnknownOption(const std::string& key, const std::string& path) {
-    if (Workload::descriptor()->FindFieldByName(key) != nullptr) {
+  void UnknownOption(const WorkloadDraft& draft, const std::string& key, const std::string& path) {
+    const auto taken = FieldsOf(draft.kind);
+    if (std::find(taken.begin(), taken.end(), key) != taken.end()) {
       diagnostics_.Add(source_.Key(path), absl::StrCat(key,
                                                        " is not an option; write it beside "
                                                        "options, not in it"));
@@ -149,8 +170,8 @@ class Drafter {
     }
     diagnostics_.Add(source_.Key(path),
                      absl::StrCat("unknown option ", Quoted(key),
-                                  Suggestion(key, FieldNames(GenerateOptions::descriptor()),
-                                             "options of generate")));
+                                  Suggestion(key, FieldNames(OptionsOf(draft.kind)),
+                                             absl::StrCat("options of ", KindName(draft.kind)))));
   }
 
   void DraftPrompts(const Workload& config, WorkloadDraft* draft) {
@@ -169,7 +190,8 @@ class Drafter {
       AddSource(config.prompts(i), JoinPath(prompts_path, static_cast<size_t>(i)), draft);
     }
     size_t bytes = 0;
-    for (const v1::Prompt& prompt : draft->generate.prompts()) bytes += prompt.text().size() + 8;
+    for (const v1::Prompt& prompt : draft->spec.generate().prompts())
+      bytes += prompt.text().size() + 8;
     if (bytes > kMaxPromptBytes) {
       diagnostics_.Add(source_.Value(prompts_path),
                        absl::StrCat("the prompts have ", bytes, " bytes, ", kMaxPromptBytes,
@@ -201,7 +223,7 @@ class Drafter {
       diagnostics_.Add(source_.Value(JoinPath(path, "text")),
                        "the prompt is empty; write at least one word");
     } else {
-      draft->generate.add_prompts()->set_text(prompt.text());
+      draft->spec.mutable_generate()->add_prompts()->set_text(prompt.text());
     }
   }
 
@@ -227,24 +249,28 @@ class Drafter {
   }
 
   static void AddPrompts(const std::vector<std::string>& prompts, WorkloadDraft* draft) {
-    for (const std::string& prompt : prompts) draft->generate.add_prompts()->set_text(prompt);
+    for (const std::string& prompt : prompts)
+      draft->spec.mutable_generate()->add_prompts()->set_text(prompt);
   }
 
   void DraftCommand(const Workload& config, WorkloadDraft* draft) {
-    RefuseKeys(*draft, {"kind", "command"});
-    const std::string path = JoinPath(draft->path, "command");
     draft->argv.assign(config.command().begin(), config.command().end());
-    if (draft->argv.empty() || draft->argv[0].empty()) {
-      diagnostics_.Add(source_.Value(path),
-                       absl::StrCat("workload ", Quoted(draft->name),
-                                    " has no program to run; write command: [program, argument, "
-                                    "…]"));
+    CheckArgv(*draft, "command");
+  }
+
+  // `key`: "command" or "server".
+  void CheckArgv(const WorkloadDraft& draft, const char* key) {
+    const std::string path = JoinPath(draft.path, key);
+    if (draft.argv.empty() || draft.argv[0].empty()) {
+      diagnostics_.Add(source_.Value(path), absl::StrCat("workload ", Quoted(draft.name),
+                                                         " has no program to run; write ", key,
+                                                         ": [program, argument, …]"));
     }
     size_t bytes = 0;
-    for (const std::string& argument : draft->argv) bytes += argument.size() + 1;
+    for (const std::string& argument : draft.argv) bytes += argument.size() + 1;
     if (bytes > kMaxArgvBytes) {
       diagnostics_.Add(source_.Value(path),
-                       absl::StrCat("the command has ", bytes, " bytes, ", kMaxArgvBytes,
+                       absl::StrCat("the ", key, " has ", bytes, " bytes, ", kMaxArgvBytes,
                                     " are possible; put what is long into a script"));
     }
   }
@@ -254,37 +280,7 @@ class Drafter {
   Diagnostics& diagnostics_;
 };
 
-// Calls `take` with the text before each {name} and the name; then once with the rest and "".
-template <typename Take>
-void ForEachPlaceholder(absl::string_view argument, const Take& take) {
-  size_t literal = 0;
-  size_t open = argument.find('{');
-  while (open != absl::string_view::npos) {
-    const size_t end = argument.find_first_of("{}", open + 1);
-    if (end == absl::string_view::npos) break;
-    if (argument[end] == '}' && end > open + 1 &&
-        take(argument.substr(literal, open - literal), argument.substr(open + 1, end - open - 1))) {
-      literal = end + 1;
-    }
-    open = argument[end] == '{' ? end : argument.find('{', end);
-  }
-  take(argument.substr(literal), absl::string_view());
-}
-
 }  // namespace
-
-const pb::FieldDescriptor* GenerateFactor(absl::string_view key) {
-  if (std::find(kGenerateFields.begin(), kGenerateFields.end(), key) != kGenerateFields.end()) {
-    return Workload::descriptor()->FindFieldByName(std::string(key));
-  }
-  return GenerateOptions::descriptor()->FindFieldByName(std::string(key));
-}
-
-std::vector<std::string> GenerateFactors() {
-  std::vector<std::string> keys(kGenerateFields.begin(), kGenerateFields.end());
-  for (const std::string& name : FieldNames(GenerateOptions::descriptor())) keys.push_back(name);
-  return keys;
-}
 
 std::vector<WorkloadDraft> DraftWorkloads(const config::v1::Experiment& experiment,
                                           const SourceMap& source, const Catalogue& catalogue,
@@ -309,43 +305,6 @@ std::string UnknownArtifact(absl::string_view what, absl::string_view name,
       "unknown ", what, " ", Quoted(name), suggestion,
       absl::EndsWith(suggestion, "?") ? " Otherwise push it with" : "; push it with",
       " `joulefarm artifact push`");
-}
-
-std::string ExpandArgument(absl::string_view argument, const Placeholders& placeholders) {
-  std::string out;
-  const auto value_of = [&](absl::string_view name) -> std::optional<absl::string_view> {
-    for (const auto& [factor, value] : placeholders.factors) {
-      if (factor == name) return value;
-    }
-    if (placeholders.model == nullptr) return std::nullopt;
-    if (name == "model.name") return placeholders.model->name();
-    if (name == "model.sha256") return placeholders.model->sha256();
-    if (name == "model.quant") return placeholders.model->quant();
-    return std::nullopt;
-  };
-  ForEachPlaceholder(argument, [&](absl::string_view before, absl::string_view name) {
-    if (name.empty()) {
-      absl::StrAppend(&out, before);
-      return true;
-    }
-    const auto value = value_of(name);
-    if (value.has_value()) absl::StrAppend(&out, before, *value);
-    return value.has_value();
-  });
-  return out;
-}
-
-std::vector<std::string> ModelFactsIn(const std::vector<std::string>& argv) {
-  std::vector<std::string> facts;
-  for (const std::string& argument : argv) {
-    ForEachPlaceholder(argument, [&](absl::string_view, absl::string_view name) {
-      if (std::find(kModelFacts.begin(), kModelFacts.end(), name) != kModelFacts.end()) {
-        facts.emplace_back(name);
-      }
-      return false;
-    });
-  }
-  return facts;
 }
 
 }  // namespace joulefarm

@@ -113,8 +113,9 @@ TEST(Examples, ThePageForPeopleNamesEveryKey) {
   using namespace config::v1;  // NOLINT: messages of the schema
   for (const auto* descriptor :
        {Experiment::descriptor(), Workload::descriptor(), GenerateOptions::descriptor(),
-        PromptSource::descriptor(), DeviceSelection::descriptor(), PowerRequirement::descriptor(),
-        Gates::descriptor(), Plan::descriptor(), Limits::descriptor()}) {
+        ThroughputOptions::descriptor(), PromptSource::descriptor(), DeviceSelection::descriptor(),
+        PowerRequirement::descriptor(), Gates::descriptor(), Plan::descriptor(),
+        Limits::descriptor()}) {
     for (const std::string& key : FieldNames(descriptor)) {
       EXPECT_THAT(page, testing::HasSubstr(absl::StrCat("| `", key, "`")))
           << descriptor->full_name();

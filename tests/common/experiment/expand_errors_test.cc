@@ -65,7 +65,8 @@ const BadCase kMatrixCases[] = {
     {"UnknownKey", "matrix: {colour: [red]}\n",
      "exp.yaml:4:10: matrix key \"colour\" means nothing to workload \"chat\" of kind generate; "
      "keys are: workload, model, engine, max_tokens, threads, temperature, top_k, top_p, ctx, "
-     "ignore_eos, seed, batch, ubatch, gpu_layers, flash_attn, cache_type_k, cache_type_v"},
+     "ignore_eos, seed, batch, ubatch, gpu_layers, flash_attn, cache_type_k, cache_type_v, "
+     "url, api_model"},
     {"KeyOfTheExperiment", "matrix: {repetitions: [1]}\n",
      "exp.yaml:4:10: matrix key \"repetitions\" is the same for the whole experiment; write it at "
      "the top level"},
@@ -79,8 +80,9 @@ const BadCase kMatrixCases[] = {
      "exp.yaml:4:20: threads must be at least 1 and at most 1024; found 0"},
     {"UnknownWorkload", "matrix: {workload: [chta]}\n",
      "exp.yaml:4:21: unknown workload \"chta\"; did you mean \"chat\"?"},
-    {"WrongChoice", "matrix: {engine: [llama.cpp, openai]}\n",
-     "exp.yaml:4:30: engine must be llama.cpp; found the text \"openai\""},
+    {"WrongChoice", "matrix: {engine: [llama.cpp, openapi]}\n",
+     "exp.yaml:4:30: engine must be one of llama.cpp, openai; found the text \"openapi\"; did you "
+     "mean \"openai\"?"},
     {"UnknownExcludeKey", "matrix: {threads: [1]}\nexclude: [{thread: 1}]\n",
      "exp.yaml:5:12: exclude names \"thread\", which is not in the matrix; did you mean "
      "\"threads\"?"},
@@ -160,12 +162,13 @@ TEST_P(ExpandRefusesWorkload, WithItsPlaceAndAdvice) {
 
 const WorkloadCase kWorkloadCases[] = {
     {"KindOfLater", "{kind: accuracy}",
-     "exp.yaml:4:16: workload kind \"accuracy\" is not in this version; kinds are generate and "
-     "command"},
+     "exp.yaml:4:16: workload kind \"accuracy\" is not in this version; kinds are generate, "
+     "throughput and command"},
     {"MistypedKind", "{kind: genrate}",
      "exp.yaml:4:16: workload kind \"genrate\" is not in this version; did you mean \"generate\"?"},
     {"NoKind", "{max_tokens: 5}",
-     "exp.yaml:4:3: workload \"chat\" needs a kind; write kind: generate or kind: command"},
+     "exp.yaml:4:3: workload \"chat\" needs a kind; write kind: generate, kind: throughput "
+     "or kind: command"},
     {"UnknownOption", "{kind: generate, options: {temprature: 1}}",
      "exp.yaml:4:36: unknown option \"temprature\"; did you mean \"temperature\"?"},
     {"FieldAmongOptions", "{kind: generate, options: {threads: 1}}",
@@ -178,11 +181,11 @@ const WorkloadCase kWorkloadCases[] = {
      "exp.yaml:4:38: max_tokens must be at least 1 and at most 1000000; found 0"},
     {"Temperature", "{kind: generate, options: {temperature: -0.1}}",
      "exp.yaml:4:49: temperature must be at least 0 and at most 100; found -0.1"},
-    {"Engine", "{kind: generate, engine: openai}",
-     "exp.yaml:4:34: engine must be llama.cpp; found the text \"openai\""},
+    {"Engine", "{kind: generate, engine: vllm}",
+     "exp.yaml:4:34: engine must be one of llama.cpp, openai; found the text \"vllm\""},
     {"KeyOfAnotherKind", "{kind: generate, command: [a]}",
      "exp.yaml:4:26: command means nothing to this kind; it takes kind, engine, prompts, "
-     "max_tokens, threads, options"},
+     "max_tokens, threads, options, server"},
     {"EmptyPrompts", "{kind: generate, prompts: []}",
      "exp.yaml:4:35: prompts is empty; write one, or remove the key for the built-in set "
      "\"short\""},
@@ -210,20 +213,6 @@ const WorkloadCase kWorkloadCases[] = {
 };
 INSTANTIATE_TEST_SUITE_P(Workloads, ExpandRefusesWorkload, testing::ValuesIn(kWorkloadCases),
                          [](const auto& bad) { return bad.param.label; });
-
-TEST(ExpandErrors, TheReferenceFileNamesItsUnknownKind) {
-  EXPECT_EQ(
-      ErrorOf("name: quant-sweep\n"
-              "model: tiny-q8_0\n"
-              "workloads:\n"
-              "  speed: {kind: throughput, options: {n_prompt: 128, n_gen: 32}}\n"
-              "  chat:\n"
-              "    kind: generate\n"
-              "matrix:\n"
-              "  threads: [1, 2]\n"),
-      "exp.yaml:4:17: workload kind \"throughput\" is not in this version; kinds are generate "
-      "and command");
-}
 
 TEST(ExpandErrors, WhatIsMissing) {
   EXPECT_EQ(ErrorOf("seed: 1\n"),
@@ -293,7 +282,7 @@ TEST(ExpandErrors, MixedKindsShareOnlyWhatBothTake) {
             "exp.yaml:4:10: matrix key \"foo\" means nothing to workload \"g\" of kind generate; "
             "keys are: workload, model, engine, max_tokens, threads, temperature, top_k, top_p, "
             "ctx, ignore_eos, seed, batch, ubatch, gpu_layers, flash_attn, cache_type_k, "
-            "cache_type_v");
+            "cache_type_v, url, api_model");
 }
 
 TEST(ExpandErrors, Commands) {
@@ -343,11 +332,11 @@ TEST(ExpandErrors, AllAreShownTogetherInTheFilesOrder) {
               "devices: {selector: os, count: x}\n"),
       "exp.yaml:2:8: unknown model \"nope\"; known artifacts are: tiny-f16, tiny-q4_k_m, "
       "tiny-q8_0, broken, two-prompts; push it with `joulefarm artifact push`\n"
-      "exp.yaml:4:13: workload kind \"accuracy\" is not in this version; kinds are generate "
-      "and command\n"
+      "exp.yaml:4:13: workload kind \"accuracy\" is not in this version; kinds are generate, "
+      "throughput and command\n"
       "exp.yaml:5:33: unknown option \"foo\"; options of generate: temperature, top_k, top_p, "
       "ctx, ignore_eos, seed, batch, ubatch, gpu_layers, flash_attn, cache_type_k, "
-      "cache_type_v\n"
+      "cache_type_v, url, api_model\n"
       "exp.yaml:6:19: threads has no values; list at least one, or remove the key\n"
       "exp.yaml:7:12: exclude names \"top\", which is not in the matrix; its keys are: "
       "workload\n"

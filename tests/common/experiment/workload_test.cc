@@ -1,9 +1,9 @@
-#include "common/experiment/workload.h"
-
 #include <string>
 #include <vector>
 
 #include "common/config/scalar.h"
+#include "common/experiment/placeholders.h"
+#include "common/experiment/workload_kind.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -48,23 +48,50 @@ TEST(ModelFactsIn, FindsThemAnywhere) {
   EXPECT_TRUE(ModelFactsIn({"{model}", "model.path", "{models.path}"}).empty());
 }
 
-TEST(GenerateFactors, AllFitTheJobSpec) {
-  // What a file sets by name is copied into GenerateSpec by the same name and type.
-  for (const std::string& key : GenerateFactors()) {
-    const auto* from = GenerateFactor(key);
-    const auto* to = v1::GenerateSpec::descriptor()->FindFieldByName(key);
-    ASSERT_NE(from, nullptr) << key;
-    ASSERT_NE(to, nullptr) << key;
-    EXPECT_EQ(from->cpp_type(), to->cpp_type()) << key;
-    EXPECT_FALSE(from->is_repeated()) << key;
+TEST(Mentions, FindsANameInBracesOnly) {
+  EXPECT_TRUE(Mentions({"--port", "x{port}y"}, "port"));
+  EXPECT_FALSE(Mentions({"--port", "{ports}", "port}"}, "port"));
+}
+
+constexpr WorkloadKind kTypedKinds[] = {WorkloadKind::kGenerate, WorkloadKind::kThroughput};
+
+TEST(FactorNames, AllFitTheJobSpec) {
+  // What a file sets by name is copied into the kind's spec by the same name and type.
+  for (const WorkloadKind kind : kTypedKinds) {
+    v1::JobSpec spec;
+    for (const std::string& key : FactorNames(kind)) {
+      const auto* from = FactorField(kind, key);
+      const auto* to = SpecOf(kind, &spec)->GetDescriptor()->FindFieldByName(key);
+      ASSERT_NE(from, nullptr) << key;
+      ASSERT_NE(to, nullptr) << key;
+      EXPECT_EQ(from->cpp_type(), to->cpp_type()) << key;
+      EXPECT_FALSE(from->is_repeated()) << key;
+    }
   }
 }
 
-TEST(GenerateFactor, KnowsNothingElse) {
-  for (const char* key :
-       {"kind", "prompts", "options", "command", "workload", "model", "", "foo"}) {
-    EXPECT_EQ(GenerateFactor(key), nullptr) << key;
+TEST(FactorNames, KindsThatShareAKeyShareItsValues) {
+  for (const std::string& key : FactorNames(WorkloadKind::kThroughput)) {
+    const auto* other = FactorField(WorkloadKind::kGenerate, key);
+    if (other == nullptr) continue;
+    const auto* field = FactorField(WorkloadKind::kThroughput, key);
+    EXPECT_EQ(field->cpp_type(), other->cpp_type()) << key;
+    EXPECT_EQ(field->options().SerializeAsString(), other->options().SerializeAsString()) << key;
   }
+}
+
+TEST(FactorField, KnowsNothingElse) {
+  for (const char* key :
+       {"kind", "prompts", "options", "command", "server", "workload", "model", "", "foo"}) {
+    for (const WorkloadKind kind : kTypedKinds) EXPECT_EQ(FactorField(kind, key), nullptr) << key;
+  }
+  EXPECT_EQ(FactorField(WorkloadKind::kThroughput, "engine"), nullptr);
+  EXPECT_EQ(FactorField(WorkloadKind::kCommand, "threads"), nullptr);
+}
+
+TEST(KindNamed, KnowsItsOwnNames) {
+  for (const std::string& name : KindNames()) EXPECT_EQ(KindName(*KindNamed(name)), name);
+  EXPECT_EQ(KindNamed("soak"), std::nullopt);
 }
 
 }  // namespace
