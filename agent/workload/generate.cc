@@ -8,6 +8,7 @@
 #include "agent/process/boottime.h"
 #include "agent/workload/attempt.h"
 #include "agent/workload/completion_client.h"
+#include "agent/workload/engine_failure.h"
 #include "agent/workload/llama_server.h"
 #include "common/sha256/sha256.h"
 
@@ -19,24 +20,6 @@ constexpr std::size_t kTokensPerBatch = 2000;
 
 // How long after its connection broke an engine may take to be gone.
 constexpr std::int64_t kCrashNs = 1'000'000'000;
-
-const v1::Engine* FindEngine(const WorkloadContext& context) {
-  const auto it =
-      std::find_if(context.engines.begin(), context.engines.end(),
-                   [](const v1::Engine& engine) { return engine.name() == "llama.cpp"; });
-  return it == context.engines.end() ? nullptr : &*it;
-}
-
-WorkloadOutcome EngineMissing(const WorkloadContext& context) {
-  return Failed(
-      v1::FAILURE_CLASS_INFRA,
-      absl::StrCat("no llama.cpp on this device: looked for an executable llama-server in ",
-                   context.engine_search.empty() ? "the agent's engine directories and PATH"
-                                                 : context.engine_search,
-                   ". Install llama.cpp there (deploy/demo brings one), set $JOULEFARM_ENGINE_DIR, "
-                   "and restart "
-                   "the agent"));
-}
 
 class GenerateAttempt {
  public:
@@ -177,8 +160,8 @@ WorkloadOutcome GenerateWorkload::Run(WorkloadContext& context) {
     return Failed(v1::FAILURE_CLASS_USER, "a generate workload needs a model");
   if (context.spec->generate().prompts().empty())
     return Failed(v1::FAILURE_CLASS_USER, "there is no prompt to generate from");
-  const v1::Engine* engine = FindEngine(context);
-  if (engine == nullptr) return EngineMissing(context);
+  const v1::Engine* engine = FindLlamaCpp(context);
+  if (engine == nullptr) return LlamaCppMissing(context);
   return GenerateAttempt(context, limits_, *engine).Execute();
 }
 

@@ -10,6 +10,7 @@
 #include "agent/host/page_cache.h"
 #include "agent/process/boottime.h"
 #include "agent/workload/completion_client.h"
+#include "agent/workload/engine_failure.h"
 
 namespace joulefarm::agent {
 namespace {
@@ -19,6 +20,7 @@ constexpr std::int64_t kHealthPollNs = 4'000'000;
 constexpr std::int64_t kHealthAnswerNs = kSecond;
 constexpr std::int64_t kGraceNs = kSecond / 2;
 constexpr int kPortTries = 5;
+constexpr char kName[] = "llama-server";
 
 // The server keeps prompts in memory beside its slots unless told not to, which takes time and
 // memory inside a run. Set through the environment because older builds refuse the option but pass
@@ -134,7 +136,7 @@ LlamaServer::Start LlamaServer::StartOnce(std::int64_t deadline_ns, WorkloadOutc
   start_ns_ = BoottimeNs();
   auto child = ChildProcess::Start(std::move(options), attempt_.context().journal);
   if (!child.ok()) {
-    failure = NotStarted(child.status());
+    failure = EngineNotStarted(kName, child.status());
     return Start::kFailed;
   }
   child_ = std::move(*child);
@@ -166,7 +168,7 @@ LlamaServer::Start LlamaServer::AwaitHealth(std::int64_t deadline_ns, WorkloadOu
     if (wake == Wake::kReady) {
       child_->Terminate(0);
       if (SaysPortTaken(tail())) return Start::kPortTaken;
-      failure = Crashed(*child_->exit_status(), during);
+      failure = EngineEnded(kName, program_, *child_->exit_status(), during, oom_, tail());
       return Start::kFailed;
     }
     if (answer.health == Health::kOk) return Start::kHealthy;
@@ -177,40 +179,13 @@ LlamaServer::Start LlamaServer::AwaitHealth(std::int64_t deadline_ns, WorkloadOu
   }
 }
 
-WorkloadOutcome LlamaServer::NotStarted(const absl::Status& status) const {
-  const bool missing = absl::IsNotFound(status) || absl::IsPermissionDenied(status);
-  return Failed(
-      v1::FAILURE_CLASS_INFRA,
-      absl::StrCat(
-          "llama-server could not be started: ", status.message(),
-          missing ? "; reinstall the engine or set $JOULEFARM_ENGINE_DIR for the agent" : ""));
-}
-
-WorkloadOutcome LlamaServer::Crashed(const ExitStatus& status, const std::string& during) const {
-  const std::string output = tail();
-  if (const auto evidence = oom_.Evidence(status, output)) {
-    return Failed(v1::FAILURE_CLASS_OOM,
-                  absl::StrCat("llama-server ran out of memory ", during, " (", status.ToString(),
-                               "): ", *evidence, "; use a smaller model, context or batch.",
-                               LastOutput(output)));
-  }
-  // What shells and launchers say when they cannot start the program proper.
-  if (status.code == 126 || status.code == 127) {
-    return Failed(v1::FAILURE_CLASS_INFRA,
-                  absl::StrCat("llama-server (", program_.string(), ") cannot be executed (",
-                               status.ToString(), "); reinstall the engine.", LastOutput(output)));
-  }
-  return Failed(v1::FAILURE_CLASS_USER, absl::StrCat("llama-server ended ", during, ": ",
-                                                     status.ToString(), ".", LastOutput(output)));
-}
-
 WorkloadOutcome LlamaServer::Broken(const std::string& during, const std::string& symptom,
                                     std::int64_t wait_ns) {
   const Wake wake = child_->Wait(attempt_.stop(), BoottimeNs() + wait_ns);
   if (wake == Wake::kStop) return Canceled(tail());
   if (wake == Wake::kReady) {
     child_->Terminate(0);
-    return Crashed(*child_->exit_status(), during);
+    return EngineEnded(kName, program_, *child_->exit_status(), during, oom_, tail());
   }
   return Failed(v1::FAILURE_CLASS_USER, absl::StrCat("llama-server misbehaved ", during, ": ",
                                                      symptom, LastOutput(tail())));

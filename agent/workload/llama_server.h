@@ -55,8 +55,6 @@ class LlamaServer {
   enum class Start { kHealthy, kPortTaken, kFailed };
   Start StartOnce(std::int64_t deadline_ns, WorkloadOutcome& failure);
   Start AwaitHealth(std::int64_t deadline_ns, WorkloadOutcome& failure);
-  WorkloadOutcome Crashed(const ExitStatus& status, const std::string& during) const;
-  WorkloadOutcome NotStarted(const absl::Status& status) const;
 
   Attempt& attempt_;
   const v1::GenerateSpec& spec_;

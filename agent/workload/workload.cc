@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "agent/workload/command.h"
 #include "agent/workload/generate.h"
+#include "agent/workload/throughput.h"
 
 namespace joulefarm::agent {
 
@@ -18,6 +19,7 @@ absl::StatusOr<std::unique_ptr<Workload>> MakeWorkload(const v1::JobSpec& spec) 
     case v1::JobSpec::kCommand:
       return std::make_unique<CommandWorkload>();
     case v1::JobSpec::kThroughput:
+      return std::make_unique<ThroughputWorkload>();
     case v1::JobSpec::KIND_NOT_SET:
       break;
   }
