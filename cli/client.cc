@@ -223,4 +223,28 @@ absl::StatusOr<v1::PushArtifactResponse> FarmClient::PushArtifact(
   return response;
 }
 
+absl::Status FarmClient::FetchArtifact(const std::string& sha256, const TakePiece& take) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kPush);
+  v1::FetchArtifactRequest request;
+  request.set_sha256(sha256);
+  const auto reader = rpc_->artifacts->FetchArtifact(&context, request);
+  v1::FetchArtifactResponse response;
+  absl::Status local;
+  while (local.ok() && reader->Read(&response)) {
+    local = rpc_->interrupted() ? absl::CancelledError("interrupted") : take(response.data());
+  }
+  if (!local.ok()) context.TryCancel();
+  const grpc::Status status = reader->Finish();
+  return local.ok() ? ToAbsl(status) : local;
+}
+
+absl::StatusOr<v1::CollectArtifactsResponse> FarmClient::CollectArtifacts(
+    const v1::CollectArtifactsRequest& request) {
+  return Unary<v1::CollectArtifactsResponse>(
+      rpc_->interrupted, kSubmitCall, [&](auto* context, auto* response, auto done) {
+        rpc_->artifacts->async()->CollectArtifacts(context, &request, response, std::move(done));
+      });
+}
+
 }  // namespace joulefarm::cli

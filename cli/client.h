@@ -52,6 +52,13 @@ class FarmClient {
   absl::StatusOr<v1::PushArtifactResponse> PushArtifact(const v1::PushArtifactHeader& header,
                                                         const ReadPiece& read);
 
+  // Takes the next piece of content; its error ends the call and is returned.
+  using TakePiece = std::function<absl::Status(absl::string_view)>;
+  // The content from the beginning, in order.
+  absl::Status FetchArtifact(const std::string& sha256, const TakePiece& take);
+  absl::StatusOr<v1::CollectArtifactsResponse> CollectArtifacts(
+      const v1::CollectArtifactsRequest& request);
+
  private:
   struct Rpc;
   std::string address_;

@@ -53,6 +53,7 @@ struct Controller::Parts {
     if (sessions != nullptr) sessions->CloseAll(absl::UnavailableError("the controller stops"));
     rpc.reset();
     farm_server.reset();
+    artifact_server.reset();
     if (host != nullptr) host->Stop();
   }
 };

@@ -5,161 +5,205 @@
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
+#include "cli/commands/artifact_push.h"
 #include "cli/commands/commands.h"
+#include "cli/commands/transfer_meter.h"
 #include "cli/output/text.h"
-#include "cli/view/progress.h"
+#include "common/config/duration.h"
 #include "common/sha256/sha256.h"
 
 namespace joulefarm::cli {
 namespace {
 
-constexpr std::size_t kPieceBytes = 256 * 1024;
-constexpr auto kRedraw = std::chrono::milliseconds(100);
-
-struct PushOptions {
-  std::string file;
-  std::string name;
+struct GetOptions {
+  std::string artifact;
+  std::string download;
+  std::string format = "table";
 };
 
-// "reading  61 %  12.3 of 22.1 MB", redrawn on a terminal, nothing elsewhere.
-class Meter {
- public:
-  Meter(Console& console, std::string verb, std::int64_t total)
-      : console_(console), verb_(std::move(verb)), total_(total), display_(console.err) {}
-
-  void At(std::int64_t bytes) {
-    if (!console_.err_is_terminal || total_ == 0) return;
-    const auto now = console_.now();
-    if (now - drawn_ < kRedraw) return;
-    drawn_ = now;
-    display_.Show({Clip(absl::StrCat(verb_, "  ", bytes * 100 / total_, " %  ", HumanBytes(bytes),
-                                     " of ", HumanBytes(total_)),
-                        std::max(20, console_.LookOfErr().width))});
-  }
-
- private:
-  Console& console_;
-  std::string verb_;
-  std::int64_t total_;
-  LiveDisplay display_;
-  std::chrono::steady_clock::time_point drawn_;
+struct CollectOptions {
+  bool dry_run = false;
+  std::string keep = "0s";
+  std::string format = "table";
 };
-
-// A file read in pieces, with errors that name it.
-class FileReader {
- public:
-  static absl::StatusOr<FileReader> Open(const std::string& path) {
-    std::error_code error;
-    const auto kind = std::filesystem::status(path, error);
-    if (error || !std::filesystem::exists(kind)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("cannot read ", path, ": ", error ? error.message() : "no such file"));
-    }
-    if (!std::filesystem::is_regular_file(kind)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("cannot push ", path, ": it is no regular file"));
-    }
-    FileReader reader;
-    reader.path_ = path;
-    reader.size_ = static_cast<std::int64_t>(std::filesystem::file_size(path, error));
-    errno = 0;
-    reader.stream_.open(path, std::ios::binary);
-    if (!reader.stream_) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("cannot read ", path, ": ", std::strerror(errno)));
-    }
-    return reader;
-  }
-
-  std::int64_t size() const { return size_; }
-
-  absl::StatusOr<std::string> Next() {
-    std::string piece(kPieceBytes, '\0');
-    stream_.read(piece.data(), static_cast<std::streamsize>(piece.size()));
-    if (stream_.bad()) {
-      return absl::UnknownError(absl::StrCat("reading ", path_, " failed: ", std::strerror(errno)));
-    }
-    piece.resize(static_cast<std::size_t>(stream_.gcount()));
-    return piece;
-  }
-
- private:
-  std::string path_;
-  std::int64_t size_ = 0;
-  std::ifstream stream_;
-};
-
-absl::StatusOr<v1::PushArtifactHeader> Describe(Console& console, const PushOptions& options) {
-  auto file = FileReader::Open(options.file);
-  if (!file.ok()) return file.status();
-  Meter meter(console, "hashing", file->size());
-  Sha256 sha;
-  std::int64_t bytes = 0;
-  for (;;) {
-    const auto piece = file->Next();
-    if (!piece.ok()) return piece.status();
-    if (piece->empty()) break;
-    sha.Update(*piece);
-    bytes += static_cast<std::int64_t>(piece->size());
-    meter.At(bytes);
-  }
-  v1::PushArtifactHeader header;
-  header.set_name(options.name.empty() ? std::filesystem::path(options.file).stem().string()
-                                       : options.name);
-  header.set_sha256(sha.HexDigest());
-  header.set_size_bytes(bytes);
-  return header;
-}
-
-absl::StatusOr<v1::PushArtifactResponse> Send(Console& console, FarmClient& client,
-                                              const std::string& path,
-                                              const v1::PushArtifactHeader& header) {
-  auto file = FileReader::Open(path);
-  if (!file.ok()) return file.status();
-  Meter meter(console, "pushing", header.size_bytes());
-  std::int64_t bytes = 0;
-  return client.PushArtifact(header, [&]() -> absl::StatusOr<std::string> {
-    auto piece = file->Next();
-    if (piece.ok()) bytes += static_cast<std::int64_t>(piece->size());
-    meter.At(bytes);
-    return piece;
-  });
-}
-
-absl::StatusOr<v1::PushArtifactResponse> Push(Console& console, FarmClient& client,
-                                              const PushOptions& options) {
-  const auto header = Describe(console, options);
-  if (!header.ok()) return header.status();
-  v1::StatArtifactRequest stat;
-  stat.set_sha256(header->sha256());
-  const auto known = client.StatArtifact(stat);
-  if (!known.ok() && !absl::IsNotFound(known.status())) return known.status();
-  if (known.ok()) {
-    // The content lies there: the header alone gives it this name. A server that has lost it
-    // meanwhile asks for all of it.
-    auto named = client.PushArtifact(*header, [] { return std::string(); });
-    if (named.ok() || !absl::IsDataLoss(named.status())) return named;
-  }
-  auto response = Send(console, client, options.file, *header);
-  if (absl::IsDataLoss(response.status())) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("what arrived is not what was hashed: ", options.file,
-                     " changed while it was pushed, or the connection is broken; push it again (",
-                     absl::string_view(response.status().message()), ")"));
-  }
-  return response;
-}
 
 int RunPush(Session& session, const PushOptions& options) {
   const auto client = session.Client();
   if (!client.ok()) return session.Fail(client.status());
   Console& console = session.console();
-  const auto response = Push(console, **client, options);
-  if (!response.ok()) return session.Fail(response.status());
-  console.out << OneLine(response->name()) << "  " << response->sha256() << "  "
-              << HumanBytes(response->size_bytes())
-              << (response->existing() ? "  (was there already)" : "") << '\n';
+  const auto pushed = PushFile(console, **client, options);
+  if (!pushed.ok()) return session.Fail(pushed.status());
+  const v1::PushArtifactResponse& response = pushed->response;
+  console.out << OneLine(response.name()) << "  " << response.sha256() << "  "
+              << HumanBytes(response.size_bytes());
+  if (pushed->model) console.out << "  " << ModelWords(*pushed->model);
+  if (response.existing()) {
+    console.out << "  (was there already)";
+  } else if (pushed->resumed_bytes > 0) {
+    console.out << "  (went on at " << HumanBytes(pushed->resumed_bytes) << ")";
+  }
+  console.out << '\n';
   return kExitOk;
+}
+
+// The hash and size of what is called so, or has that hash.
+absl::StatusOr<v1::StatArtifactResponse> Find(FarmClient& client, const std::string& artifact) {
+  v1::ListRequest request;
+  request.set_listing(v1::LISTING_ARTIFACTS);
+  request.set_id(artifact);
+  request.set_limit(1);
+  TableCollector found;
+  if (const absl::Status listed = client.List(request, found); !listed.ok()) return listed;
+  const Table& table = found.table();
+  const auto* sha256 = table.rows.empty()
+                           ? nullptr
+                           : std::get_if<std::string>(&table.At(table.rows.front(), "sha256"));
+  if (sha256 == nullptr)
+    return absl::NotFoundError(absl::StrCat("there is no artifact ", artifact));
+  v1::StatArtifactRequest stat;
+  stat.set_sha256(*sha256);
+  return client.StatArtifact(stat);
+}
+
+// Into FILE.part, and under its name only when every byte is right.
+absl::Status Download(Console& console, FarmClient& client, const v1::StatArtifactResponse& what,
+                      const std::string& file) {
+  const std::string part = file + ".part";
+  errno = 0;
+  std::ofstream out(part, std::ios::binary | std::ios::trunc);
+  const auto failed = [&](absl::string_view verb) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("cannot ", verb, " ", part, ": ", std::strerror(errno)));
+  };
+  if (!out) return failed("write");
+  TransferMeter meter(console, "downloading", what.size_bytes());
+  Sha256 sha;
+  std::int64_t bytes = 0;
+  absl::Status status = client.FetchArtifact(what.sha256(), [&](absl::string_view data) {
+    errno = 0;
+    out.write(data.data(), static_cast<std::streamsize>(data.size()));
+    if (!out) return failed("write");
+    sha.Update(data);
+    bytes += static_cast<std::int64_t>(data.size());
+    meter.At(bytes);
+    return absl::OkStatus();
+  });
+  out.close();
+  if (status.ok() && !out) status = failed("write");
+  if (status.ok() && sha.HexDigest() != what.sha256()) {
+    status = absl::DataLossError("what arrived is not the content: try again");
+  }
+  std::error_code error;
+  if (status.ok()) std::filesystem::rename(part, file, error);
+  if (error) {
+    status = absl::InvalidArgumentError(
+        absl::StrCat("cannot rename ", part, " to ", file, ": ", error.message()));
+  }
+  if (!status.ok()) std::filesystem::remove(part, error);
+  return status;
+}
+
+int RunGetArtifact(Session& session, const GetOptions& options) {
+  if (options.download.empty())
+    return RunGet(session, ArtifactListing(), options.artifact, options.format);
+  const auto client = session.Client();
+  if (!client.ok()) return session.Fail(client.status());
+  const auto what = Find(**client, options.artifact);
+  if (!what.ok()) return session.Fail(what.status());
+  Console& console = session.console();
+  if (const absl::Status done = Download(console, **client, *what, options.download); !done.ok())
+    return session.Fail(done);
+  console.out << options.download << "  " << what->sha256() << "  "
+              << HumanBytes(what->size_bytes()) << "  (verified)\n";
+  return kExitOk;
+}
+
+// What went, or would go, as a table.
+Table RemovedTable(const v1::CollectArtifactsResponse& response) {
+  Table table;
+  table.columns = {{"name"}, {"sha256"}, {"size_bytes", ColumnKind::kNumber}, {"kind"}};
+  for (const v1::StatArtifactResponse& one : response.removed()) {
+    RowValues row;
+    row.push_back(one.name().empty() ? Value() : Value(one.name()));
+    row.emplace_back(one.sha256());
+    row.emplace_back(one.complete() ? one.size_bytes() : one.partial_bytes());
+    row.emplace_back(std::string(one.complete() ? "content" : "remains"));
+    table.rows.push_back(std::move(row));
+  }
+  return table;
+}
+
+int RunCollect(Session& session, const CollectOptions& options) {
+  const auto keep_ns = ParseDuration(options.keep);
+  if (!keep_ns.ok())
+    return session.FailUsage(
+        absl::StrCat("--keep: ", absl::string_view(keep_ns.status().message())));
+  const auto client = session.Client();
+  if (!client.ok()) return session.Fail(client.status());
+  v1::CollectArtifactsRequest request;
+  request.set_dry_run(options.dry_run);
+  request.set_keep_ns(*keep_ns);
+  const auto response = (*client)->CollectArtifacts(request);
+  if (!response.ok()) return session.Fail(response.status());
+  Console& console = session.console();
+  const Table table = RemovedTable(*response);
+  const Format format = ParseFormat(options.format).value_or(Format::kTable);
+  if (const auto printer = MakeMachinePrinter(format, console.out)) {
+    printer->Begin(table.columns);
+    for (const RowValues& row : table.rows) printer->Row(row);
+    printer->End();
+    return kExitOk;
+  }
+  if (table.rows.empty()) {
+    console.out << "Nothing to collect: every content is some name's newest, or an unfinished job "
+                   "needs it.\n";
+    return kExitOk;
+  }
+  RenderView(CollectedView(), table, console.LookOfOut(), console.out);
+  console.out << '\n'
+              << HumanBytes(response->freed_bytes())
+              << (options.dry_run ? " would be freed; without --dry-run they are."
+                                  : " freed on the controller's disk.")
+              << '\n';
+  return kExitOk;
+}
+
+void AddGet(CLI::App& group, Session& session) {
+  auto options = std::make_shared<GetOptions>();
+  CLI::App* get = AddCommand(
+      group, "get", "Everything known about one artifact, or its content",
+      "  joulefarm artifact get tiny-q8_0\n"
+      "  joulefarm artifact get tiny-q8_0 -o json\n"
+      "  joulefarm artifact get 3f1c0a9b77de --download model.gguf",
+      "ARTIFACT is a name (its newest content), a SHA-256, or its first 12 digits as listed. What "
+      "is downloaded is checked\n"
+      "against its hash before it gets its name.");
+  get->add_option("ARTIFACT", options->artifact, "name or SHA-256")->required();
+  get->add_option("--download", options->download, "write the content to this file")
+      ->type_name("FILE");
+  AddFormat(*get, options->format);
+  get->callback([=, &session] {
+    session.action = [=, &session] { return RunGetArtifact(session, *options); };
+  });
+}
+
+void AddCollect(CLI::App& group, Session& session) {
+  auto options = std::make_shared<CollectOptions>();
+  CLI::App* collect = AddCommand(
+      group, "gc", "Remove content that nothing needs any more",
+      "  joulefarm artifact gc --dry-run\n"
+      "  joulefarm artifact gc --keep 168h",
+      "Stays: the newest content of every name, models of unfinished jobs, and whatever is being "
+      "pushed or fetched now.\n"
+      "Goes: content that another push of its name replaced, remains of interrupted pushes (after "
+      "an hour) and damaged files.");
+  collect->add_flag("--dry-run", options->dry_run, "only say what would go");
+  collect->add_option("--keep", options->keep, "keep what was pushed within this time, as 24h")
+      ->type_name("DURATION")
+      ->default_str("0s");
+  AddFormat(*collect, options->format);
+  collect->callback(
+      [=, &session] { session.action = [=, &session] { return RunCollect(session, *options); }; });
 }
 
 }  // namespace
@@ -175,12 +219,16 @@ void AddArtifact(CLI::App& app, Session& session) {
   group->group("Running experiments");
 
   auto push_options = std::make_shared<PushOptions>();
-  CLI::App* push = AddCommand(*group, "push", "Store a file with the controller under a name",
-                              "  joulefarm artifact push models/tiny-q8_0.gguf\n"
-                              "  joulefarm artifact push prompts.jsonl --name chat-prompts",
-                              "Content that is there already is not sent again. A name pushed "
-                              "again means the new content, for\n"
-                              "experiments submitted from then on.");
+  CLI::App* push = AddCommand(
+      *group, "push", "Store a file with the controller under a name",
+      "  joulefarm artifact push models/tiny-q8_0.gguf\n"
+      "  joulefarm artifact push prompts.jsonl --name chat-prompts",
+      "A file called .gguf, or beginning like one, is checked before anything is sent. Content "
+      "that "
+      "is there already is not\n"
+      "sent again; an interrupted push goes on where it stopped when it is given again. A name "
+      "pushed again means the new\n"
+      "content, for experiments submitted from then on.");
   push->add_option("FILE", push_options->file, "the file")->required();
   push->add_option("--name", push_options->name,
                    "how experiments name it; default: the file's name without its extension")
@@ -191,7 +239,7 @@ void AddArtifact(CLI::App& app, Session& session) {
 
   auto options = std::make_shared<ListingOptions>();
   CLI::App* list =
-      AddCommand(*group, "list", "List artifacts: name, size, format, quantisation, content",
+      AddCommand(*group, "list", "List artifacts: name, size, what a model says of itself, content",
                  "  joulefarm artifact list -o name");
   AddListingOptions(*list, *options);
   list->add_option("--name", options->named["name"], "of this name")->type_name("NAME");
@@ -200,6 +248,8 @@ void AddArtifact(CLI::App& app, Session& session) {
       return RunListing(session, ArtifactListing(), *options);
     };
   });
+  AddGet(*group, session);
+  AddCollect(*group, session);
 }
 
 }  // namespace joulefarm::cli

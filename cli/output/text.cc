@@ -231,6 +231,18 @@ std::string HumanBytes(std::int64_t bytes) {
   return absl::StrCat(SignificantReal(value, 3), " ", kUnits[unit]);
 }
 
+std::string HumanCount(std::int64_t count) {
+  static constexpr std::array<const char*, 5> kSteps{"", " k", " M", " B", " T"};
+  double value = static_cast<double>(count);
+  std::size_t step = 0;
+  while (value >= 999.5 && step + 1 < kSteps.size()) {
+    value /= 1000;
+    ++step;
+  }
+  if (step == 0) return absl::StrCat(count);
+  return absl::StrCat(SignificantReal(value, 3), kSteps[step]);
+}
+
 std::string ShortTime(absl::string_view rfc3339) {
   // 2026-11-21T11:09:33 is 19 characters; only UTC is shortened, so that no offset is lost.
   if (rfc3339.size() < 20 || rfc3339[10] != 'T' || rfc3339.back() != 'Z')

@@ -46,6 +46,9 @@ std::string WithUncertainty(double value, std::optional<double> uncertainty);
 // "41.7 MB", decimal units.
 std::string HumanBytes(std::int64_t bytes);
 
+// "22.3 M", "1.24 B": how many, as model makers write it.
+std::string HumanCount(std::int64_t count);
+
 // "2026-11-21T11:09:33.123456Z" as "2026-11-21 11:09:33"; another text is returned unchanged.
 std::string ShortTime(absl::string_view rfc3339);
 

@@ -144,6 +144,13 @@ ListingView ArtifactView() {
                     return bytes ? TextCell{HumanBytes(static_cast<std::int64_t>(*bytes))}
                                  : TextCell{"-", Style::kDim};
                   }};
+  ViewColumn parameters{{"PARAMETERS", Align::kRight, Fit::kDrop},
+                        {"parameters"},
+                        [](const Table& table, const RowValues& row) {
+                          const std::optional<double> count = RealAt(table, row, "parameters");
+                          return count ? TextCell{HumanCount(static_cast<std::int64_t>(*count))}
+                                       : TextCell{"-", Style::kDim};
+                        }};
   ViewColumn hash{
       {"SHA-256", Align::kLeft, Fit::kKeep},
       {"sha256"},
@@ -155,8 +162,16 @@ ListingView ArtifactView() {
           Plain("FORMAT", "format", Fit::kDrop),
           Plain("ARCHITECTURE", "architecture", Fit::kDrop),
           Plain("QUANT", "quant"),
+          parameters,
+          Number("CONTEXT", "context_length", Fit::kDrop),
           hash,
           Plain("PUSHED (UTC)", "pushed", Fit::kDrop)};
+}
+
+ListingView CollectedView() {
+  ListingView view = ArtifactView();
+  view.push_back(Plain("KIND", "kind"));
+  return view;
 }
 
 ListingView ResultView(const Table& results) {

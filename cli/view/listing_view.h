@@ -29,6 +29,8 @@ ListingView JobView(const Table& jobs);
 ListingView DeviceView();
 ListingView AgentView();
 ListingView ArtifactView();
+// What collecting removed: name, size, content, kind.
+ListingView CollectedView();
 // Runs; cells shortened to the factors that differ, an experiment column only when there are
 // several.
 ListingView ResultView(const Table& results);

@@ -74,8 +74,8 @@ constexpr ListingSpec kSpecs[] = {
       SELECT name, sha256, size_bytes, format, architecture, quant, parameters, context_length,
         TIME(pushed_wall_ns) AS pushed, id AS _number
       FROM artifact)sql",
-     "name, _number DESC", "? IN (name, sha256)",
-     "SELECT 1 FROM artifact WHERE ?1 IN (name, sha256)"},
+     "name, _number DESC", "? IN (name, sha256, substr(sha256, 1, 12))",
+     "SELECT 1 FROM artifact WHERE ?1 IN (name, sha256, substr(sha256, 1, 12))"},
     {v1::LISTING_RESULTS, "job", R"sql(
       SELECT result.*, (SELECT number FROM job WHERE job.id = result.job_id) AS _number
       FROM result)sql",

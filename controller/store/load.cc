@@ -200,25 +200,4 @@ std::vector<v1::StreamCursor> ReadCursors(Session& session, Fence fence) {
   return cursors;
 }
 
-std::optional<Artifact> ReadArtifact(Session& session, const std::string& name) {
-  Rows rows = session.Query(
-      R"sql(
-          SELECT name, sha256, size_bytes, format, architecture, quant, parameters,
-          context_length, pushed_wall_ns
-          FROM artifact WHERE name = ? ORDER BY id DESC LIMIT 1)sql",
-      name);
-  if (!rows.Next()) return std::nullopt;
-  Artifact artifact;
-  artifact.name = rows.Text(0);
-  artifact.sha256 = rows.Text(1);
-  artifact.size_bytes = rows.Int(2);
-  artifact.format = rows.Text(3);
-  if (!rows.IsNull(4)) artifact.architecture = rows.Text(4);
-  if (!rows.IsNull(5)) artifact.quant = rows.Text(5);
-  artifact.parameters = rows.MaybeInt(6);
-  artifact.context_length = rows.MaybeInt(7);
-  artifact.pushed_wall_ns = rows.Int(8);
-  return artifact;
-}
-
 }  // namespace joulefarm::controller

@@ -20,7 +20,4 @@ std::vector<v1::StreamCursor> ReadCursors(Session& session, Fence fence);
 // Absent when the attempt or the final of its source 0 does not exist.
 std::optional<AttemptData> ReadAttemptData(Session& session, Fence fence);
 
-// The newest of the name.
-std::optional<Artifact> ReadArtifact(Session& session, const std::string& name);
-
 }  // namespace joulefarm::controller

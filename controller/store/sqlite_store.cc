@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "controller/store/artifact_rows.h"
 #include "controller/store/ingest.h"
 #include "controller/store/load.h"
 #include "controller/store/rows.h"
@@ -132,6 +133,22 @@ absl::StatusOr<Artifact> SqliteStore::FindArtifact(const std::string& name) {
           absl::StrCat("no artifact is called ", name, ": push it with `joulefarm artifact push`"));
     }
     return std::move(*artifact);
+  });
+}
+
+absl::StatusOr<ArtifactUse> SqliteStore::ReadArtifactUse() {
+  return Guarded(absl::StrCat("cannot read ", path_), [&]() -> absl::StatusOr<ArtifactUse> {
+    return controller::ReadArtifactUse(session_);
+  });
+}
+
+absl::Status SqliteStore::ForgetArtifacts(const std::vector<std::string>& sha256s,
+                                          std::int64_t wall_ns) {
+  return Guarded(absl::StrCat("cannot write to ", path_), [&] {
+    WriteTransaction transaction(session_);
+    for (const std::string& sha256 : sha256s) RemoveArtifact(session_, sha256, wall_ns);
+    transaction.Commit();
+    return absl::OkStatus();
   });
 }
 

@@ -47,6 +47,9 @@ class SqliteStore : public Store {
   absl::StatusOr<std::vector<Fence>> Unfinalised() override;
   absl::StatusOr<AttemptData> ReadAttempt(Fence fence) override;
   absl::StatusOr<Artifact> FindArtifact(const std::string& name) override;
+  absl::StatusOr<ArtifactUse> ReadArtifactUse() override;
+  absl::Status ForgetArtifacts(const std::vector<std::string>& sha256s,
+                               std::int64_t wall_ns) override;
 
   // Moves what the write-ahead log holds into the file, without waiting for readers. Call it when
   // there is nothing else to write; commits do it themselves only once the log has reached 16 MiB.

@@ -41,6 +41,18 @@ struct AttemptData {
   std::vector<v1::Metric> metrics;
 };
 
+// What of the artifacts is needed, for collecting the rest.
+struct ArtifactUse {
+  struct Row {
+    std::string name;
+    std::string sha256;
+    std::int64_t pushed_wall_ns = 0;
+    bool current = false;  // the newest content of its name
+  };
+  std::vector<Row> rows;
+  std::vector<std::string> of_unfinished_jobs;  // SHA-256 of their models
+};
+
 class Store {
  public:
   virtual ~Store() = default;
@@ -76,6 +88,14 @@ class Store {
 
   // The newest artifact of a name. NOT_FOUND.
   virtual absl::StatusOr<Artifact> FindArtifact(const std::string& name) = 0;
+
+  // Every name and content, and which contents unfinished jobs need.
+  virtual absl::StatusOr<ArtifactUse> ReadArtifactUse() = 0;
+
+  // Removes the rows of these contents and notes it as a farm event, in one transaction. Errors as
+  // Commit.
+  virtual absl::Status ForgetArtifacts(const std::vector<std::string>& sha256s,
+                                       std::int64_t wall_ns) = 0;
 };
 
 }  // namespace joulefarm::controller

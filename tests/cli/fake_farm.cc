@@ -77,6 +77,11 @@ struct FakeFarm::Services : public v1::FarmService::Service, public v1::Artifact
   FakeFarm::CancelJob cancel_job;
   FakeFarm::CancelExperiment cancel_experiment;
   absl::Status push_failure;
+  int break_pushes = 0;
+  std::map<std::string, std::string> partial;  // by hash
+  std::vector<std::int64_t> offsets;
+  v1::CollectArtifactsRequest collected;
+  v1::CollectArtifactsResponse collectable;
   std::vector<v1::ListRequest> lists;
   std::vector<v1::SubmitExperimentRequest> submissions;
   std::map<std::string, Pushed> pushed;
@@ -183,7 +188,17 @@ struct FakeFarm::Services : public v1::FarmService::Service, public v1::Artifact
       ++arrived.pieces;
     }
     const std::lock_guard<std::mutex> lock(mutex);
+    offsets.push_back(header.offset());
+    if (break_pushes > 0 && arrived.pieces > 0) {
+      --break_pushes;
+      partial[header.sha256()] = arrived.content.substr(0, arrived.content.size() / 2);
+      return {grpc::StatusCode::UNAVAILABLE, "Socket closed"};
+    }
     if (!push_failure.ok()) return ToGrpc(push_failure);
+    arrived.content =
+        partial[header.sha256()].substr(0, static_cast<std::size_t>(header.offset())) +
+        arrived.content;
+    partial.erase(header.sha256());
     for (const auto& [name, known] : pushed) {
       if (known.sha256 == header.sha256() && arrived.pieces == 0) {
         arrived.content = known.content;
@@ -209,9 +224,36 @@ struct FakeFarm::Services : public v1::FarmService::Service, public v1::Artifact
       response->set_name(name);
       response->set_sha256(known.sha256);
       response->set_size_bytes(static_cast<std::int64_t>(known.content.size()));
+      response->set_complete(true);
       return grpc::Status::OK;
     }
-    return {grpc::StatusCode::NOT_FOUND, "no such artifact"};
+    const auto kept = partial.find(request->sha256());
+    if (kept == partial.end()) return {grpc::StatusCode::NOT_FOUND, "no such artifact"};
+    response->set_partial_bytes(static_cast<std::int64_t>(kept->second.size()));
+    return grpc::Status::OK;
+  }
+
+  grpc::Status FetchArtifact(grpc::ServerContext* /*context*/,
+                             const v1::FetchArtifactRequest* request,
+                             grpc::ServerWriter<v1::FetchArtifactResponse>* writer) override {
+    const std::lock_guard<std::mutex> lock(mutex);
+    for (const auto& [name, known] : pushed) {
+      if (known.sha256 != request->sha256()) continue;
+      v1::FetchArtifactResponse response;
+      response.set_data(known.content);
+      writer->Write(response);
+      return grpc::Status::OK;
+    }
+    return {grpc::StatusCode::NOT_FOUND, "no such content"};
+  }
+
+  grpc::Status CollectArtifacts(grpc::ServerContext* /*context*/,
+                                const v1::CollectArtifactsRequest* request,
+                                v1::CollectArtifactsResponse* response) override {
+    const std::lock_guard<std::mutex> lock(mutex);
+    collected = *request;
+    *response = collectable;
+    return grpc::Status::OK;
   }
 };
 
@@ -271,6 +313,27 @@ void FakeFarm::FailPushesWith(absl::Status status) {
   services_->push_failure = std::move(status);
 }
 
+void FakeFarm::BreakPushes(int times) {
+  const std::lock_guard<std::mutex> lock(services_->mutex);
+  services_->break_pushes = times;
+}
+void FakeFarm::Corrupt(const std::string& name) {
+  const std::lock_guard<std::mutex> lock(services_->mutex);
+  services_->pushed.at(name).content[0] ^= 1;
+}
+void FakeFarm::OfferForCollection(v1::CollectArtifactsResponse response) {
+  const std::lock_guard<std::mutex> lock(services_->mutex);
+  services_->collectable = std::move(response);
+}
+
+std::vector<std::int64_t> FakeFarm::push_offsets() const {
+  const std::lock_guard<std::mutex> lock(services_->mutex);
+  return services_->offsets;
+}
+v1::CollectArtifactsRequest FakeFarm::collection() const {
+  const std::lock_guard<std::mutex> lock(services_->mutex);
+  return services_->collected;
+}
 std::vector<v1::ListRequest> FakeFarm::lists() const {
   const std::lock_guard<std::mutex> lock(services_->mutex);
   return services_->lists;

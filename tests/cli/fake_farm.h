@@ -49,6 +49,12 @@ class FakeFarm {
   void OnCancelExperiment(CancelExperiment cancel);
   // PushArtifact verifies nothing and answers this instead when it is not OK.
   void FailPushesWith(absl::Status status);
+  // The next so many pushes with content keep half of what came and end as if the line broke.
+  void BreakPushes(int times);
+  // Flips a bit of what is stored under the name.
+  void Corrupt(const std::string& name);
+  // What CollectArtifacts answers.
+  void OfferForCollection(v1::CollectArtifactsResponse response);
 
   // What arrived.
   std::vector<v1::ListRequest> lists() const;
@@ -59,6 +65,8 @@ class FakeFarm {
     int pieces = 0;  // how many data messages came with the last push
   };
   std::map<std::string, Pushed> pushed() const;
+  std::vector<std::int64_t> push_offsets() const;
+  v1::CollectArtifactsRequest collection() const;
 
  private:
   struct Services;
