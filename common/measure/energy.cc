@@ -11,6 +11,7 @@ namespace joulefarm {
 namespace {
 
 constexpr double kMostDuplicates = 0.01;
+constexpr double kMostClock = 0.01;
 
 // Calls `take` for every sample whose stamp is later than all before; returns how many are not.
 template <typename Take>
@@ -127,6 +128,12 @@ void Complete(const SourceErrors& errors, std::int64_t duplicates, std::size_t s
   if (energy.duration_s > 0) energy.mean_w = *energy.energy_j / energy.duration_s;
   EnergyParts& parts = energy.parts;
   if (errors.gain_u) parts.gain_j = *errors.gain_u * std::abs(*energy.energy_j);
+  if (const double clock_j = parts.clock_j.value_or(0);
+      clock_j > kMostClock * std::abs(*energy.energy_j)) {
+    const double share = *energy.energy_j == 0 ? 1 : clock_j / std::abs(*energy.energy_j);
+    AddFinding(energy.findings,
+               MakeFinding(Code::kClock, absl::StrCat(Percent(share), ">", Percent(kMostClock))));
+  }
   if (errors.offset_u_w) parts.offset_j = *errors.offset_u_w * energy.duration_s;
   if (!errors.gain_u) {
     AddFinding(energy.findings, MakeFinding(Code::kGainUnknown, ""));

@@ -103,6 +103,11 @@ constexpr std::array kCodes = {
              "> 1 %"},
     CodeInfo{Code::kFewSamples, "few_samples", kEnergy, v1::QUALITY_SUSPECT,
              "samples inside the phase", "< 10"},
+    CodeInfo{
+        Code::kClock, "clock", kEnergy, v1::QUALITY_SUSPECT,
+        "what the energy may be off by because the stamps of the phase's edges have a bound, of "
+        "the energy",
+        "> 1 %"},
     CodeInfo{Code::kGainUnknown, "gain_unknown", kEnergy, v1::QUALITY_SUSPECT,
              "the source does not state the uncertainty of its gain, so the energy has none", ""},
     CodeInfo{Code::kCounterCoarse, "counter_coarse", kEnergy, v1::QUALITY_SUSPECT,

@@ -49,6 +49,7 @@ enum class Code {
   kLoss,
   kDuplicateStamps,
   kFewSamples,
+  kClock,
   kGainUnknown,
   kCounterCoarse,
   kCounterPoll,

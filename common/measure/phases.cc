@@ -12,7 +12,7 @@ Partition CompletePartition(std::vector<PhaseSpan> phases, Interval attempt) {
   std::int64_t covered_ns = attempt.start_ns;
   const auto fill_up_to = [&](std::int64_t t_ns) {
     if (t_ns <= covered_ns) return;
-    partition.spans.push_back({v1::PHASE_OTHER, {covered_ns, t_ns}, std::nullopt, std::nullopt});
+    partition.spans.push_back({v1::PHASE_OTHER, {covered_ns, t_ns}, std::nullopt, std::nullopt, 0});
     covered_ns = t_ns;
   };
   for (PhaseSpan& phase : phases) {

@@ -26,6 +26,7 @@ struct PhaseSpan {
   Interval span;
   std::optional<int> run;      // absent: outside runs
   std::optional<int> request;  // absent: of no single request
+  std::int64_t bound_ns = 0;   // the stamps are off by at most this
 
   bool operator==(const PhaseSpan&) const = default;
 };

@@ -185,4 +185,18 @@ Speed MeasureSpeed(const SpeedExpectation& expected, const v1::RunDone& run,
   return speed;
 }
 
+Speed MeasureBench(const v1::BenchTimes& bench) {
+  Speed speed;
+  const auto rate = [](std::int64_t tokens, std::int64_t ns) -> std::optional<double> {
+    if (tokens <= 0 || ns <= 0) return std::nullopt;
+    return static_cast<double>(tokens) / (static_cast<double>(ns) * kSecondsPerNs);
+  };
+  if (bench.has_n_prompt()) speed.n_prompt = bench.n_prompt();
+  if (bench.has_n_gen()) speed.n_gen = bench.n_gen();
+  if (bench.has_prompt_ns()) speed.itps = rate(bench.n_prompt(), bench.prompt_ns());
+  if (bench.has_gen_ns()) speed.otps = rate(bench.n_gen(), bench.gen_ns());
+  if (speed.otps) speed.tpot_ms = 1000 / *speed.otps;
+  return speed;
+}
+
 }  // namespace joulefarm

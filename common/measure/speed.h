@@ -46,4 +46,7 @@ struct Speed {
 Speed MeasureSpeed(const SpeedExpectation& expected, const v1::RunDone& run,
                    absl::Span<const RequestTrace> requests);
 
+// Of a run that the engine timed itself: rates over its own times, nothing else.
+Speed MeasureBench(const v1::BenchTimes& bench);
+
 }  // namespace joulefarm

@@ -93,7 +93,8 @@ AttemptView ViewAttempt(const AttemptData& data) {
         break;
       case v1::Event::kPhase: {
         const v1::PhaseDone& phase = event.phase();
-        phases.push_back({phase.phase(), {phase.start_ns(), phase.end_ns()}, {}, {}});
+        phases.push_back(
+            {phase.phase(), {phase.start_ns(), phase.end_ns()}, {}, {}, phase.bound_ns()});
         if (phase.has_run()) phases.back().run = phase.run();
         if (phase.has_run() && phase.has_request()) phases.back().request = phase.request();
         break;
@@ -129,6 +130,13 @@ AttemptView ViewAttempt(const AttemptData& data) {
   }
   view.span = SpanOf(data.final, phases, view.runs);
   view.partition = CompletePartition(std::move(phases), view.span);
+  for (const PhaseSpan& phase : view.partition.spans) {
+    if (phase.run && view.runs.at(*phase.run).done.has_bench())
+      view.runs.at(*phase.run).parts.push_back(phase.span);
+  }
+  for (auto& [number, run] : view.runs) {
+    if (run.parts.empty()) run.parts.push_back(run.span());
+  }
   view.channels = Channels(data, channels);
   view.suspends = FindSuspends(std::move(snapshots));
   return view;

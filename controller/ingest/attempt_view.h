@@ -19,6 +19,8 @@ namespace joulefarm::controller {
 struct RunView {
   v1::RunDone done;
   std::vector<RequestTrace> requests;  // in order
+  // Where it ran: its span, or its tests where the engine ran those of other runs between them.
+  std::vector<Interval> parts;
   Interval span() const { return {done.start_ns(), done.end_ns()}; }
 };
 

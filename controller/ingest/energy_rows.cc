@@ -14,26 +14,36 @@ namespace {
 
 // What a row is about; absent sorts before present, so that sums come before their parts.
 using RowKey = std::tuple<std::optional<int>, std::optional<int>, std::optional<v1::Phase>>;
-using RowParts = std::map<RowKey, std::vector<Interval>>;
+struct Parts {
+  std::vector<Interval> spans;
+  std::int64_t bound_ns = 0;  // the widest of theirs
+
+  void Add(const Interval& span, std::int64_t bound) {
+    spans.push_back(span);
+    bound_ns = std::max(bound_ns, bound);
+  }
+};
+using RowParts = std::map<RowKey, Parts>;
 
 constexpr std::nullopt_t kNone = std::nullopt;
 
 RowParts PartsOf(const AttemptView& view) {
   RowParts rows;
   for (const PhaseSpan& phase : view.partition.spans) {
-    rows[{phase.run, kNone, phase.phase}].push_back(phase.span);
+    rows[{phase.run, kNone, phase.phase}].Add(phase.span, phase.bound_ns);
     if (!phase.run) continue;
-    if (phase.request) rows[{phase.run, phase.request, phase.phase}].push_back(phase.span);
+    if (phase.request)
+      rows[{phase.run, phase.request, phase.phase}].Add(phase.span, phase.bound_ns);
     if (phase.phase == v1::PHASE_PREFILL || phase.phase == v1::PHASE_DECODE) {
-      rows[{phase.run, kNone, kNone}].push_back(phase.span);
+      rows[{phase.run, kNone, kNone}].Add(phase.span, phase.bound_ns);
     }
   }
   // A program that reports no phases is measured from its run's start to its end.
   for (const auto& [number, run] : view.runs) {
-    std::vector<Interval>& parts = rows[{number, kNone, kNone}];
-    if (parts.empty()) parts.push_back(run.span());
+    Parts& parts = rows[{number, kNone, kNone}];
+    if (parts.spans.empty()) parts.Add(run.span(), 0);
   }
-  rows[{kNone, kNone, kNone}].push_back(view.span);
+  rows[{kNone, kNone, kNone}].Add(view.span, 0);
   return rows;
 }
 
@@ -127,7 +137,10 @@ class Integrator {
     }
   }
 
-  Energy Integrate(const std::vector<Interval>& parts) const {
+  // `bound_ns`: what the edges of the parts are off by at most.
+  Energy Integrate(const std::vector<Interval>& parts, std::int64_t bound_ns) {
+    powers_.errors.clock_bound_ns = bound_ns;
+    readings_.errors.clock_bound_ns = bound_ns;
     return counter_ ? IntegrateCounter(readings_, parts) : IntegratePower(powers_, parts);
   }
   Interval CoveredTime() const { return counter_ ? Covered(readings_) : Covered(powers_); }
@@ -191,10 +204,10 @@ std::vector<Finding> SharedFindings(const AttemptView& view, v1::Domain domain,
 
 std::vector<EnergyRow> EnergyRows(const AttemptView& view, const ChannelView& channel,
                                   const ChannelTrace& trace) {
-  const Integrator integrator(channel.info, trace);
+  Integrator integrator(channel.info, trace);
   const Interval window = Window(view, integrator.CoveredTime());
   const Baselines baselines(
-      view, [&](const Interval& interval) { return integrator.Integrate({interval}); });
+      view, [&](const Interval& interval) { return integrator.Integrate({interval}, 0); });
   const bool primary = &channel == PrimaryChannel(view);
   std::vector<EnergyRow> rows;
   for (auto& [key, parts] : PartsOf(view)) {
@@ -204,12 +217,12 @@ std::vector<EnergyRow> EnergyRows(const AttemptView& view, const ChannelView& ch
     result.source = channel.source;
     result.channel = channel.info.name();
     std::tie(result.run, result.request, result.phase) = key;
-    std::vector<Interval> clipped = parts;
+    std::vector<Interval> clipped = parts.spans;
     const bool may_clip = !result.run && (!result.phase || *result.phase == v1::PHASE_OTHER);
     const std::int64_t left_out = may_clip ? Clip(window, clipped) : 0;
     result.start_ns = clipped.front().start_ns;
     result.end_ns = clipped.back().end_ns;
-    const Energy energy = integrator.Integrate(clipped);
+    const Energy energy = integrator.Integrate(clipped, parts.bound_ns);
     Fill(energy, result);
     row.findings = energy.findings;
     baselines.Apply(energy, result, row.findings);

@@ -68,8 +68,16 @@ void AddBackground(const AttemptView& view, const RunView& run, std::vector<Find
 void FillSpeed(const AttemptData& data, const AttemptView& view, const RunView& run,
                RunResult& result) {
   std::vector<Finding> findings;
-  // A command has a speed of this kind only where it reported tokens.
-  if (data.spec.has_generate() || !run.requests.empty()) {
+  if (run.done.has_bench()) {
+    const Speed speed = MeasureBench(run.done.bench());
+    AddBackground(view, run, findings);
+    result.speed_method = "bench";
+    result.n_prompt = speed.n_prompt;
+    result.n_gen = speed.n_gen;
+    result.itps = speed.itps;
+    result.otps = speed.otps;
+  } else if (data.spec.has_generate() || !run.requests.empty()) {
+    // A command has a speed of this kind only where it reported tokens.
     const Speed speed = MeasureSpeed(Expected(data.spec), run.done, run.requests);
     findings = speed.findings;
     if (const std::size_t outputs = GreedyOutputs(data, view); outputs > 1) {
@@ -146,12 +154,13 @@ void FillHost(const AttemptView& view, std::vector<RunResult>& results) {
     if (!temperature && channel.info.name() != kRssChannel) continue;
     const ChannelTrace trace = DecodeChannel(channel);
     for (RunResult& result : results) {
-      const std::optional<double> highest =
-          HighestWithin(trace, channel.info.scale(), view.runs.at(result.run).span());
-      if (!highest) continue;
-      std::optional<double>& into = temperature ? result.max_temp_c : result.peak_rss_mib;
-      const double value = temperature ? *highest : *highest / kMiB;
-      into = std::max(into.value_or(value), value);
+      for (const Interval& part : view.runs.at(result.run).parts) {
+        const std::optional<double> highest = HighestWithin(trace, channel.info.scale(), part);
+        if (!highest) continue;
+        std::optional<double>& into = temperature ? result.max_temp_c : result.peak_rss_mib;
+        const double value = temperature ? *highest : *highest / kMiB;
+        into = std::max(into.value_or(value), value);
+      }
     }
   }
 }

@@ -237,5 +237,30 @@ TEST(SpeedTest, ImpossibleStampsGiveNoNumbers) {
   expect_invalid(index_backward);
 }
 
+TEST(MeasureBench, RatesAreOverTheEnginesOwnTimes) {
+  v1::BenchTimes bench;
+  bench.set_n_prompt(512);
+  bench.set_prompt_ns(2'000'000'000);
+  bench.set_n_gen(128);
+  bench.set_gen_ns(4'000'000'000);
+  const Speed speed = MeasureBench(bench);
+  EXPECT_EQ(speed.n_prompt, 512);
+  EXPECT_EQ(speed.n_gen, 128);
+  EXPECT_DOUBLE_EQ(speed.itps.value(), 256);
+  EXPECT_DOUBLE_EQ(speed.otps.value(), 32);
+  EXPECT_EQ(speed.ttft_ms, std::nullopt);
+  EXPECT_TRUE(speed.findings.empty());
+}
+
+TEST(MeasureBench, ATestThatWasNotRunHasNoRate) {
+  v1::BenchTimes bench;
+  bench.set_n_gen(128);
+  bench.set_gen_ns(4'000'000'000);
+  const Speed speed = MeasureBench(bench);
+  EXPECT_EQ(speed.n_prompt, std::nullopt);
+  EXPECT_EQ(speed.itps, std::nullopt);
+  EXPECT_TRUE(speed.otps.has_value());
+}
+
 }  // namespace
 }  // namespace joulefarm

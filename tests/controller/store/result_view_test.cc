@@ -281,6 +281,20 @@ TEST_F(ResultViewTest, ASingleTokenHasNoDecodeRatio) {
   EXPECT_EQ(Run1("j_per_decode_token, j_per_decode_token_u"), "NULL|NULL");
 }
 
+TEST_F(ResultViewTest, EveryTokenOfABenchRunLiesInItsDecodePhase) {
+  Frames(v1::PROVENANCE_MEASURED);
+  AttemptResults results = Numbers();
+  results.runs[1].speed_method = "bench";
+  results.runs[1].n_gen = 16;
+  results.runs[1].ttft_ms = std::nullopt;
+  Accept(results);
+  EXPECT_EQ(Run1("j_per_decode_token, j_per_decode_token_u, j_per_prompt_token, ttft_ms"),
+            "1.5|0.375|0.2|NULL");
+  results.runs[1].n_gen = std::nullopt;
+  ASSERT_TRUE(store_->Commit({results}).ok());
+  EXPECT_EQ(Run1("j_per_decode_token"), "NULL");
+}
+
 TEST_F(ResultViewTest, WarmUpsAreRowsToo) {
   Frames(v1::PROVENANCE_MEASURED);
   Accept(Numbers());
