@@ -24,6 +24,8 @@
 #include "agent/rpc/controller_link.h"
 #include "agent/run/attempt_runner.h"
 #include "agent/spool/spool.h"
+#include "agent/telemetry/device_telemetry.h"
+#include "agent/telemetry/telemetry_sender.h"
 #include "common/daemon/address.h"
 #include "common/daemon/state_dir.h"
 
@@ -76,6 +78,7 @@ class Agent::Shell {
   explicit Shell(AgentOptions options) : options_(std::move(options)) {}
   absl::Status Open();
   absl::Status OpenSpool();
+  void MakeTelemetry();
   void MakeSession(const Recovered& recovered);
   LinkHandlers MakeLinkHandlers();
 
@@ -112,8 +115,11 @@ class Agent::Shell {
   std::unique_ptr<Session> session_;
   std::map<Timer, BootTimer> timers_;
   std::optional<asio::signal_set> signals_;
+  LiveAttempt live_;
   RunEnvironment environment_;
   std::map<Fence, std::unique_ptr<AttemptRunner>> runners_;
+  std::unique_ptr<DeviceTelemetry> device_telemetry_;
+  std::unique_ptr<TelemetrySender> telemetry_;  // made before Start, ended by Exit
   int exit_code_ = 0;
   std::thread io_thread_;
 };
@@ -165,6 +171,8 @@ absl::Status Agent::Shell::Open() {
   environment_.power = options_.power;
   environment_.agent_version = options_.version;
   environment_.make_workload = options_.make_workload ? options_.make_workload : MakeWorkload;
+  environment_.live = &live_;
+  MakeTelemetry();
   MakeSession(*recovered);
   return absl::OkStatus();
 }
@@ -192,6 +200,22 @@ absl::Status Agent::Shell::OpenSpool() {
                      "; what it held of unfinished attempts is lost"));
   }
   return absl::OkStatus();
+}
+
+void Agent::Shell::MakeTelemetry() {
+  device_telemetry_ = std::make_unique<DeviceTelemetry>(options_.id, environment_.paths,
+                                                        environment_.power, &live_);
+  telemetry_ = std::make_unique<TelemetrySender>(TelemetrySender::Hooks{
+      .read = [this] { return device_telemetry_->Read(); },
+      .send =
+          [this](Connection connection, v1::Telemetry telemetry) {
+            asio::post(io_, [this, connection, telemetry = std::move(telemetry)]() mutable {
+              v1::AgentMessage message;
+              *message.mutable_telemetry() = std::move(telemetry);
+              link_->SendIfIdle(connection, std::move(message));
+            });
+          },
+      .rest = [this] { device_telemetry_->Rest(); }});
 }
 
 void Agent::Shell::MakeSession(const Recovered& recovered) {
@@ -255,6 +279,9 @@ void Agent::Shell::Received(Connection connection, v1::ControllerMessage message
       Feed(HeartbeatAckReceived{connection, std::move(*message.mutable_heartbeat_ack())});
       return;
     case v1::ControllerMessage::kWatch:
+      if (telemetry_ != nullptr && message.watch().device_id() == options_.id)
+        telemetry_->Ask(connection, message.watch());
+      return;
     case v1::ControllerMessage::BODY_NOT_SET:
       return;  // of a newer controller
   }
@@ -303,6 +330,7 @@ void Agent::Shell::Do(Exit& effect) {
   Say(effect.code == 0 ? Severity::kInfo : Severity::kError,
       absl::StrCat("agent ends: ", effect.text));
   exit_code_ = effect.code;
+  telemetry_.reset();
   runners_.clear();  // stops and waits for what a bounded drain left running
   link_->Shutdown([this] { io_.stop(); });
 }

@@ -51,6 +51,8 @@ struct Controller::Parts {
   ~Parts() {
     http.reset();
     if (sessions != nullptr) sessions->CloseAll(absl::UnavailableError("the controller stops"));
+    if (farm_server != nullptr)
+      farm_server->CloseWatchers(absl::UnavailableError("the controller stops"));
     rpc.reset();
     farm_server.reset();
     artifact_server.reset();
@@ -81,11 +83,12 @@ absl::StatusOr<std::unique_ptr<Controller>> Controller::Start(ControllerOptions 
   parts->files = *std::move(files);
 
   parts->host = std::make_unique<FarmHost>(*parts->store, options.farm, SystemNow);
-  parts->sessions = std::make_unique<AgentSessions>(*parts->host);
+  parts->sessions =
+      std::make_unique<AgentSessions>(*parts->host, [] { return SystemNow().boot_ns; });
   if (const absl::Status started = parts->host->Start(*parts->sessions); !started.ok())
     return started;
   parts->farm_server = std::make_unique<FarmServer>(
-      *parts->host, *parts->reader, *parts->files,
+      *parts->host, *parts->reader, *parts->files, parts->sessions->telemetry(),
       FarmServerInfo{options.version, parts->store->schema_version(),
                      std::filesystem::absolute(parts->database).string()});
   parts->artifact_server = std::make_unique<ArtifactServer>(*parts->host, *parts->files);

@@ -27,6 +27,9 @@ class BoundedWriter {
     return true;
   }
 
+  // How many messages wait, the one in flight included.
+  std::size_t waiting() const { return queue_.size(); }
+
   // The write in flight is over.
   void Done() {
     writing_ = false;

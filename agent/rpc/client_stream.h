@@ -59,6 +59,11 @@ class ClientStream : public Stream, public grpc::ClientBidiReactor<Out, In> {
     Fail(absl::ResourceExhaustedError("the controller does not read what is sent to it"));
   }
 
+  // For what may be lost: nothing happens where something waits already.
+  void SendIfIdle(Out message) {
+    if (writer_.waiting() == 0) writer_.Push(std::move(message));
+  }
+
   void Close() override {
     handlers_ = {};
     context_.TryCancel();

@@ -133,6 +133,11 @@ void ControllerLink::Send(Connection connection, v1::AgentMessage message) {
   calls_->control->Send(std::move(message));
 }
 
+void ControllerLink::SendIfIdle(Connection connection, v1::AgentMessage message) {
+  if (connection != calls_->connection || calls_->control == nullptr) return;
+  calls_->control->SendIfIdle(std::move(message));
+}
+
 void ControllerLink::OpenUpload(Connection connection, std::int64_t session_epoch,
                                 const std::vector<v1::StreamCursor>& cursors) {
   Calls& calls = *calls_;

@@ -45,6 +45,8 @@ class ControllerLink {
   void Connect(Connection connection, v1::Hello hello);
   // Nothing happens unless the connection is the present one.
   void Send(Connection connection, v1::AgentMessage message);
+  // The same for what may be lost: nothing happens while anything else waits to be sent.
+  void SendIfIdle(Connection connection, v1::AgentMessage message);
   void OpenUpload(Connection connection, std::int64_t session_epoch,
                   const std::vector<v1::StreamCursor>& cursors);
   void Disconnect(Connection connection);

@@ -185,6 +185,11 @@ WorkloadOutcome AttemptRunner::RunWorkload(Workload& workload, SpoolRecorder& re
     sampler.Attach(leader);
   };
   context.take_peak_rss = [&sampler] { return sampler.TakePeakRss(); };
+  const LiveAttempt::Offer offer(environment_.live, grant_.fence(),
+                                 [&sampler] { return sampler.Live(); });
+  context.on_speed = [live = environment_.live](double tokens_per_s) {
+    if (live != nullptr) live->Speed(tokens_per_s);
+  };
   const WorkloadOutcome outcome = workload.Run(context);
   sampler.Attach(std::nullopt);
   sampler.Stop();

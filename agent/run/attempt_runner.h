@@ -22,6 +22,7 @@
 #include "agent/core/session_types.h"
 #include "agent/host/host_paths.h"
 #include "agent/power/registry.h"
+#include "agent/run/live_attempt.h"
 #include "agent/run/run_limits.h"
 #include "agent/spool/spool.h"
 #include "agent/spool/spool_recorder.h"
@@ -33,6 +34,7 @@ namespace joulefarm::agent {
 struct RunEnvironment {
   Spool* spool = nullptr;
   ArtifactCache* artifacts = nullptr;
+  LiveAttempt* live = nullptr;    // for people who watch; may be null
   std::filesystem::path run_dir;  // attempts get a folder each below it
   HostPaths paths;
   PowerSettings power;

@@ -23,6 +23,7 @@ using Result = LoopbackConnection::Result;
 constexpr std::size_t kSample = 300;
 constexpr std::size_t kLongestErrorBody = std::size_t{64} * 1024;
 constexpr std::int64_t kConnectNs = 5'000'000'000;
+constexpr std::int64_t kSpeedPeriodNs = 250'000'000;
 
 std::string Request(absl::string_view method, absl::string_view target, std::uint16_t port,
                     absl::string_view body) {
@@ -202,6 +203,7 @@ class CompletionStream {
     if (completion.arrivals.empty() && completion.stop != "eos" && completion.stop != "word") {
       return End(StreamEnd::kGarbage, "the stream ended without a single token");
     }
+    TellSpeed();  // a short request is told of here
     End(StreamEnd::kDone, "");
   }
 
@@ -222,7 +224,20 @@ class CompletionStream {
     last_index_ = *event.index;
     completion.arrivals.push_back(Arrival{last_index_, t_ns});
     token_by_ns_ = t_ns + limits_.stall_ns;
+    if (t_ns >= speed_told_ns_ + kSpeedPeriodNs) TellSpeed();
     return true;
+  }
+
+  // Between a stamp and the next read, which waits anyway.
+  void TellSpeed() {
+    if (!limits_.on_speed || result_.completion.arrivals.empty()) return;
+    const Arrival& first = result_.completion.arrivals.front();
+    const Arrival& last = result_.completion.arrivals.back();
+    speed_told_ns_ = last.t_ns;
+    if (last.t_ns > first.t_ns) {
+      limits_.on_speed((last.index - first.index) * 1e9 /
+                       static_cast<double>(last.t_ns - first.t_ns));
+    }
   }
 
   const CompletionLimits& limits_;
@@ -234,6 +249,7 @@ class CompletionStream {
   bool finished_ = false;
   std::int32_t last_index_ = 0;
   std::int64_t token_by_ns_ = 0;
+  std::int64_t speed_told_ns_ = 0;
   std::string sample_;
   std::string error_body_;
 };

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -62,6 +63,8 @@ struct CompletionLimits {
   std::optional<std::int64_t> deadline_ns;  // BOOTTIME
   std::int64_t first_token_ns = 0;          // longest wait from the request to the first token
   std::int64_t stall_ns = 0;                // longest wait between tokens
+  // Told the decode speed so far, tokens per second, a few times a second; may be empty.
+  std::function<void(double)> on_speed;
 };
 
 // POST /completion with `body` on a connection of its own.

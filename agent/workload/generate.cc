@@ -58,6 +58,7 @@ class GenerateAttempt {
       CompletionLimits limits;
       limits.deadline_ns = attempt_.run_deadline_ns();
       limits.stall_ns = limits_.stall_ns;
+      limits.on_speed = attempt_.context().on_speed;
       limits.first_token_ns = limits_.stall_ns + limits_.stall_per_prompt_byte_ns *
                                                      static_cast<std::int64_t>(prompt.size());
       const CompletionResult result =

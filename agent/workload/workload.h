@@ -52,6 +52,9 @@ struct WorkloadContext {
   // Peak resident set, bytes, of the engine's process tree since the last call
   // (Sampler::TakePeakRss); called at the start and the end of every run. nullopt: not sampled.
   std::function<std::optional<std::int64_t>()> take_peak_rss;
+  // Decode speed so far of the request that runs, tokens per second, for people who watch; called a
+  // few times a second at most, after the stamps it is made of were taken.
+  std::function<void(double)> on_speed;
 };
 
 class Workload {

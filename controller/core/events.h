@@ -84,6 +84,7 @@ struct CancelJobRequested {
 struct ProgressRequested {
   RequestToken token = 0;
   std::string experiment;
+  std::string job;  // only of this one; empty: of the experiment
 };
 // A deadline may have passed.
 struct Tick {};

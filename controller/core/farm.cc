@@ -26,7 +26,10 @@ Farm::Farm(FarmConfig config, FarmSnapshot snapshot, Instant now)
     agents_[device.agent_id].devices.insert(device.id);
     devices_[device.id] = std::move(device);
   }
-  for (Attempt& attempt : snapshot.attempts) attempts_[attempt.fence] = std::move(attempt);
+  for (Attempt& attempt : snapshot.attempts) {
+    attempts_of_[attempt.job_id].insert(attempt.fence);
+    attempts_[attempt.fence] = std::move(attempt);
+  }
   for (Job& job : snapshot.jobs) {
     if (job.live_fence.has_value()) {
       if (const auto it = attempts_.find(*job.live_fence); it != attempts_.end()) {
@@ -57,6 +60,7 @@ Plan Farm::Handle(const FarmInput& input, Instant now) {
   now_ = now;
   plan_ = {};
   std::visit([this](const auto& it) { On(it); }, input);
+  ForgetAttempts();
   return std::exchange(plan_, {});
 }
 
@@ -110,6 +114,7 @@ void Farm::Move(Job& job, JobEvent event, v1::FailureClass failure, const std::s
     }
     wall_deadlines_.Clear(absl::StrCat("queue/", job.id));
     wall_deadlines_.Clear(absl::StrCat("total/", job.id));
+    to_tidy_.insert(job.id);
   }
   Count(job, +1);
   if (*next == v1::JOB_STATE_QUEUED) Enqueue(job);
@@ -145,6 +150,31 @@ Attempt* Farm::LiveAttempt(const Job& job) {
   if (!job.live_fence.has_value()) return nullptr;
   const auto it = attempts_.find(*job.live_fence);
   return it == attempts_.end() ? nullptr : &it->second;
+}
+
+// What is over and not its job's live one, once no device, agent or result on its way refers to it.
+void Farm::ForgetAttempts() {
+  for (const std::string& id : std::exchange(to_tidy_, {})) {
+    const auto fences = attempts_of_.find(id);
+    if (fences == attempts_of_.end()) continue;
+    const std::optional<Fence> live = jobs_.at(id).live_fence;
+    for (auto it = fences->second.begin(); it != fences->second.end();) {
+      const Attempt& attempt = attempts_.at(*it);
+      const auto device = devices_.find(attempt.device_id);
+      const auto agent = agents_.find(attempt.agent_id);
+      const bool needed = !IsTerminal(attempt.state) || live == *it ||
+                          final_stored_.count(*it) > 0 ||
+                          (device != devices_.end() && device->second.fence == *it) ||
+                          (agent != agents_.end() && agent->second.attempts.count(*it) > 0);
+      if (needed) {
+        ++it;
+        continue;
+      }
+      attempts_.erase(*it);
+      it = fences->second.erase(it);
+    }
+    if (fences->second.empty()) attempts_of_.erase(fences);
+  }
 }
 
 void Farm::SetWallLimits(const Job& job) {

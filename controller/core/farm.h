@@ -110,6 +110,9 @@ class Farm {
   void On(const ProgressRequested& input);
   absl::Status ChooseDevices(const SubmitRequested& input, std::vector<std::string>& chosen) const;
   std::string CreateJobs(const SubmitRequested& input, const std::vector<std::string>& devices);
+  void AddActive(const Job& job, v1::GetProgressResponse& response);
+  void FillProgress(const Job& job, v1::GetProgressResponse& response);
+  void FillProgress(const ExperimentState& experiment, v1::GetProgressResponse& response);
   void CancelJob(Job& job);
   void CancelActive(Job& job, v1::FailureClass failure, const std::string& why);
   ExperimentState* FindExperiment(const std::string& id_or_name);
@@ -144,6 +147,7 @@ class Farm {
   AgentState* AgentOf(SessionId session);
   Attempt* LiveAttempt(const Job& job);
   void SetWallLimits(const Job& job);
+  void ForgetAttempts();
 
   const FarmConfig config_;
   Fence last_fence_ = 0;
@@ -155,7 +159,9 @@ class Farm {
   std::map<std::string, std::string> experiment_by_request_;
   std::map<std::string, std::string> newest_by_name_;
   std::map<std::string, Job> jobs_;
+  // Not those that are over and can win no more.
   std::map<Fence, Attempt> attempts_;
+  std::map<std::string, std::set<Fence>> attempts_of_;  // job id to its attempts in attempts_
   std::set<Fence> final_stored_;  // results are on their way; the agent may forget the attempt
   std::map<std::string, Device> devices_;
   std::map<std::string, Rest> rests_;
@@ -169,6 +175,7 @@ class Farm {
   // Of the input being handled.
   Instant now_;
   Plan plan_;
+  std::set<std::string> to_tidy_;  // jobs that may have attempts to forget
 };
 
 }  // namespace joulefarm::controller

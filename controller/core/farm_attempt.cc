@@ -113,6 +113,7 @@ void Farm::EndAttempt(Attempt& attempt, AttemptEvent event, v1::FailureClass fai
   attempt.ended_wall_ns = now_.wall_ns;
   boot_deadlines_.Clear(absl::StrCat("offer/", attempt.fence));
   boot_deadlines_.Clear(absl::StrCat("lost/", attempt.fence));
+  to_tidy_.insert(attempt.job_id);
   Put(attempt);
   Tell("attempt", absl::StrCat(attempt.fence),
        absl::StrCat(v1::AttemptState_Name(attempt.state), reason.empty() ? "" : ": ", reason));
@@ -141,7 +142,12 @@ void Farm::RetryOrFail(Job& job, v1::FailureClass failure, const std::string& re
     return;
   }
   if (IsRetryable(failure) && job.state != v1::JOB_STATE_ACTIVE) {
-    // A lost attempt came back with a failure while its job already waits for another one.
+    // A lost attempt came back with a failure, or its agent came back without it, while its job
+    // already waits for another one.
+    if (const Attempt* live = LiveAttempt(job)) {
+      agents_[live->agent_id].attempts.erase(live->fence);
+      to_tidy_.insert(job.id);
+    }
     job.live_fence.reset();
     Put(job);
     return;

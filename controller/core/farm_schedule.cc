@@ -51,6 +51,8 @@ void Farm::Grant(Job& job, Device& device) {
   wall_deadlines_.Clear(absl::StrCat("queue/", job.id));
   device.fence = attempt.fence;
   Put(attempt);
+  attempts_of_[job.id].insert(attempt.fence);
+  to_tidy_.insert(job.id);
   const Attempt& kept = attempts_[attempt.fence] = std::move(attempt);
   Move(job, JobEvent::kGranted, v1::FAILURE_CLASS_UNSPECIFIED, "");
   PutDevice(device, DeviceEvent::kOffered);

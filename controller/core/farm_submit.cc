@@ -29,6 +29,18 @@ void DescribeCells(const SubmitRequested& input, const std::vector<std::string>&
   }
 }
 
+// "job-3  FAILED  INFRA  no llama.cpp on this device".
+std::string FailureLine(const Job& job) {
+  std::string line = absl::StrCat(
+      job.id, "  ", v1::JobState_Name(job.state).substr(sizeof("JOB_STATE_") - 1), "  ");
+  if (job.failure_class != v1::FAILURE_CLASS_UNSPECIFIED) {
+    absl::StrAppend(
+        &line, v1::FailureClass_Name(job.failure_class).substr(sizeof("FAILURE_CLASS_") - 1), "  ");
+  }
+  absl::StrAppend(&line, job.reason);
+  return line;
+}
+
 }  // namespace
 
 Farm::ExperimentState* Farm::FindExperiment(const std::string& id_or_name) {
@@ -240,45 +252,73 @@ void Farm::On(const CancelExperimentRequested& input) {
   Reply(input.token, std::move(response));
 }
 
+void Farm::AddActive(const Job& job, v1::GetProgressResponse& response) {
+  v1::ActiveJob& active = *response.add_active_jobs();
+  active.set_job(job.id);
+  active.set_device_id(job.device_id);
+  if (job.spec != nullptr) active.set_cell(job.spec->cell());
+  if (const Attempt* attempt = LiveAttempt(job)) {
+    active.set_state(v1::AttemptState_Name(attempt->state).substr(sizeof("ATTEMPT_STATE_") - 1));
+    active.set_detail(attempt->detail);
+  }
+}
+
+void Farm::FillProgress(const Job& job, v1::GetProgressResponse& response) {
+  response.set_jobs(1);
+  response.set_done(IsTerminal(job.state));
+  if (job.state == v1::JOB_STATE_QUEUED || job.state == v1::JOB_STATE_HELD) {
+    response.set_queued(1);
+  } else if (job.state == v1::JOB_STATE_SUCCEEDED) {
+    response.set_succeeded(1);
+  } else if (IsTerminal(job.state)) {
+    response.set_failed(1);
+    response.add_failures(FailureLine(job));
+  } else {
+    response.set_active(1);
+    AddActive(job, response);
+  }
+}
+
+void Farm::FillProgress(const ExperimentState& experiment, v1::GetProgressResponse& response) {
+  response.set_jobs(static_cast<int>(experiment.info.job_ids.size()));
+  response.set_queued(experiment.queued);
+  response.set_active(experiment.active);
+  response.set_succeeded(experiment.succeeded);
+  response.set_failed(experiment.failed);
+  response.set_done(experiment.queued + experiment.active == 0);
+  for (const std::string& id : experiment.active_jobs) AddActive(jobs_.at(id), response);
+  constexpr int kMostFailures = 20;
+  for (const std::string& id : experiment.failed_jobs) {
+    if (response.failures_size() == kMostFailures) break;
+    response.add_failures(FailureLine(jobs_.at(id)));
+  }
+}
+
 void Farm::On(const ProgressRequested& input) {
-  const ExperimentState* experiment = FindExperiment(input.experiment);
+  const auto job = input.job.empty() ? jobs_.end() : jobs_.find(input.job);
+  if (!input.job.empty() && job == jobs_.end()) {
+    Refuse(input.token, NoSuch("job", input.job));
+    return;
+  }
+  const ExperimentState* experiment =
+      FindExperiment(job == jobs_.end() ? input.experiment : job->second.experiment);
   if (experiment == nullptr) {
     Refuse(input.token, NoSuch("experiment", input.experiment));
+    return;
+  }
+  if (job != jobs_.end() && !input.experiment.empty() &&
+      FindExperiment(input.experiment) != experiment) {
+    Refuse(input.token, absl::NotFoundError(absl::StrCat(
+                            "job ", input.job, " is not of experiment ", input.experiment)));
     return;
   }
   v1::GetProgressResponse response;
   response.set_experiment(experiment->info.id);
   response.set_name(experiment->info.name);
-  response.set_jobs(static_cast<int>(experiment->info.job_ids.size()));
-  response.set_queued(experiment->queued);
-  response.set_active(experiment->active);
-  response.set_succeeded(experiment->succeeded);
-  response.set_failed(experiment->failed);
-  response.set_done(experiment->queued + experiment->active == 0);
-  for (const std::string& id : experiment->active_jobs) {
-    const Job& job = jobs_.at(id);
-    v1::ActiveJob& active = *response.add_active_jobs();
-    active.set_job(id);
-    active.set_device_id(job.device_id);
-    if (job.spec != nullptr) active.set_cell(job.spec->cell());
-    if (const Attempt* attempt = LiveAttempt(job)) {
-      active.set_state(v1::AttemptState_Name(attempt->state).substr(sizeof("ATTEMPT_STATE_") - 1));
-      active.set_detail(attempt->detail);
-    }
-  }
-  constexpr std::size_t kMostFailures = 20;
-  for (const std::string& id : experiment->failed_jobs) {
-    if (response.failures_size() == kMostFailures) break;
-    const Job& job = jobs_.at(id);
-    const char* prefix = "FAILURE_CLASS_";
-    response.add_failures(absl::StrCat(
-        id, "  ", v1::JobState_Name(job.state).substr(sizeof("JOB_STATE_") - 1), "  ",
-        job.failure_class == v1::FAILURE_CLASS_UNSPECIFIED
-            ? ""
-            : absl::StrCat(
-                  v1::FailureClass_Name(job.failure_class).substr(std::string(prefix).size()),
-                  "  "),
-        job.reason));
+  if (job != jobs_.end()) {
+    FillProgress(job->second, response);
+  } else {
+    FillProgress(*experiment, response);
   }
   Reply(input.token, std::move(response));
 }

@@ -1,6 +1,7 @@
 #include "controller/rpc/agent_sessions.h"
 
 #include <atomic>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -16,6 +17,8 @@ constexpr std::size_t kMostQueued = 4096;
 // store mean that it does not.
 constexpr int kMostBatchesInFlight = 256;
 constexpr std::size_t kLongestId = 128;
+// Questions for telemetry give way to everything else: none is put where so much waits already.
+constexpr std::size_t kBusy = 16;
 
 }  // namespace
 
@@ -29,7 +32,19 @@ class ControlStream : public grpc::ServerBidiReactor<v1::AgentMessage, v1::Contr
 
   void Begin() { StartRead(&incoming_); }
   void Send(v1::ControllerMessage message) { writer_.Send(std::move(message)); }
+  bool SendUnlessBusy(v1::ControllerMessage message) {
+    return writer_.SendUnlessBusy(std::move(message), kBusy);
+  }
   void Close(grpc::Status status) { writer_.Close(std::move(status)); }
+
+  // On the strand, when the Welcome is on its way: the devices of the Hello that were not refused.
+  std::vector<std::string> DevicesOf(const v1::Welcome& welcome) const {
+    std::vector<std::string> devices;
+    for (const std::string& id : announced_) {
+      if (welcome.refused_devices().count(id) == 0) devices.push_back(id);
+    }
+    return devices;
+  }
 
   void OnReadDone(bool ok) override {
     if (!ok) {
@@ -45,6 +60,7 @@ class ControlStream : public grpc::ServerBidiReactor<v1::AgentMessage, v1::Contr
     writer_.Close(grpc::Status(grpc::StatusCode::CANCELLED, "the agent hung up"));
   }
   void OnDone() override {
+    sessions_.telemetry_.Gone(session_);
     host_.OnGone(session_);
     sessions_.Forget(session_);  // the last owner: nothing after this line
   }
@@ -68,6 +84,8 @@ class ControlStream : public grpc::ServerBidiReactor<v1::AgentMessage, v1::Contr
     if (message.has_device_report()) {
       host_.OnInput(DeviceReported{session_, std::move(*message.mutable_device_report())});
     }
+    if (message.has_telemetry())
+      sessions_.telemetry_.Received(session_, std::move(*message.mutable_telemetry()));
     return true;
   }
 
@@ -79,6 +97,8 @@ class ControlStream : public grpc::ServerBidiReactor<v1::AgentMessage, v1::Contr
       return false;
     }
     greeted_ = true;
+    for (const v1::DeviceAnnouncement& device : hello.devices())
+      announced_.push_back(device.device_id());
     host_.OnHello(session_, std::move(hello));
     return true;
   }
@@ -88,7 +108,8 @@ class ControlStream : public grpc::ServerBidiReactor<v1::AgentMessage, v1::Contr
   const SessionId session_;
   StreamWriter<ControlStream, v1::ControllerMessage> writer_;
   v1::AgentMessage incoming_;
-  bool greeted_ = false;  // reading side only
+  bool greeted_ = false;                // reading side only
+  std::vector<std::string> announced_;  // not changed once the Hello is handed on
 };
 
 class UploadStream : public grpc::ServerBidiReactor<v1::UploadRequest, v1::UploadResponse> {
@@ -164,6 +185,12 @@ class UploadStream : public grpc::ServerBidiReactor<v1::UploadRequest, v1::Uploa
   std::atomic<int> in_flight_{0};
 };
 
+AgentSessions::AgentSessions(FarmHost& host, std::function<std::int64_t()> now_ns)
+    : host_(host),
+      telemetry_(std::move(now_ns), [this](SessionId session, const v1::WatchDevice& watch) {
+        return Watch(session, watch);
+      }) {}
+
 grpc::ServerBidiReactor<v1::AgentMessage, v1::ControllerMessage>* AgentSessions::Control(
     grpc::CallbackServerContext*) {
   const SessionId session = host_.NewSession();
@@ -227,7 +254,21 @@ bool AgentSessions::IsCurrent(const std::string& agent_id, std::int64_t epoch) {
 }
 
 void AgentSessions::Send(SessionId session, v1::ControllerMessage message) {
-  if (const auto stream = Find(session)) stream->Send(std::move(message));
+  const auto stream = Find(session);
+  if (stream == nullptr) return;
+  std::optional<std::vector<std::string>> devices;
+  if (message.has_welcome()) devices = stream->DevicesOf(message.welcome());
+  stream->Send(std::move(message));
+  // After the Welcome, which must be the first message of the stream.
+  if (devices) telemetry_.Opened(session, *devices);
+}
+
+bool AgentSessions::Watch(SessionId session, const v1::WatchDevice& watch) {
+  const auto stream = Find(session);
+  if (stream == nullptr) return false;
+  v1::ControllerMessage message;
+  *message.mutable_watch() = watch;
+  return stream->SendUnlessBusy(std::move(message));
 }
 
 void AgentSessions::Close(SessionId session, const absl::Status& status) {

@@ -6,12 +6,14 @@
 // the server shuts down.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 
 #include "controller/farm_host.h"
+#include "controller/telemetry/telemetry_hub.h"
 #include "joulefarm/v1/agent_service.grpc.pb.h"
 
 namespace joulefarm::controller {
@@ -21,7 +23,9 @@ class UploadStream;
 
 class AgentSessions : public AgentGateway, public v1::AgentService::CallbackService {
  public:
-  explicit AgentSessions(FarmHost& host) : host_(host) {}
+  AgentSessions(FarmHost& host, std::function<std::int64_t()> now_ns);
+
+  TelemetryHub& telemetry() { return telemetry_; }
 
   void Send(SessionId session, v1::ControllerMessage message) override;
   void Close(SessionId session, const absl::Status& status) override;
@@ -43,8 +47,10 @@ class AgentSessions : public AgentGateway, public v1::AgentService::CallbackServ
   void Forget(SessionId session);
   void Forget(UploadStream* upload);
   bool IsCurrent(const std::string& agent_id, std::int64_t epoch);
+  bool Watch(SessionId session, const v1::WatchDevice& watch);
 
   FarmHost& host_;
+  TelemetryHub telemetry_;
   std::mutex mutex_;
   std::map<SessionId, std::shared_ptr<ControlStream>> controls_;    // guarded by mutex_
   std::map<UploadStream*, std::shared_ptr<UploadStream>> uploads_;  // guarded by mutex_

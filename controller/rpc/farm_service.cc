@@ -116,10 +116,19 @@ FarmHost::Reply FinishWith(grpc::ServerUnaryReactor* reactor, Response* response
 
 }  // namespace
 
-FarmServer::FarmServer(FarmHost& host, Reader& reader, ArtifactFiles& files, FarmServerInfo info)
-    : host_(host), reader_(reader), files_(files), info_(std::move(info)) {}
+FarmServer::FarmServer(FarmHost& host, Reader& reader, ArtifactFiles& files,
+                       TelemetryHub& telemetry, FarmServerInfo info)
+    : host_(host),
+      reader_(reader),
+      files_(files),
+      telemetry_(telemetry),
+      info_(std::move(info)),
+      watchers_(reader, telemetry, pool_) {}
 
-FarmServer::~FarmServer() { pool_.join(); }
+FarmServer::~FarmServer() {
+  watchers_.CloseAll(absl::UnavailableError("the controller stops"));
+  pool_.join();
+}
 
 grpc::ServerUnaryReactor* FarmServer::SubmitExperiment(grpc::CallbackServerContext* context,
                                                        const v1::SubmitExperimentRequest* request,
@@ -184,10 +193,19 @@ grpc::ServerUnaryReactor* FarmServer::GetProgress(grpc::CallbackServerContext* c
                                                   v1::GetProgressResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   host_.Ask(
-      [id = request->experiment()](RequestToken token) {
-        return ProgressRequested{token, id};
+      [id = request->experiment(), job = request->job()](RequestToken token) {
+        return ProgressRequested{token, id, job};
       },
-      FinishWith(reactor, response));
+      [this, reactor, response, watch = request->watch()](ReplyToOperator reply) {
+        if (auto* value = std::get_if<v1::GetProgressResponse>(&reply.response))
+          *response = std::move(*value);
+        for (v1::ActiveJob& job : *response->mutable_active_jobs()) {
+          if (!watch) break;
+          if (auto telemetry = telemetry_.Look(job.device_id()))
+            *job.mutable_telemetry() = *std::move(telemetry);
+        }
+        reactor->Finish(ToGrpc(reply.status));
+      });
   return reactor;
 }
 
@@ -219,6 +237,11 @@ grpc::ServerWriteReactor<v1::TableChunk>* FarmServer::GetTrace(grpc::CallbackSer
         request, [stream](v1::TableChunk chunk) { return stream->Offer(std::move(chunk)); }));
   });
   return stream;
+}
+
+grpc::ServerWriteReactor<v1::WatchDevicesResponse>* FarmServer::WatchDevices(
+    grpc::CallbackServerContext*, const v1::WatchDevicesRequest* request) {
+  return watchers_.Begin(*request);
 }
 
 grpc::ServerUnaryReactor* FarmServer::GetVersion(grpc::CallbackServerContext* context,

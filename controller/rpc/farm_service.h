@@ -10,7 +10,9 @@
 #include "boost/asio/thread_pool.hpp"
 #include "controller/artifacts/artifact_files.h"
 #include "controller/farm_host.h"
+#include "controller/rpc/device_watchers.h"
 #include "controller/store/reader.h"
+#include "controller/telemetry/telemetry_hub.h"
 #include "joulefarm/v1/farm_service.grpc.pb.h"
 
 namespace joulefarm::controller {
@@ -23,8 +25,12 @@ struct FarmServerInfo {
 
 class FarmServer : public v1::FarmService::CallbackService {
  public:
-  FarmServer(FarmHost& host, Reader& reader, ArtifactFiles& files, FarmServerInfo info);
+  FarmServer(FarmHost& host, Reader& reader, ArtifactFiles& files, TelemetryHub& telemetry,
+             FarmServerInfo info);
   ~FarmServer() override;
+
+  // Ends the streams that end only when somebody says so.
+  void CloseWatchers(const absl::Status& status) { watchers_.CloseAll(status); }
 
   grpc::ServerUnaryReactor* SubmitExperiment(grpc::CallbackServerContext* context,
                                              const v1::SubmitExperimentRequest* request,
@@ -44,6 +50,8 @@ class FarmServer : public v1::FarmService::CallbackService {
                                                 const v1::SqlRequest* request) override;
   grpc::ServerWriteReactor<v1::TableChunk>* GetTrace(grpc::CallbackServerContext* context,
                                                      const v1::GetTraceRequest* request) override;
+  grpc::ServerWriteReactor<v1::WatchDevicesResponse>* WatchDevices(
+      grpc::CallbackServerContext* context, const v1::WatchDevicesRequest* request) override;
   grpc::ServerUnaryReactor* GetVersion(grpc::CallbackServerContext* context,
                                        const v1::GetVersionRequest* request,
                                        v1::GetVersionResponse* response) override;
@@ -52,8 +60,10 @@ class FarmServer : public v1::FarmService::CallbackService {
   FarmHost& host_;
   Reader& reader_;
   ArtifactFiles& files_;
+  TelemetryHub& telemetry_;
   const FarmServerInfo info_;
   boost::asio::thread_pool pool_{4};
+  DeviceWatchers watchers_;
 };
 
 }  // namespace joulefarm::controller

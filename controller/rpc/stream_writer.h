@@ -33,6 +33,18 @@ class StreamWriter {
     });
   }
 
+  // For what may be lost: not sent, and false, when `most_waiting` messages wait already or the
+  // stream ends.
+  bool SendUnlessBusy(Message message, std::size_t most_waiting) {
+    bool taken = false;
+    Act([&] {
+      if (closing_.has_value() || queue_.size() >= most_waiting) return;
+      queue_.push_back(std::move(message));
+      taken = true;
+    });
+    return taken;
+  }
+
   // Finishes the stream after what was sent before. The first call wins.
   void Close(grpc::Status status) {
     Act([&] {

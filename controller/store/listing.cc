@@ -250,10 +250,17 @@ absl::StatusOr<ListingQuery> BuildListing(const v1::ListRequest& request,
   if (request.limit() < 0) {
     return absl::InvalidArgumentError(absl::StrCat("limit is ", request.limit(), "; 0 is all"));
   }
+  if (request.offset() < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("offset is ", request.offset(), "; it is how many rows to leave out"));
+  }
+  std::string part;
+  if (request.limit() > 0 || request.offset() > 0)
+    part = absl::StrCat(" LIMIT ", request.limit() > 0 ? request.limit() : -1);
+  if (request.offset() > 0) absl::StrAppend(&part, " OFFSET ", request.offset());
   query.sql = absl::StrCat("SELECT ", absl::StrJoin(shown, ", "), " FROM (",
                            WithTimes(spec->source), ")", conditions.empty() ? "" : " WHERE ",
-                           absl::StrJoin(conditions, " AND "), " ORDER BY ", spec->order,
-                           request.limit() > 0 ? absl::StrCat(" LIMIT ", request.limit()) : "");
+                           absl::StrJoin(conditions, " AND "), " ORDER BY ", spec->order, part);
   return query;
 }
 

@@ -503,6 +503,75 @@ TEST_F(FarmTest, MessagesOfStrangersAndOfOldSessionsChangeNothing) {
   EXPECT_THAT(bench_.Do(unknown), IsEmpty());
 }
 
+TEST_F(FarmTest, ProgressOfOneJobSaysNothingOfTheOthers) {
+  session_ = bench_.Join("a");
+  ASSERT_TRUE(bench_.Submit(bench_.Request(3)).ok());
+  bench_.Accept(session_, 1);
+  bench_.Finish(1, v1::OUTCOME_FAILED, v1::FAILURE_CLASS_USER);
+  bench_.Accept(session_, 2);
+  const auto ask = [this](const std::string& experiment, const std::string& job) {
+    for (const Effect& effect : bench_.Do(ProgressRequested{1, experiment, job})) {
+      if (const auto* reply = std::get_if<ReplyToOperator>(&effect)) return *reply;
+    }
+    return ReplyToOperator{};
+  };
+  const auto all = std::get<v1::GetProgressResponse>(ask("study", "").response);
+  EXPECT_EQ(all.jobs(), 3);
+  const auto failed = std::get<v1::GetProgressResponse>(ask("", "job-1").response);
+  EXPECT_EQ(failed.experiment(), "exp-1");
+  EXPECT_EQ(failed.jobs(), 1);
+  EXPECT_EQ(failed.failed(), 1);
+  EXPECT_TRUE(failed.done());
+  EXPECT_THAT(failed.failures(), ElementsAre("job-1  FAILED  USER  because"));
+  const auto active = std::get<v1::GetProgressResponse>(ask("study", "job-2").response);
+  EXPECT_EQ(active.active(), 1);
+  EXPECT_FALSE(active.done());
+  ASSERT_EQ(active.active_jobs_size(), 1);
+  EXPECT_EQ(active.active_jobs(0).job(), "job-2");
+  EXPECT_EQ(active.active_jobs(0).state(), "ACCEPTED");
+  const auto queued = std::get<v1::GetProgressResponse>(ask("", "job-3").response);
+  EXPECT_EQ(queued.queued(), 1);
+  EXPECT_TRUE(absl::IsNotFound(ask("", "job-9").status));
+  EXPECT_TRUE(absl::IsNotFound(ask("nonsuch", "job-1").status));
+}
+
+TEST_F(FarmTest, AttemptsThatAreOverAreNotKeptInMemory) {
+  session_ = bench_.Join("a");
+  ASSERT_TRUE(bench_.Submit(bench_.Request(20)).ok());
+  for (Fence fence = 1; fence <= 10; ++fence) {
+    bench_.Accept(session_, fence);
+    bench_.Finish(fence, fence % 2 == 0 ? v1::OUTCOME_SUCCEEDED : v1::OUTCOME_FAILED,
+                  v1::FAILURE_CLASS_USER);
+  }
+  EXPECT_THAT(bench_.farm().attempts(), SizeIs(1));
+  EXPECT_EQ(bench_.farm().attempts().begin()->first, 11);
+  EXPECT_EQ(bench_.AttemptOf(10).state, v1::ATTEMPT_STATE_SUCCEEDED);  // stored all the same
+}
+
+TEST_F(FarmTest, ALostAttemptIsKeptUntilAnotherIsGranted) {
+  OneRunning();
+  bench_.Do(AgentGone{session_});
+  bench_.Pass(700 * kSecond);
+  ASSERT_EQ(bench_.AttemptOf(1).state, v1::ATTEMPT_STATE_LOST);
+  EXPECT_EQ(bench_.farm().attempts().count(1), 1u);  // it may still win
+  session_ = bench_.Join("a");
+  EXPECT_THAT(bench_.Grants(), SizeIs(1));
+  EXPECT_EQ(bench_.farm().attempts().count(1), 0u);
+  EXPECT_EQ(bench_.farm().attempts().count(2), 1u);
+}
+
+TEST_F(FarmTest, AnAttemptThatIsStillAliveOutlastsItsJob) {
+  OneRunning();
+  bench_.Do(CancelJobRequested{1, "job-1"});
+  bench_.Do(AgentGone{session_});
+  bench_.Pass(60 * kSecond);
+  EXPECT_EQ(bench_.JobOf("job-1").state, v1::JOB_STATE_CANCELED);
+  EXPECT_THAT(bench_.farm().attempts(), IsEmpty());
+  // Its agent comes back and still holds it: nobody wants it any more.
+  session_ = bench_.Join("a", {FarmBench::Held(1, v1::ATTEMPT_STATE_RUNNING)}, false);
+  EXPECT_EQ(bench_.TheWelcome()->verdicts(0).verdict(), v1::VERDICT_KIND_ABORT);
+}
+
 TEST_F(FarmTest, AnIdleHourNeedsNoTicks) {
   const SessionId a = bench_.Join("a");
   int ticks = 0;

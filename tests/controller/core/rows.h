@@ -27,6 +27,7 @@ class Rows {
     return snapshot;
   }
 
+  const std::map<Fence, Attempt>& attempts() const { return attempts_; }
   const std::vector<FarmEvent>& events() const { return events_; }
   const std::vector<AttemptResults>& results() const { return results_; }
 

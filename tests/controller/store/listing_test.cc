@@ -276,6 +276,21 @@ TEST_F(ListingTest, TheLimitKeepsTheNewest) {
   EXPECT_EQ(List(request).code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST_F(ListingTest, TheOffsetLeavesOutTheBeginning) {
+  v1::ListRequest request = Request(v1::LISTING_JOBS);
+  request.set_offset(1);
+  ASSERT_TRUE(List(request).ok());
+  EXPECT_EQ(Values("id"), "job-3 job-2 job-1");
+  request.set_limit(1);
+  ASSERT_TRUE(List(request).ok());
+  EXPECT_EQ(Values("id"), "job-3");
+  request.set_offset(99);
+  ASSERT_TRUE(List(request).ok());
+  EXPECT_EQ(Values("id"), "");
+  request.set_offset(-1);
+  EXPECT_EQ(List(request).code(), absl::StatusCode::kInvalidArgument);
+}
+
 TEST_F(ListingTest, AnUnknownIdIsNotFound) {
   for (const v1::Listing listing :
        {v1::LISTING_EXPERIMENTS, v1::LISTING_JOBS, v1::LISTING_DEVICES, v1::LISTING_AGENTS,
