@@ -54,6 +54,11 @@ v1::DeviceAnnouncement Announce(const AgentOptions& options, const std::vector<v
   device.set_device_id(options.id);
   *device.mutable_facts() = ReadFacts(HostPaths(options.root));
   for (const v1::Engine& engine : engines) *device.mutable_facts()->add_engines() = engine;
+  const PowerSelection power = SelectPower(PowerWish{}, HostPaths(options.root), options.power);
+  for (const v1::ChannelInfo& channel : ListChannels(power))
+    *device.mutable_facts()->add_power_channels() = channel;
+  for (const std::string& obstacle : power.obstacles)
+    device.mutable_facts()->add_obstacles(obstacle);
   for (const auto& [key, value] : options.labels) (*device.mutable_labels())[key] = value;
   device.set_clean(clean);
   return device;

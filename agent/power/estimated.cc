@@ -26,7 +26,7 @@ EstimatedPower::EstimatedPower(HostPaths paths, const EstimateSettings& settings
   idle_w_ = settings.idle_w.value_or(kGuessIdleW);
   peak_w_ = std::max(idle_w_, settings.peak_w.value_or(idle_w_ + kGuessWPerCore * cores_));
   v1::ChannelInfo& channel = channels_.emplace_back();
-  channel.set_name("estimated");
+  channel.set_name(kEstimatedChannel);
   channel.set_quantity(v1::QUANTITY_ENERGY_COUNTER_J);
   channel.set_scale(kScale);
   channel.set_nominal_hz(settings.nominal_hz);

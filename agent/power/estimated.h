@@ -13,6 +13,8 @@
 
 namespace joulefarm::agent {
 
+inline constexpr char kEstimatedChannel[] = "estimated";
+
 // What the operator states of the device; what is absent is guessed: 5 W idle, 10 W more per core
 // when all are busy.
 struct EstimateSettings {

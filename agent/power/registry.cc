@@ -1,8 +1,90 @@
 #include "agent/power/registry.h"
 
 #include <algorithm>
+#include <iterator>
+#include <tuple>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "agent/power/battery.h"
+#include "agent/power/board_rails.h"
+#include "agent/power/found_power.h"
+#include "agent/power/hwmon_power.h"
+#include "agent/power/rapl.h"
 
 namespace joulefarm::agent {
+namespace {
+
+using Sources = absl::Span<const std::unique_ptr<PowerSource>>;
+
+const v1::ChannelInfo* FindChannel(Sources sources, const std::string& name) {
+  for (const std::unique_ptr<PowerSource>& source : sources) {
+    for (const v1::ChannelInfo& channel : source->channels()) {
+      if (channel.name() == name) return &channel;
+    }
+  }
+  return nullptr;
+}
+
+// What is there that could be asked for, as text.
+std::string NamesOf(Sources sources) {
+  std::vector<std::string> names;
+  for (const std::unique_ptr<PowerSource>& source : sources) {
+    for (const v1::ChannelInfo& channel : source->channels()) names.push_back(channel.name());
+  }
+  return names.empty() ? "none" : absl::StrJoin(names, ", ");
+}
+
+// Totals, the strongest provenance and the widest first.
+std::vector<std::string> Best(const FoundPower& found) {
+  std::vector<std::tuple<v1::Provenance, Width, std::string>> order;
+  for (const PowerTotal& total : found.totals) {
+    const v1::ChannelInfo* channel = FindChannel(found.sources, total.channel);
+    if (channel != nullptr) order.emplace_back(channel->provenance(), total.width, total.channel);
+  }
+  std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
+    return std::tie(std::get<0>(a), std::get<1>(a)) < std::tie(std::get<0>(b), std::get<1>(b));
+  });
+  std::vector<std::string> names;
+  std::transform(order.begin(), order.end(), std::back_inserter(names),
+                 [](const auto& total) { return std::get<2>(total); });
+  return names;
+}
+
+std::vector<std::string> Rank(const PowerWish& wish, const PowerSettings& settings,
+                              FoundPower& found) {
+  const std::string& named = wish.channel.empty() ? settings.channel : wish.channel;
+  std::vector<std::string> ranking = Best(found);
+  if (!named.empty()) {
+    const v1::ChannelInfo* channel = FindChannel(found.sources, named);
+    ranking.clear();
+    if (channel != nullptr) {
+      ranking.push_back(named);
+    } else if (named != kEstimatedChannel) {
+      // Another channel in its place would pass for it.
+      found.obstacles.push_back(
+          absl::StrCat("power channel ", named, " was asked for by the ",
+                       wish.channel.empty() ? "agent's configuration" : "experiment",
+                       " and is not here; there are: ", NamesOf(found.sources)));
+    }
+  }
+  std::vector<std::string> slow;
+  std::erase_if(ranking, [&](const std::string& name) {
+    const double hz = FindChannel(found.sources, name)->nominal_hz();
+    if (hz >= wish.min_rate_hz) return false;
+    slow.push_back(absl::StrCat(name, " (", hz, " Hz)"));
+    return true;
+  });
+  if (!slow.empty()) {
+    found.obstacles.push_back(
+        absl::StrCat("slower than the ", wish.min_rate_hz,
+                     " Hz that the experiment asks for: ", absl::StrJoin(slow, ", ")));
+  }
+  return ranking;
+}
+
+}  // namespace
 
 PowerWish WishOf(const v1::JobSpec& spec) {
   return {
@@ -11,12 +93,51 @@ PowerWish WishOf(const v1::JobSpec& spec) {
 
 PowerSelection SelectPower(const PowerWish& wish, const HostPaths& paths,
                            const PowerSettings& settings) {
+  if (wish.require == v1::POWER_REQUIRE_NONE) return {};
+  FoundPower found;
+  found.names.insert(kEstimatedChannel);
+  FindBoardRails(paths, found);
+  FindBatteries(paths, found);
+  FindRapl(paths, found);
+  FindHwmonPower(paths, found);
   PowerSelection selection;
-  if (wish.require == v1::POWER_REQUIRE_NONE) return selection;
+  selection.ranking = Rank(wish, settings, found);
+  selection.ranking.push_back(kEstimatedChannel);
+  selection.sources = std::move(found.sources);
+  selection.obstacles = std::move(found.obstacles);
   selection.sources.push_back(std::make_unique<EstimatedPower>(paths, settings.estimate));
-  for (const v1::ChannelInfo& channel : selection.sources.back()->channels())
-    selection.ranking.push_back(channel.name());
   return selection;
+}
+
+absl::Status CheckRequired(const PowerWish& wish, const PowerSelection& selection) {
+  if (wish.require != v1::POWER_REQUIRE_REQUIRED) return absl::OkStatus();
+  const v1::ChannelInfo* best =
+      selection.ranking.empty() ? nullptr : FindChannel(selection.sources, selection.ranking[0]);
+  if (best != nullptr && best->provenance() == v1::PROVENANCE_MEASURED) return absl::OkStatus();
+  std::string text = "the experiment requires measured power, and nothing here measures it";
+  absl::StrAppend(&text,
+                  selection.obstacles.empty()
+                      ? ": no power sensor was found (see `joulefarm-agent meters`)"
+                      : ": ",
+                  absl::StrJoin(selection.obstacles, "; "));
+  return absl::FailedPreconditionError(text);
+}
+
+std::vector<v1::ChannelInfo> ListChannels(const PowerSelection& selection) {
+  std::vector<v1::ChannelInfo> channels;
+  for (const std::string& name : selection.ranking) {
+    if (const v1::ChannelInfo* channel = FindChannel(selection.sources, name))
+      channels.push_back(*channel);
+  }
+  if (!channels.empty()) channels[0].set_primary(true);
+  for (const std::unique_ptr<PowerSource>& source : selection.sources) {
+    for (const v1::ChannelInfo& channel : source->channels()) {
+      const bool listed = std::find(selection.ranking.begin(), selection.ranking.end(),
+                                    channel.name()) != selection.ranking.end();
+      if (!listed) channels.push_back(channel);
+    }
+  }
+  return channels;
 }
 
 std::optional<ChannelPlace> FindPrimary(absl::Span<const std::unique_ptr<PowerSource>> sources,

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "agent/host/host_paths.h"
 #include "agent/power/estimated.h"
@@ -27,22 +28,33 @@ struct PowerSettings {
 // What a job wants.
 struct PowerWish {
   v1::PowerRequire require = v1::POWER_REQUIRE_OPTIONAL;
-  std::string channel;  // wins over the operator's
+  std::string channel = {};  // wins over the operator's
   double min_rate_hz = 0;
 };
 PowerWish WishOf(const v1::JobSpec& spec);
 
 struct PowerSelection {
   std::vector<std::unique_ptr<PowerSource>> sources;
-  // Names of the energy channels, best first: results come from the first whose source works.
+  // Channels that results may be reported from, best first: they come from the first whose source
+  // works. `estimated` is the last.
   std::vector<std::string> ranking;
   // Why sensors that are there cannot be used, each with its cure.
   std::vector<std::string> obstacles;
 };
 
-// Nothing at all where the job wants none: then nothing is declared and energy stays absent.
+// Looks around and chooses. What measures comes before what is modelled, and that before the
+// estimate; of two that measure, the one that covers more of the device. A channel asked for by
+// name, and else the rate asked for, leaves nothing but it and the estimate. Nothing at all where
+// the job wants none: then nothing is declared and energy stays absent.
 PowerSelection SelectPower(const PowerWish& wish, const HostPaths& paths,
                            const PowerSettings& settings);
+
+// FAILED_PRECONDITION where the wish requires power and the best channel does not measure; says
+// what stands in the way.
+absl::Status CheckRequired(const PowerWish& wish, const PowerSelection& selection);
+
+// The channels of all sources, those of the ranking first; `primary` is set on the best.
+std::vector<v1::ChannelInfo> ListChannels(const PowerSelection& selection);
 
 struct ChannelPlace {
   std::size_t source = 0;

@@ -117,6 +117,10 @@ WorkloadOutcome AttemptRunner::Execute(SpoolRecorder& recorder, bool& clean) {
   if (!workload.ok()) {
     return Infra(absl::StrCat("this agent cannot run the workload: ", workload.status().message()));
   }
+  const PowerWish wish = WishOf(grant_.spec());
+  const absl::Status power =
+      CheckRequired(wish, SelectPower(wish, environment_.paths, environment_.power));
+  if (!power.ok()) return Infra(std::string(power.message()));
   absl::StatusOr<std::optional<std::filesystem::path>> model = FetchModel();
   if (!model.ok()) return Infra(std::string(model.status().message()));
   if (stop_source_.stop_requested()) {

@@ -1,0 +1,31 @@
+#include "agent/power/found_power.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace joulefarm::agent {
+
+std::string FoundPower::Name(absl::string_view label, absl::string_view where) {
+  std::string name(label);
+  if (!names.insert(name).second) {
+    name = absl::StrCat(label, "@", where);
+    for (int i = 2; !names.insert(name).second; ++i) name = absl::StrCat(label, "@", where, ".", i);
+  }
+  return name;
+}
+
+v1::ChannelInfo PowerChannel(std::string name, v1::Quantity quantity, double scale,
+                             double nominal_hz, v1::Scope scope, std::string description) {
+  v1::ChannelInfo channel;
+  channel.set_name(std::move(name));
+  channel.set_quantity(quantity);
+  channel.set_scale(scale);
+  channel.set_nominal_hz(nominal_hz);
+  channel.set_scope(scope);
+  channel.set_provenance(v1::PROVENANCE_MEASURED);
+  channel.set_description(std::move(description));
+  return channel;
+}
+
+}  // namespace joulefarm::agent
