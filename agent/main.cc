@@ -4,12 +4,14 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
+#include <iostream>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "agent/agent.h"
+#include "agent/commands/meters.h"
 #include "common/config/yaml_proto.h"
 #include "common/daemon/notify.h"
 #include "common/daemon/state_dir.h"
@@ -81,6 +83,21 @@ int Serve(const Flags& flags) {
   return code;
 }
 
+int ShowMeters(const Flags& flags, const std::string& format) {
+  const absl::StatusOr<AgentOptions> options = MakeOptions(flags);
+  if (!options.ok()) {
+    spdlog::error("{}", std::string(options.status().message()));
+    return kExitUsage;
+  }
+  const MetersReport report = ReadMeters(HostPaths(options->root), options->power);
+  if (format == "json") {
+    WriteMetersJson(report, std::cout, std::cerr);
+  } else {
+    WriteMetersTable(report, std::cout);
+  }
+  return 0;
+}
+
 int Main(int argc, char** argv) {
   spdlog::set_default_logger(
       std::make_shared<spdlog::logger>("agent", std::make_shared<spdlog::sinks::stderr_sink_mt>()));
@@ -100,12 +117,21 @@ int Main(int argc, char** argv) {
       ->type_name("DIR");
   app.add_flag("--allow-plaintext", flags.allow_plaintext,
                "Talk without TLS to a controller that is not on this machine");
+  std::string format = "table";
+  CLI::App* meters =
+      app.add_subcommand("meters", "List what can measure power here, and what stands in the way");
+  meters->add_option("--root", flags.root, "Where /proc and /sys are read below, default /")
+      ->type_name("DIR");
+  meters->add_option("--config", flags.config, "Configuration file (YAML)")->type_name("FILE");
+  meters->add_option("-o,--output", format, "How to print: table or json")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->type_name("FORMAT");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kExitUsage;
   }
-  return Serve(flags);
+  return meters->parsed() ? ShowMeters(flags, format) : Serve(flags);
 }
 
 }  // namespace

@@ -101,6 +101,7 @@ PowerSelection SelectPower(const PowerWish& wish, const HostPaths& paths,
   FindRapl(paths, found);
   FindHwmonPower(paths, found);
   PowerSelection selection;
+  selection.totals = Best(found);
   selection.ranking = Rank(wish, settings, found);
   selection.ranking.push_back(kEstimatedChannel);
   selection.sources = std::move(found.sources);

@@ -38,6 +38,8 @@ struct PowerSelection {
   // Channels that results may be reported from, best first: they come from the first whose source
   // works. `estimated` is the last.
   std::vector<std::string> ranking;
+  // Channels that cover all that their kind of source sees, chosen or not.
+  std::vector<std::string> totals;
   // Why sensors that are there cannot be used, each with its cure.
   std::vector<std::string> obstacles;
 };

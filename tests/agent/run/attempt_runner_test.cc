@@ -261,6 +261,17 @@ TEST_F(AttemptRunnerTest, WorkloadThatCannotBeMadeIsInfra) {
   EXPECT_THAT(final_word.reason(), HasSubstr("no kind"));
 }
 
+TEST_F(AttemptRunnerTest, RequiredPowerThatNothingMeasuresFailsBeforeAnythingIsFetched) {
+  WantModel();
+  grant_.mutable_spec()->set_power(v1::POWER_REQUIRE_REQUIRED);
+  environment_.paths = HostPaths(dir_.path() / "a host without sensors");
+  source_.status = absl::InternalError("the model was asked for");
+  const v1::Final final_word = Run();
+  EXPECT_EQ(final_word.outcome(), v1::OUTCOME_FAILED);
+  EXPECT_EQ(final_word.failure_class(), v1::FAILURE_CLASS_INFRA);
+  EXPECT_THAT(final_word.reason(), HasSubstr("requires measured power"));
+}
+
 TEST_F(AttemptRunnerTest, ExceptionIsAFailureNotACrash) {
   script_ = [](WorkloadContext&) -> WorkloadOutcome { throw std::runtime_error("boom"); };
   const v1::Final final_word = Run();

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <fstream>
 
 #include "agent/process/stop_fd.h"
 #include "common/sha256/sha256.h"
@@ -100,6 +101,35 @@ TEST_F(AgentTest, AnnouncesItselfAndRunsAGrantToItsEnd) {
   controller.SendGrant(2, "a", spec_);
   controller.AwaitFinal(2);
   EXPECT_EQ(controller.fetches(), 1) << "the model was kept";
+}
+
+TEST_F(AgentTest, SaysWhatCanMeasureAndWhatStandsInTheWay) {
+  const std::filesystem::path root = dir_.path() / "host";
+  const auto write = [&](const std::string& file, const std::string& text) {
+    std::filesystem::create_directories((root / file).parent_path());
+    std::ofstream(root / file) << text << "\n";
+  };
+  for (const char* status : {"Discharging", "Charging"}) {
+    write("sys/class/power_supply/BAT0/type", "Battery");
+    write("sys/class/power_supply/BAT0/power_now", "5000000");
+    write("sys/class/power_supply/BAT0/status", status);
+    FakeController controller;
+    AgentOptions options = Options(controller.address());
+    options.root = root;
+    auto agent = Agent::Create(std::move(options));
+    ASSERT_TRUE(agent.ok()) << agent.status();
+    (*agent)->Start();
+    const v1::DeviceFacts facts = controller.Greet().devices(0).facts();
+    ASSERT_EQ(facts.power_channels_size(), 2);
+    const bool feeds = status == std::string("Discharging");
+    EXPECT_EQ(facts.power_channels(0).name(), feeds ? "BAT0" : "estimated");
+    EXPECT_TRUE(facts.power_channels(0).primary());
+    EXPECT_FALSE(facts.power_channels(1).primary());
+    ASSERT_EQ(facts.obstacles_size(), feeds ? 0 : 1);
+    if (!feeds) {
+      EXPECT_THAT(facts.obstacles(0), HasSubstr("unplug the charger"));
+    }
+  }
 }
 
 TEST_F(AgentTest, GrantSentTwiceRunsOnce) {

@@ -1,0 +1,256 @@
+#include "agent/commands/meters.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cmath>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+
+namespace joulefarm::agent {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::chrono::milliseconds kBetweenReadings{250};
+constexpr std::size_t kTextWidth = 100;
+
+struct Reading {
+  std::int64_t t_ns = 0;
+  std::int64_t raw = 0;
+};
+using Readings = std::map<std::string, Reading>;
+
+Readings Poll(const PowerSelection& selection) {
+  Readings readings;
+  for (const std::unique_ptr<PowerSource>& source : selection.sources) {
+    std::vector<PowerReading> polled;
+    std::int64_t lost = 0;
+    // What one channel cannot say is missing in the table.
+    source->Poll(polled, lost).IgnoreError();
+    for (const PowerReading& reading : polled) {
+      readings[source->channels()[static_cast<std::size_t>(reading.channel)].name()] = {
+          reading.t_ns, reading.raw};
+    }
+  }
+  return readings;
+}
+
+// raw * scale; a scale that is a power of ten gives the number that people would write.
+double Value(std::int64_t raw, double scale) {
+  const double steps = std::round(1 / scale);
+  const bool whole = steps >= 1 && std::abs(1 / scale - steps) < 1e-6 * steps;
+  return whole ? static_cast<double>(raw) / steps : static_cast<double>(raw) * scale;
+}
+
+void Fill(const Readings& before, const Readings& after, MeterNow& meter) {
+  const v1::ChannelInfo& channel = meter.channel;
+  const auto now = after.find(channel.name());
+  if (now == after.end()) return;
+  const double value = Value(now->second.raw, channel.scale());
+  if (channel.quantity() != v1::QUANTITY_ENERGY_COUNTER_J) {
+    meter.power_w = value;
+  } else {
+    meter.energy_j = value;
+    const auto first = before.find(channel.name());
+    // A counter that stands still is one of a tree somebody sent, not one of a device without
+    // power.
+    if (first != before.end() && now->second.raw > first->second.raw) {
+      meter.power_w = static_cast<double>(now->second.raw - first->second.raw) * channel.scale() /
+                      (static_cast<double>(now->second.t_ns - first->second.t_ns) * 1e-9);
+    }
+  }
+  if (!meter.power_w || !channel.has_gain_u()) return;
+  meter.power_u_w = std::hypot(channel.gain_u() * *meter.power_w, channel.offset_u());
+}
+
+// Appends the channel and, below it, its parts.
+void AppendTree(const std::vector<v1::ChannelInfo>& channels, const v1::ChannelInfo& root,
+                std::vector<v1::ChannelInfo>& ordered) {
+  ordered.push_back(root);
+  for (const v1::ChannelInfo& channel : channels) {
+    if (channel.parent() == root.name()) AppendTree(channels, channel, ordered);
+  }
+}
+
+std::vector<v1::ChannelInfo> Ordered(const PowerSelection& selection) {
+  std::vector<v1::ChannelInfo> channels = ListChannels(selection);
+  std::erase_if(channels, [](const v1::ChannelInfo& channel) {
+    return channel.provenance() != v1::PROVENANCE_MEASURED;
+  });
+  std::vector<v1::ChannelInfo> ordered;
+  for (const v1::ChannelInfo& channel : channels) {
+    if (channel.parent().empty()) AppendTree(channels, channel, ordered);
+  }
+  return ordered;
+}
+
+// "PROVENANCE_MEASURED" as "measured".
+std::string Word(const std::string& name, std::size_t prefix) {
+  return absl::AsciiStrToLower(absl::string_view(name).substr(prefix));
+}
+std::string ScopeWord(const v1::ChannelInfo& channel) {
+  return Word(v1::Scope_Name(channel.scope()), std::string("SCOPE_").size());
+}
+std::string ProvenanceWord(const v1::ChannelInfo& channel) {
+  return Word(v1::Provenance_Name(channel.provenance()), std::string("PROVENANCE_").size());
+}
+
+std::string Now(const MeterNow& meter) {
+  if (meter.power_w) return absl::StrFormat("%.3f W", *meter.power_w);
+  if (meter.energy_j) return absl::StrFormat("%.1f J", *meter.energy_j);
+  return "-";
+}
+
+int Depth(const std::vector<MeterNow>& meters, const MeterNow& meter) {
+  if (meter.channel.parent().empty()) return 0;
+  for (const MeterNow& other : meters) {
+    if (other.channel.name() == meter.channel.parent()) return Depth(meters, other) + 1;
+  }
+  return 0;
+}
+
+std::string Role(const MeterNow& meter) {
+  if (!meter.channel.parent().empty()) return absl::StrCat("part of ", meter.channel.parent());
+  return meter.total ? "total" : "-";
+}
+
+constexpr std::size_t kColumns = 7;
+using Row = std::array<std::string, kColumns>;
+
+// Characters of UTF-8.
+std::size_t Width(const std::string& text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char byte) {
+    return (static_cast<unsigned char>(byte) & 0xC0) != 0x80;
+  }));
+}
+
+void WriteRows(const std::vector<Row>& rows, std::ostream& out) {
+  constexpr std::array<bool, kColumns> kRight = {false, true, true, false, false, false, true};
+  std::array<std::size_t, kColumns> widths{};
+  for (const Row& row : rows) {
+    for (std::size_t i = 0; i < kColumns; ++i) widths[i] = std::max(widths[i], Width(row[i]));
+  }
+  for (const Row& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < kColumns; ++i) {
+      const std::string blanks(widths[i] - Width(row[i]), ' ');
+      absl::StrAppend(&line, i == 0 ? "" : "  ", kRight[i] ? blanks : "", row[i],
+                      kRight[i] ? "" : blanks);
+    }
+    out << absl::StripTrailingAsciiWhitespace(line) << '\n';
+  }
+}
+
+// Text in lines of at most kTextWidth, all but the first indented.
+void WriteWrapped(const std::string& text, std::ostream& out) {
+  std::string line = "  -";
+  for (const absl::string_view word : absl::StrSplit(text, ' ')) {
+    if (line.size() + 1 + word.size() > kTextWidth) {
+      out << line << '\n';
+      line = "   ";
+    }
+    absl::StrAppend(&line, " ", word);
+  }
+  out << line << '\n';
+}
+
+Json Number(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
+
+}  // namespace
+
+MetersReport ReadMeters(const HostPaths& paths, const PowerSettings& settings) {
+  PowerSelection selection = SelectPower(PowerWish{}, paths, settings);
+  std::erase_if(selection.sources, [](const std::unique_ptr<PowerSource>& source) {
+    return !source->Start().ok() && source->channels()[0].provenance() == v1::PROVENANCE_MEASURED;
+  });
+  const std::vector<v1::ChannelInfo> channels = Ordered(selection);
+  MetersReport report;
+  report.obstacles = selection.obstacles;
+  for (const v1::ChannelInfo& channel : ListChannels(selection)) {
+    if (channel.primary() && channel.provenance() != v1::PROVENANCE_MEASURED)
+      report.fallback = channel.name();
+  }
+  const bool counters =
+      std::any_of(channels.begin(), channels.end(), [](const v1::ChannelInfo& channel) {
+        return channel.quantity() == v1::QUANTITY_ENERGY_COUNTER_J;
+      });
+  Readings before;
+  if (counters && paths.live()) {
+    before = Poll(selection);
+    std::this_thread::sleep_for(kBetweenReadings);
+  }
+  const Readings after = Poll(selection);
+  for (const v1::ChannelInfo& channel : channels) {
+    MeterNow& meter = report.meters.emplace_back();
+    meter.channel = channel;
+    meter.total = std::find(selection.totals.begin(), selection.totals.end(), channel.name()) !=
+                  selection.totals.end();
+    Fill(before, after, meter);
+  }
+  return report;
+}
+
+void WriteMetersTable(const MetersReport& report, std::ostream& out) {
+  if (report.meters.empty()) {
+    out << "Nothing measures power here.\n";
+  } else {
+    std::vector<Row> rows = {{"CHANNEL", "NOW", "±", "SCOPE", "PROVENANCE", "ROLE", "RATE"}};
+    for (const MeterNow& meter : report.meters) {
+      const std::string indent(2 * static_cast<std::size_t>(Depth(report.meters, meter)), ' ');
+      rows.push_back({indent + meter.channel.name(), Now(meter),
+                      meter.power_u_w ? absl::StrFormat("%.2g", *meter.power_u_w) : "-",
+                      ScopeWord(meter.channel), ProvenanceWord(meter.channel), Role(meter),
+                      absl::StrCat(meter.channel.nominal_hz(), " Hz")});
+    }
+    WriteRows(rows, out);
+  }
+  for (const MeterNow& meter : report.meters) {
+    if (meter.channel.primary()) {
+      out << "\nResults are reported from " << meter.channel.name() << ": "
+          << meter.channel.description() << ".\n";
+    }
+  }
+  if (!report.fallback.empty()) {
+    out << "\nResults are reported from the channel " << report.fallback
+        << ", which does not measure; their columns say so.\n";
+  }
+  if (report.obstacles.empty()) return;
+  out << "\nIn the way:\n";
+  for (const std::string& obstacle : report.obstacles) WriteWrapped(obstacle, out);
+}
+
+void WriteMetersJson(const MetersReport& report, std::ostream& out, std::ostream& err) {
+  Json array = Json::array();
+  for (const MeterNow& meter : report.meters) {
+    const v1::ChannelInfo& channel = meter.channel;
+    Json object;
+    object["name"] = channel.name();
+    object["quantity"] =
+        Word(v1::Quantity_Name(channel.quantity()), std::string("QUANTITY_").size());
+    object["scope"] = ScopeWord(channel);
+    object["provenance"] = ProvenanceWord(channel);
+    object["parent"] = channel.parent().empty() ? Json(nullptr) : Json(channel.parent());
+    object["total"] = meter.total;
+    object["primary"] = channel.primary();
+    object["power_w"] = Number(meter.power_w);
+    object["power_u_w"] = Number(meter.power_u_w);
+    object["energy_j"] = Number(meter.energy_j);
+    object["rate_hz"] = channel.nominal_hz();
+    object["gain_u"] = channel.has_gain_u() ? Json(channel.gain_u()) : Json(nullptr);
+    object["offset_u_w"] = channel.has_offset_u() ? Json(channel.offset_u()) : Json(nullptr);
+    object["description"] = channel.description();
+    array.push_back(std::move(object));
+  }
+  out << array.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
+  for (const std::string& obstacle : report.obstacles) err << "in the way: " << obstacle << '\n';
+}
+
+}  // namespace joulefarm::agent
