@@ -193,7 +193,7 @@ absl::Status Agent::Shell::OpenSpool() {
     });
   };
   spool.listener.uploaded = [this](Fence fence) { Feed(AttemptUploaded{fence}); };
-  spool.listener.failed = [this](absl::Status status) {
+  spool.listener.failed = [this](const absl::Status& status) {
     asio::post(io_, [this, status] { SpoolFailed(status); });
   };
   absl::StatusOr<Spool::Opened> opened = Spool::Open(std::move(spool));

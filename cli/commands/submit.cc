@@ -199,10 +199,10 @@ int RunSubmit(Session& session, const SubmitOptions& options) {
   if (!text.ok()) return session.Fail(text.status());
   const auto client = session.Client();
   if (!client.ok()) return session.Fail(client.status());
-  request.set_text(CleanUtf8(*text) == *text ? *std::move(text) : "");
-  if (request.text().empty() && !text->empty()) {
+  if (CleanUtf8(*text) != *text) {
     return session.FailUsage(absl::StrCat(options.file, " is no UTF-8 text"));
   }
+  request.set_text(*std::move(text));
   request.set_file_name(options.file == "-" ? "stdin" : options.file);
   request.set_request_id(options.request_id);
   request.set_dry_run(options.dry_run);

@@ -271,7 +271,7 @@ class Summary {
     return "";
   }
 
-  static TextCell Graded(std::string text) {
+  static TextCell Graded(const std::string& text) {
     const bool bad = absl::StrContains(text, "INVALID");
     const bool warn = absl::StrContains(text, "SUSPECT");
     return {OneLine(text), bad ? Style::kBad : warn ? Style::kWarn : Style::kPlain};

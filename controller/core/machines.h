@@ -1,7 +1,7 @@
 // The three state machines of the farm as tables: which event moves a job, an attempt or a device
 // where.
 //
-// Pure functions, any thread. A move that is not in the table is refused (nullopt) and changes
+// Threads: pure functions. A move that is not in the table is refused (nullopt) and changes
 // nothing; see docs/states.md.
 #pragma once
 

@@ -1,4 +1,6 @@
 // absl::Status to grpc::Status, once, at the edge.
+//
+// Threads: pure functions. Ownership: none.
 #pragma once
 
 #include <string>

@@ -8,6 +8,8 @@ readonly packages_build=(
   nlohmann-json3-dev libzstd-dev libgtest-dev libgmock-dev librapidcheck-dev sqlite3
 )
 
+readonly packages_lint=(clang-format clang-tidy)
+
 # packages_missing NAME…: prints those that are not installed, one per line.
 packages_missing() {
   local name installed

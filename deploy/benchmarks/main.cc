@@ -1,0 +1,32 @@
+// joulefarm-bench: the parts of deploy/bench that need a program. Prints one JSON object per
+// figure.
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <string>
+
+#include "deploy/benchmarks/ingest.h"
+#include "deploy/benchmarks/submit_start.h"
+
+int main(int argc, char** argv) {
+  CLI::App app{"The parts of deploy/bench that need a program.", "joulefarm-bench"};
+  app.require_subcommand(1);
+  std::string folder;
+  std::string controller;
+  int count = 0;
+  int code = 0;
+  CLI::App* ingest = app.add_subcommand("ingest", "Samples through a controller");
+  CLI::App* rows = app.add_subcommand("sqlite-rows", "The same samples as plain rows");
+  for (CLI::App* command : {ingest, rows}) {
+    command->add_option("--folder", folder, "Empty folder for databases")->required();
+  }
+  CLI::App* submit = app.add_subcommand("submit-start", "From submit to the attempt's begin");
+  submit->add_option("--controller", controller, "HOST:PORT of an idle farm")->required();
+  submit->add_option("--count", count, "Submissions")
+      ->default_val(200)
+      ->check(CLI::Range(100, 100000));
+  ingest->callback([&] { code = joulefarm::bench::MeasureIngest(folder); });
+  rows->callback([&] { code = joulefarm::bench::MeasureSqliteRows(folder); });
+  submit->callback([&] { code = joulefarm::bench::MeasureSubmitStart(controller, count); });
+  CLI11_PARSE(app, argc, argv);
+  return code;
+}

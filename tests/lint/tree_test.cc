@@ -1,0 +1,72 @@
+// Rules about the tree as a whole: nothing unfinished, nothing of one machine.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <regex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "tests/lint/sources.h"
+
+namespace joulefarm::lint {
+namespace {
+
+using ::testing::IsEmpty;
+
+// Assembled, so that this file does not break its own rule.
+std::string Word(const char* first, const char* second) { return absl::StrCat(first, second); }
+
+TEST(TreeTest, NothingIsLeftForLater) {
+  const std::regex pattern(
+      absl::StrCat("\\b(", Word("TO", "DO"), "|", Word("FIX", "ME"), "|", Word("XX", "X"), ":)"));
+  std::vector<std::string> found;
+  for (const char* folder : {"proto", "common", "controller", "agent", "cli", "deploy", "tests"}) {
+    for (const std::string& file : Files(folder, {".h", ".cc", ".proto", ".sh", ".sql", ".txt"})) {
+      int number = 0;
+      for (const std::string& line : Lines(ReadFile(Root() / file))) {
+        ++number;
+        if (std::regex_search(line, pattern)) found.push_back(absl::StrCat(file, ":", number));
+      }
+    }
+  }
+  EXPECT_THAT(found, IsEmpty());
+}
+
+TEST(TreeTest, TheTopLevelIsAsAgreed) {
+  const std::set<std::string> agreed = {
+      "proto",     "controller", "agent",          "common",
+      "cli",       "deploy",     "tests",          "docs",
+      "README.md", "LICENSE",    "CMakeLists.txt", "CMakePresets.json",
+      "build"};
+  std::vector<std::string> strangers;
+  for (const auto& entry : std::filesystem::directory_iterator(Root())) {
+    const std::string name = entry.path().filename().string();
+    if (absl::StartsWith(name, ".") || agreed.count(name) > 0) continue;
+    strangers.push_back(name);
+  }
+  EXPECT_THAT(strangers, IsEmpty());
+}
+
+TEST(TreeTest, LinksBetweenPagesLeadSomewhere) {
+  static const std::regex kLink(R"(\]\(([^)#:]+)(#[^)]*)?\))");
+  std::vector<std::string> dead;
+  std::vector<std::string> pages = Files("docs", {".md"});
+  pages.push_back("README.md");
+  for (const std::string& page : pages) {
+    const std::string text = ReadFile(Root() / page);
+    for (auto it = std::sregex_iterator(text.begin(), text.end(), kLink);
+         it != std::sregex_iterator(); ++it) {
+      const std::filesystem::path target = (Root() / page).parent_path() / (*it)[1].str();
+      if (!std::filesystem::exists(target))
+        dead.push_back(absl::StrCat(page, ": ", (*it)[1].str()));
+    }
+  }
+  EXPECT_GE(pages.size(), 12U);
+  EXPECT_THAT(dead, IsEmpty());
+}
+
+}  // namespace
+}  // namespace joulefarm::lint
