@@ -62,7 +62,7 @@ struct Controller::Parts {
 
 Controller::Controller(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
-absl::StatusOr<std::unique_ptr<Controller>> Controller::Start(ControllerOptions options) {
+absl::StatusOr<std::unique_ptr<Controller>> Controller::Start(const ControllerOptions& options) {
   if (const absl::Status ok = CheckPlaintext(options.listen, options.allow_plaintext); !ok.ok())
     return ok;
   if (const absl::Status ok = CheckPlaintext(options.http, options.allow_plaintext); !ok.ok())

@@ -28,7 +28,7 @@ class Controller {
  public:
   // Locks the state directory, opens the database, listens, and writes STATE/address. Errors name
   // what, where and what to do.
-  static absl::StatusOr<std::unique_ptr<Controller>> Start(ControllerOptions options);
+  static absl::StatusOr<std::unique_ptr<Controller>> Start(const ControllerOptions& options);
   ~Controller();
 
   const HostPort& grpc_address() const;

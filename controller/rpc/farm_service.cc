@@ -17,8 +17,8 @@ namespace joulefarm::controller {
 namespace {
 
 // A prompt set larger than this does not belong into a job's description.
-constexpr std::uintmax_t kLargestTextArtifact = 4 * 1024 * 1024;
-constexpr std::size_t kLargestFile = 4 * 1024 * 1024;
+constexpr std::uintmax_t kLargestTextArtifact = std::uintmax_t{4} * 1024 * 1024;
+constexpr std::size_t kLargestFile = std::size_t{4} * 1024 * 1024;
 
 // Artifacts as the store knows them at this moment. Calls wait for the store thread.
 class StoreCatalogue : public Catalogue {

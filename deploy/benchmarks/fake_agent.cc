@@ -1,14 +1,16 @@
 #include "deploy/benchmarks/fake_agent.h"
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <map>
 #include <utility>
 
 namespace joulefarm::bench {
 namespace {
 
 constexpr std::size_t kWindowBytes = std::size_t{1} << 20;
+constexpr std::size_t kBatchBytes = std::size_t{256} << 10;
+constexpr auto kHeartbeat = std::chrono::seconds(5);
 
 }  // namespace
 
@@ -30,13 +32,36 @@ FakeAgent::FakeAgent(const std::shared_ptr<grpc::Channel>& channel, std::string 
   device.set_device_id(id_);
   device.mutable_facts()->set_os("linux");
   device.set_clean(true);
-  control_->Write(message);
+  WriteControl(message);
   control_reader_ = std::thread([this] { ReadControl(); });
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return epoch_ != 0; });
+  heartbeats_ = std::thread([this] { Heartbeats(); });
+}
+
+void FakeAgent::WriteControl(const v1::AgentMessage& message) {
+  const std::lock_guard lock(write_mutex_);
+  control_->Write(message);
+}
+
+void FakeAgent::Heartbeats() {
+  v1::AgentMessage message;
+  std::unique_lock lock(mutex_);
+  while (!changed_.wait_for(lock, kHeartbeat, [this] { return stopping_; })) {
+    message.mutable_heartbeat()->set_seq(message.heartbeat().seq() + 1);
+    lock.unlock();
+    WriteControl(message);
+    lock.lock();
+  }
 }
 
 FakeAgent::~FakeAgent() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  heartbeats_.join();
   control_context_.TryCancel();
   upload_context_.TryCancel();
   control_reader_.join();
@@ -50,7 +75,7 @@ void FakeAgent::ReadControl() {
     if (message.has_grant()) {
       reply.mutable_grant_reply()->set_fence(message.grant().fence());
       reply.mutable_grant_reply()->set_accepted(true);
-      control_->Write(reply);
+      WriteControl(reply);
     }
     const std::lock_guard lock(mutex_);
     if (message.has_welcome()) epoch_ = message.welcome().session_epoch();
@@ -86,21 +111,33 @@ void FakeAgent::ReadUpload() {
     }
     changed_.notify_all();
   }
+  const std::lock_guard lock(mutex_);
+  if (!stopping_) Die("the controller ended the upload");
 }
 
-void FakeAgent::Upload(const v1::Frame& frame) {
+void FakeAgent::Upload(v1::Frame frame) {
+  const std::size_t bytes = frame.payload().size();
+  if (batch_bytes_ > 0 && batch_bytes_ + bytes > kBatchBytes) SendBatch();
+  batch_bytes_ += bytes;
+  *batch_.mutable_frames()->add_frames() = std::move(frame);
+}
+
+void FakeAgent::SendBatch() {
   {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return sent_bytes_ - acknowledged_bytes_ < kWindowBytes; });
-    sent_bytes_ += frame.payload().size();
-    waiting_[{frame.stream(), frame.seq()}] = frame.payload().size();
+    sent_bytes_ += batch_bytes_;
+    for (const v1::Frame& frame : batch_.frames().frames()) {
+      waiting_[{frame.stream(), frame.seq()}] = frame.payload().size();
+    }
   }
-  v1::UploadRequest request;
-  *request.mutable_frames()->add_frames() = frame;
-  if (!upload_->Write(request)) Die("the controller ended the upload");
+  if (!upload_->Write(batch_)) Die("the controller ended the upload");
+  batch_.Clear();
+  batch_bytes_ = 0;
 }
 
 void FakeAgent::AwaitAcknowledged() {
+  if (batch_bytes_ > 0) SendBatch();
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return waiting_.empty(); });
 }

@@ -7,9 +7,9 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -30,14 +30,18 @@ class FakeAgent {
   // Blocks until a grant has come and was accepted; its fence.
   std::int64_t AwaitGrant();
 
-  // Sends the frame (its seq must be the next of its stream); blocks while more than the agents'
-  // window (1 MiB) waits to be acknowledged.
-  void Upload(const v1::Frame& frame);
+  // Hands over the frame (its seq must be the next of its stream). Frames travel in batches of up
+  // to 256 KiB, as an agent sends them; blocks while more than an agent's window (1 MiB) waits to
+  // be acknowledged.
+  void Upload(v1::Frame frame);
   // Blocks until every frame sent is acknowledged, so durable.
   void AwaitAcknowledged();
 
  private:
   void ReadControl();
+  void Heartbeats();
+  void WriteControl(const v1::AgentMessage& message);
+  void SendBatch();
   void ReadUpload();
   [[noreturn]] static void Die(const std::string& what);
 
@@ -48,6 +52,10 @@ class FakeAgent {
   std::unique_ptr<grpc::ClientReaderWriter<v1::AgentMessage, v1::ControllerMessage>> control_;
   std::unique_ptr<grpc::ClientReaderWriter<v1::UploadRequest, v1::UploadResponse>> upload_;
 
+  v1::UploadRequest batch_;
+  std::size_t batch_bytes_ = 0;
+
+  std::mutex write_mutex_;  // one control message at a time
   std::mutex mutex_;
   std::condition_variable changed_;
   std::int64_t epoch_ = 0;  // guarded by mutex_, as what follows
@@ -55,7 +63,9 @@ class FakeAgent {
   std::size_t sent_bytes_ = 0;
   std::size_t acknowledged_bytes_ = 0;
   std::map<std::pair<int, std::int64_t>, std::size_t> waiting_;  // stream and seq to size
+  bool stopping_ = false;
   std::thread control_reader_;
+  std::thread heartbeats_;
   std::thread upload_reader_;
 };
 

@@ -21,7 +21,7 @@ namespace joulefarm::bench {
 namespace {
 
 constexpr std::int64_t kRateHz = 5000;
-constexpr std::int64_t kSeconds = 2000;
+constexpr std::int64_t kSeconds = 8000;
 constexpr std::int64_t kSamples = kRateHz * kSeconds;
 constexpr std::int64_t kPeriodNs = 1'000'000'000 / kRateHz;
 constexpr char kSignal[] =
@@ -165,7 +165,7 @@ int MeasureIngest(const std::filesystem::path& folder) {
 }
 
 int MeasureSqliteRows(const std::filesystem::path& folder) {
-  constexpr std::int64_t kRows = kSamples / 5;
+  constexpr std::int64_t kRows = kSamples / 20;
   constexpr std::int64_t kPerTransaction = 10'000;
   sqlite3* db = nullptr;
   const std::filesystem::path file = folder / "rows.db";
