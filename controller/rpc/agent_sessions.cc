@@ -13,9 +13,11 @@ namespace joulefarm::controller {
 namespace {
 
 constexpr std::size_t kMostQueued = 4096;
-// An agent keeps at most about 1 MiB unacknowledged, so more batches than this waiting for the
-// store mean that it does not.
-constexpr int kMostBatchesInFlight = 256;
+// An agent keeps at most about 1 MiB unacknowledged, in however many batches: more than this
+// waiting for the store means that it does not.
+constexpr std::int64_t kMostBytesInFlight = std::int64_t{4} << 20;
+// What a batch costs besides its bytes, so that empty ones count, too.
+constexpr std::int64_t kBatchBytes = 1024;
 constexpr std::size_t kLongestId = 128;
 // Questions for telemetry give way to everything else: none is put where so much waits already.
 constexpr std::size_t kBusy = 16;
@@ -151,10 +153,11 @@ class UploadStream : public grpc::ServerBidiReactor<v1::UploadRequest, v1::Uploa
       named_ = true;
       return true;
     }
+    const std::int64_t bytes = kBatchBytes + static_cast<std::int64_t>(request.ByteSizeLong());
     std::vector<v1::Frame> frames;
     for (v1::Frame& frame : *request.mutable_frames()->mutable_frames())
       frames.push_back(std::move(frame));
-    if (++in_flight_ > kMostBatchesInFlight) {
+    if ((in_flight_bytes_ += bytes) > kMostBytesInFlight) {
       Close({grpc::StatusCode::RESOURCE_EXHAUSTED,
              "too many frames sent without waiting for acknowledgements"});
       return false;
@@ -162,9 +165,11 @@ class UploadStream : public grpc::ServerBidiReactor<v1::UploadRequest, v1::Uploa
     // The stream stays alive until the store has answered.
     std::shared_ptr<UploadStream> self = sessions_.Keep(this);
     if (self == nullptr) return false;
-    sessions_.host_.OnFrames(
-        std::move(frames),
-        [self](absl::StatusOr<v1::UploadResponse> response) { self->Stored(std::move(response)); });
+    sessions_.host_.OnFrames(std::move(frames),
+                             [self, bytes](absl::StatusOr<v1::UploadResponse> response) {
+                               self->Stored(std::move(response));
+                               self->in_flight_bytes_ -= bytes;
+                             });
     return true;
   }
 
@@ -175,14 +180,13 @@ class UploadStream : public grpc::ServerBidiReactor<v1::UploadRequest, v1::Uploa
     } else {
       writer_.Send(*std::move(response));
     }
-    --in_flight_;
   }
 
   AgentSessions& sessions_;
   StreamWriter<UploadStream, v1::UploadResponse> writer_;
   v1::UploadRequest incoming_;
   bool named_ = false;  // reading side only
-  std::atomic<int> in_flight_{0};
+  std::atomic<std::int64_t> in_flight_bytes_{0};
 };
 
 AgentSessions::AgentSessions(FarmHost& host, std::function<std::int64_t()> now_ns)
