@@ -24,6 +24,8 @@ void AddDevice(CLI::App& app, Session& session);
 void AddAgent(CLI::App& app, Session& session);
 void AddArtifact(CLI::App& app, Session& session);
 void AddResult(CLI::App& app, Session& session);
+// A command of the group `result`, in a file of its own.
+void AddResultTrace(CLI::App& group, Session& session);
 void AddSql(CLI::App& app, Session& session);
 void AddVersion(CLI::App& app, Session& session);
 

@@ -79,6 +79,7 @@ void AddResult(CLI::App& app, Session& session) {
   get->callback([=, &session] {
     session.action = [=, &session] { return RunGetResult(session, *get_options); };
   });
+  AddResultTrace(*group, session);
 }
 
 }  // namespace joulefarm::cli
