@@ -24,9 +24,12 @@ void AddDevice(CLI::App& app, Session& session);
 void AddAgent(CLI::App& app, Session& session);
 void AddArtifact(CLI::App& app, Session& session);
 void AddResult(CLI::App& app, Session& session);
-// A command of the group `result`, in a file of its own.
+// Commands of the group `result`, each in a file of its own.
 void AddResultTrace(CLI::App& group, Session& session);
+void AddResultExport(CLI::App& group, Session& session);
+void AddResultCompare(CLI::App& group, Session& session);
 void AddSql(CLI::App& app, Session& session);
+void AddCompletion(CLI::App& app, Session& session);
 void AddVersion(CLI::App& app, Session& session);
 
 // -o/--output with the formats of listings, or of single objects (table, json).

@@ -80,6 +80,8 @@ void AddResult(CLI::App& app, Session& session) {
     session.action = [=, &session] { return RunGetResult(session, *get_options); };
   });
   AddResultTrace(*group, session);
+  AddResultExport(*group, session);
+  AddResultCompare(*group, session);
 }
 
 }  // namespace joulefarm::cli

@@ -5,27 +5,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
+#include "cli/query.h"
 #include "cli/view/run_values.h"
 
 namespace joulefarm::cli {
 namespace {
-
-std::string SqlText(const std::string& text) {
-  return absl::StrCat("'", absl::StrReplaceAll(text, {{"'", "''"}}), "'");
-}
-
-absl::StatusOr<Table> Ask(FarmClient& client, const std::string& query) {
-  TableCollector collector;
-  absl::Status status = client.Sql(query, collector);
-  if (!status.ok()) return status;
-  return std::move(collector.table());
-}
-
-std::int64_t IntAt(const Table& table, const RowValues& row, absl::string_view name) {
-  const std::int64_t* number = std::get_if<std::int64_t>(&table.At(row, name));
-  return number == nullptr ? 0 : *number;
-}
 
 std::string HeadQuery(const TraceQuery& query) {
   return absl::StrCat(
