@@ -20,7 +20,7 @@ constexpr char kFooter[] =
     "Examples:\n"
     "  joulefarm artifact push models/tiny-q8_0.gguf      store a model\n"
     "  joulefarm submit -f exp.yaml --dry-run             see what would run where\n"
-    "  joulefarm submit -f exp.yaml --wait                run it and read the summary\n"
+    "  joulefarm submit -f exp.yaml --watch               run it, look on, and read the summary\n"
     "  joulefarm result list --experiment exp-1           every run, with units and labels\n"
     "  joulefarm sql \"select model, avg(otps) from result group by model\"\n"
     "\n"
@@ -56,6 +56,7 @@ void BuildApp(CLI::App& app, Session& session) {
   AddSql(app, session);
   AddDevice(app, session);
   AddAgent(app, session);
+  AddBackup(app, session);
   AddCompletion(app, session);
   AddVersion(app, session);
 }

@@ -3,7 +3,10 @@
 #include <grpcpp/grpcpp.h>
 
 #include <condition_variable>
+#include <deque>
 #include <mutex>
+#include <optional>
+#include <thread>
 #include <utility>
 
 #include "cli/table_chunk.h"
@@ -19,6 +22,7 @@ constexpr auto kSubmitCall = std::chrono::minutes(5);
 constexpr auto kStream = std::chrono::hours(1);
 constexpr auto kPush = std::chrono::hours(24);
 constexpr auto kInterruptCheck = std::chrono::milliseconds(50);
+constexpr auto kWatchTick = std::chrono::milliseconds(100);
 
 // gRPC wraps the reason several times: "failed to connect to all addresses; last error: UNKNOWN:
 // ipv4:…: Failed to connect to remote host: Connection refused".
@@ -143,9 +147,8 @@ absl::StatusOr<v1::CancelJobResponse> FarmClient::CancelJob(const std::string& j
       });
 }
 
-absl::StatusOr<v1::GetProgressResponse> FarmClient::GetProgress(const std::string& experiment) {
-  v1::GetProgressRequest request;
-  request.set_experiment(experiment);
+absl::StatusOr<v1::GetProgressResponse> FarmClient::GetProgress(
+    const v1::GetProgressRequest& request) {
   return Unary<v1::GetProgressResponse>(
       rpc_->interrupted, kQuickCall, [&](auto* context, auto* response, auto done) {
         rpc_->farm->async()->GetProgress(context, &request, response, std::move(done));
@@ -181,6 +184,66 @@ absl::Status FarmClient::Trace(const v1::GetTraceRequest& request, TableSink& si
   context.set_deadline(std::chrono::system_clock::now() + kStream);
   const auto reader = rpc_->farm->GetTrace(&context, request);
   return ReadTable(context, *reader, rpc_->interrupted, sink);
+}
+
+absl::Status FarmClient::WatchDevices(const std::vector<std::string>& devices,
+                                      const std::function<bool(const v1::Telemetry*)>& take) {
+  v1::WatchDevicesRequest request;
+  request.mutable_device_ids()->Assign(devices.begin(), devices.end());
+  grpc::ClientContext context;
+  const auto reader = rpc_->farm->WatchDevices(&context, request);
+  std::mutex mutex;  // guards news and over
+  std::condition_variable changed;
+  std::deque<v1::Telemetry> news;
+  bool over = false;
+  std::thread reading([&] {
+    v1::WatchDevicesResponse response;
+    bool more = true;
+    while (more) {
+      more = reader->Read(&response);
+      const std::lock_guard<std::mutex> lock(mutex);
+      if (more) news.push_back(std::move(*response.mutable_telemetry()));
+      over = !more;
+      changed.notify_one();
+    }
+  });
+  bool wanted = true;
+  while (wanted && !rpc_->interrupted()) {
+    std::optional<v1::Telemetry> next;
+    {
+      std::unique_lock<std::mutex> lock(mutex);
+      changed.wait_for(lock, kWatchTick, [&] { return over || !news.empty(); });
+      if (news.empty() && over) break;
+      if (!news.empty()) {
+        next = std::move(news.front());
+        news.pop_front();
+      }
+    }
+    wanted = take(next ? &*next : nullptr);
+  }
+  const bool interrupted = rpc_->interrupted();
+  if (!wanted || interrupted) context.TryCancel();
+  reading.join();
+  const grpc::Status status = reader->Finish();
+  if (!wanted) return absl::OkStatus();
+  if (interrupted) return absl::CancelledError("interrupted");
+  return status.ok() ? absl::UnavailableError("the controller ended the stream") : ToAbsl(status);
+}
+
+absl::Status FarmClient::Backup(const std::function<absl::Status(const std::string& piece)>& take) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kPush);
+  const auto reader = rpc_->farm->Backup(&context, v1::BackupRequest());
+  v1::BackupResponse response;
+  while (reader->Read(&response)) {
+    absl::Status taken =
+        rpc_->interrupted() ? absl::CancelledError("interrupted") : take(response.data());
+    if (taken.ok()) continue;
+    context.TryCancel();
+    reader->Finish().error_code();
+    return taken;
+  }
+  return ToAbsl(reader->Finish());
 }
 
 absl::StatusOr<v1::StatArtifactResponse> FarmClient::StatArtifact(

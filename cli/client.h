@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -34,7 +35,7 @@ class FarmClient {
   absl::StatusOr<v1::SubmitExperimentResponse> Submit(const v1::SubmitExperimentRequest& request);
   absl::StatusOr<v1::CancelExperimentResponse> CancelExperiment(const std::string& experiment);
   absl::StatusOr<v1::CancelJobResponse> CancelJob(const std::string& job);
-  absl::StatusOr<v1::GetProgressResponse> GetProgress(const std::string& experiment);
+  absl::StatusOr<v1::GetProgressResponse> GetProgress(const v1::GetProgressRequest& request);
   absl::StatusOr<v1::GetVersionResponse> GetVersion();
 
   // Rows go to the sink as they arrive; End is called only after the last one arrived safely. OK as
@@ -42,6 +43,14 @@ class FarmClient {
   absl::Status List(const v1::ListRequest& request, TableSink& sink);
   absl::Status Sql(const std::string& query, TableSink& sink);
   absl::Status Trace(const v1::GetTraceRequest& request, TableSink& sink);
+
+  // Telemetry as it comes in, and nullptr several times a second while none does, until `take` says
+  // no more (OK). UNAVAILABLE when the controller stops.
+  absl::Status WatchDevices(const std::vector<std::string>& devices,
+                            const std::function<bool(const v1::Telemetry*)>& take);
+
+  // The pieces of a copy of the database, in order. An error of `take` ends it and is returned.
+  absl::Status Backup(const std::function<absl::Status(const std::string& piece)>& take);
 
   absl::StatusOr<v1::StatArtifactResponse> StatArtifact(const v1::StatArtifactRequest& request);
 

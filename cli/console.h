@@ -25,6 +25,8 @@ struct Console {
   bool err_is_terminal = false;
   // Terminal cells per line; 0 when unknown. Asked each time, since windows change.
   std::function<int()> width = [] { return 0; };
+  // Lines of the terminal; 0 when unknown.
+  std::function<int()> height = [] { return 0; };
 
   std::function<std::optional<std::string>(const std::string& name)> environment =
       [](const std::string&) { return std::nullopt; };

@@ -49,12 +49,13 @@ void Sleep(std::chrono::nanoseconds duration) {
   ppoll(&wake, 1, &time, nullptr);
 }
 
-int TerminalWidth() {
+winsize TerminalSize() {
+  winsize size{};
   for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) {
-    winsize size{};
-    if (ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+    if (ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size;
   }
-  return 80;
+  size.ws_col = 80;
+  return size;
 }
 
 std::optional<std::string> Environment(const std::string& name) {
@@ -111,7 +112,8 @@ SystemConsole::SystemConsole()
   console_->in_is_terminal = isatty(STDIN_FILENO) == 1;
   console_->out_is_terminal = isatty(STDOUT_FILENO) == 1;
   console_->err_is_terminal = isatty(STDERR_FILENO) == 1;
-  console_->width = TerminalWidth;
+  console_->width = [] { return static_cast<int>(TerminalSize().ws_col); };
+  console_->height = [] { return static_cast<int>(TerminalSize().ws_row); };
   console_->environment = Environment;
   console_->sleep = Sleep;
   console_->catch_interrupt = CatchInterrupt;

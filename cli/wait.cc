@@ -1,10 +1,13 @@
 #include "cli/wait.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "cli/output/text.h"
 #include "cli/view/progress.h"
+#include "cli/view/run_values.h"
 #include "cli/view/summary.h"
 
 namespace joulefarm::cli {
@@ -13,101 +16,6 @@ namespace {
 constexpr auto kPoll = std::chrono::milliseconds(500);
 
 std::string Jobs(int n) { return absl::StrCat(n, n == 1 ? " job" : " jobs"); }
-
-// One wait: what it shows and how long it may last.
-class Waiter {
- public:
-  Waiter(Session& session, FarmClient& client, const WaitOptions& options)
-      : session_(session),
-        console_(session.console()),
-        client_(client),
-        options_(options),
-        display_(console_.err),
-        start_(console_.now()) {}
-
-  absl::StatusOr<WaitResult> Run() {
-    console_.catch_interrupt();
-    WaitResult result;
-    result.progress.set_experiment(options_.experiment);
-    for (;;) {
-      const auto progress = client_.GetProgress(options_.experiment);
-      result.elapsed = console_.now() - start_;
-      if (console_.interrupted()) return Ended(result, WaitEnd::kInterrupted);
-      if (progress.ok()) {
-        result.progress = *progress;
-        Reached(result);
-        if (progress->done()) return Ended(result, WaitEnd::kDone);
-      } else if (IsTransient(progress.status())) {
-        Lost(progress.status());
-      } else {
-        display_.Clear();
-        return progress.status();
-      }
-      if (options_.timeout && result.elapsed >= *options_.timeout)
-        return Ended(result, WaitEnd::kTimeout);
-      Sleep(result.elapsed);
-      if (console_.interrupted()) return Ended(result, WaitEnd::kInterrupted);
-    }
-  }
-
- private:
-  WaitResult& Ended(WaitResult& result, WaitEnd end) {
-    display_.Clear();
-    result.end = end;
-    result.elapsed = console_.now() - start_;
-    return result;
-  }
-
-  void Sleep(std::chrono::nanoseconds elapsed) {
-    std::chrono::nanoseconds pause = kPoll;
-    if (options_.timeout) pause = std::min(pause, *options_.timeout - elapsed);
-    console_.sleep(std::max(pause, std::chrono::nanoseconds(1)));
-  }
-
-  void Reached(const WaitResult& result) {
-    if (lost_at_) {
-      Say(absl::StrCat("The controller answers again after ", Clock(console_.now() - *lost_at_),
-                       "."));
-      lost_at_.reset();
-    }
-    const v1::GetProgressResponse& progress = result.progress;
-    estimator_.Observe(result.elapsed, progress.succeeded() + progress.failed(), progress.jobs());
-    if (console_.err_is_terminal) {
-      display_.Show(
-          ProgressLines({progress, options_.scope, result.elapsed, estimator_.Left(result.elapsed)},
-                        console_.LookOfErr()));
-      return;
-    }
-    // Without the clock, so that only a change of the counts makes a line.
-    const std::string counts = ProgressLine(progress, {});
-    if (counts == last_counts_) return;
-    last_counts_ = counts;
-    console_.err << ProgressLine(progress, result.elapsed) << std::endl;
-  }
-
-  void Lost(const absl::Status& status) {
-    if (lost_at_) return;
-    lost_at_ = console_.now();
-    Say(absl::StrCat("The controller at ", client_.address(), " cannot be reached (",
-                     OneLine(absl::string_view(status.message())),
-                     "). Jobs that run go on; trying again until it answers."));
-  }
-
-  void Say(const std::string& line) {
-    display_.Clear();
-    console_.err << line << std::endl;
-  }
-
-  Session& session_;
-  Console& console_;
-  FarmClient& client_;
-  const WaitOptions& options_;
-  LiveDisplay display_;
-  Estimator estimator_;
-  std::chrono::steady_clock::time_point start_;
-  std::optional<std::chrono::steady_clock::time_point> lost_at_;
-  std::string last_counts_;
-};
 
 // A listing of one experiment, tried again while the controller cannot be reached and the time
 // allows.
@@ -157,17 +65,12 @@ void PrintFailures(Session& session, const v1::GetProgressResponse& progress) {
 
 }  // namespace
 
-absl::StatusOr<WaitResult> WaitForExperiment(Session& session, FarmClient& client,
-                                             const WaitOptions& options) {
-  return Waiter(session, client, options).Run();
-}
-
 int ExitCodeOfProgress(const v1::GetProgressResponse& progress) {
   return progress.failed() == 0 && progress.succeeded() == progress.jobs() ? kExitOk
                                                                            : kExitJobFailed;
 }
 
-int ReportUnfinished(Session& session, const WaitResult& result) {
+int ReportUnfinished(Session& session, const WaitOptions& options, const WaitResult& result) {
   std::ostream& err = session.console().err;
   const v1::GetProgressResponse& progress = result.progress;
   const std::string seen = progress.jobs() == 0
@@ -180,18 +83,49 @@ int ReportUnfinished(Session& session, const WaitResult& result) {
   } else {
     err << "Detached" << seen << ". The jobs go on.\n";
   }
-  err << "  watch again:  "
-      << session.Hint(absl::StrCat("experiment get ", progress.experiment(), " --wait"))
-      << "\n  stop them:    "
-      << session.Hint(absl::StrCat("experiment cancel ", progress.experiment())) << std::endl;
+  std::string again = absl::StrCat("experiment get ", progress.experiment(),
+                                   options.watch ? " --watch" : " --wait");
+  std::string stop = absl::StrCat("experiment cancel ", progress.experiment());
+  if (!options.jobs.empty()) {
+    again = absl::StrCat("job watch ", absl::StrJoin(options.jobs, " "));
+    stop = absl::StrCat("job cancel ", absl::StrJoin(options.jobs, " "));
+  }
+  err << "  watch again:  " << session.Hint(again) << "\n  stop them:    " << session.Hint(stop)
+      << std::endl;
   return timeout ? kExitTimeout : kExitInterrupted;
+}
+
+int WaitForJobsAndReport(Session& session, FarmClient& client, const WaitOptions& options) {
+  const absl::StatusOr<WaitResult> result = WaitForExperiment(session, client, options);
+  if (!result.ok()) return session.Fail(result.status());
+  if (result->end != WaitEnd::kDone) return ReportUnfinished(session, options, *result);
+  Console& console = session.console();
+  const Look look = console.LookOfOut();
+  for (const std::string& id : options.jobs) {
+    v1::ListRequest request;
+    request.set_listing(v1::LISTING_JOBS);
+    request.set_id(id);
+    TableCollector collector;
+    const absl::Status status = client.List(request, collector);
+    if (!status.ok()) return session.Fail(status);
+    const Table& table = collector.table();
+    if (table.rows.empty()) continue;
+    const RowValues& row = table.rows.front();
+    const std::string state = TextAt(table, row, "state").value_or("");
+    console.out << id << "  " << Styled(OneLine(state), StyleOfWord(state), look) << "  "
+                << OneLine(CellWords(TextAt(table, row, "cell").value_or(""))) << " on "
+                << OneLine(TextAt(table, row, "device_id").value_or("?")) << '\n';
+  }
+  PrintFailures(session, result->progress);
+  console.out.flush();
+  return ExitCodeOfProgress(result->progress);
 }
 
 int WaitAndReport(Session& session, FarmClient& client, const WaitOptions& options) {
   const auto start = session.console().now();
   const absl::StatusOr<WaitResult> result = WaitForExperiment(session, client, options);
   if (!result.ok()) return session.Fail(result.status());
-  if (result->end != WaitEnd::kDone) return ReportUnfinished(session, *result);
+  if (result->end != WaitEnd::kDone) return ReportUnfinished(session, options, *result);
 
   const v1::GetProgressResponse& progress = result->progress;
   Console& console = session.console();

@@ -12,6 +12,7 @@
 #include "controller/http/http_server.h"
 #include "controller/rpc/agent_sessions.h"
 #include "controller/rpc/artifact_service.h"
+#include "controller/rpc/backup.h"
 #include "controller/rpc/farm_service.h"
 #include "controller/rpc/server.h"
 #include "controller/store/reader.h"
@@ -72,6 +73,7 @@ absl::StatusOr<std::unique_ptr<Controller>> Controller::Start(const ControllerOp
   if (!state.ok()) return state.status();
   parts->state = *std::move(state);
   parts->database = options.state / "joulefarm.db";
+  RemoveUnfinishedBackups(parts->database);
   auto store = SqliteStore::Open(parts->database.string());
   if (!store.ok()) return store.status();
   parts->store = *std::move(store);

@@ -141,18 +141,34 @@ void FarmHost::Handle(const FarmInput& input) {
 }
 
 void FarmHost::Carry(Plan plan) {
-  loop_->Commit(std::move(plan.writes),
-                [this, generation = generation_,
-                 effects = std::move(plan.effects)](absl::Status status) mutable {
-                  asio::post(strand_, [this, generation, status = std::move(status),
-                                       effects = std::move(effects)]() mutable {
-                    if (!status.ok()) {
-                      if (generation == generation_) Broken(status);
-                      return;
-                    }
-                    for (Effect& effect : effects) Do(std::move(effect));
-                  });
-                });
+  std::vector<Fence> results;
+  for (const Write& write : plan.writes) {
+    if (const auto* of = std::get_if<AttemptResults>(&write)) results.push_back(of->fence);
+  }
+  loop_->Commit(
+      std::move(plan.writes), [this, generation = generation_, results = std::move(results),
+                               effects = std::move(plan.effects)](absl::Status status) mutable {
+        asio::post(strand_, [this, generation, status = std::move(status),
+                             results = std::move(results), effects = std::move(effects)]() mutable {
+          if (!status.ok()) {
+            if (generation != generation_ || farm_ == nullptr) return;
+            NoteUnstorable(results, status);
+            Broken(status);
+            return;
+          }
+          for (Effect& effect : effects) Do(std::move(effect));
+        });
+      });
+}
+
+// The first failure after which memory is dropped is that of the plan with the refused row. Results
+// that are refused for good would be computed and refused again after every reload.
+void FarmHost::NoteUnstorable(const std::vector<Fence>& results, const absl::Status& why) {
+  if (!absl::IsInvalidArgument(why)) return;
+  for (const Fence fence : results) {
+    spdlog::error("the results of attempt {} cannot be stored; it counts as failed", fence);
+    unstorable_[fence] = std::string(why.message());
+  }
 }
 
 void FarmHost::Do(Effect effect) {
@@ -230,11 +246,18 @@ void FarmHost::TryReload() {
 
 void FarmHost::Finalise(Fence fence) {
   if (stopping_) return;  // the next start finds it in the store
-  loop_->Run([this, fence](Store& store) {
+  std::optional<std::string> refused;
+  if (const auto it = unstorable_.find(fence); it != unstorable_.end()) refused = it->second;
+  loop_->Run([this, fence, refused](Store& store) {
     auto data = std::make_shared<absl::StatusOr<AttemptData>>(store.ReadAttempt(fence));
-    asio::post(finaliser_, [this, fence, data] {
+    asio::post(finaliser_, [this, fence, refused, data] {
       AttemptFinalised input;
-      if (data->ok()) {
+      if (data->ok() && refused) {
+        input.final.set_clean((*data)->final.clean());
+        input.final.set_outcome(v1::OUTCOME_FAILED);
+        input.final.set_failure_class(v1::FAILURE_CLASS_INFRA);
+        input.final.set_reason(absl::StrCat("its results cannot be stored: ", *refused));
+      } else if (data->ok()) {
         input.final = (*data)->final;
         input.results = joulefarm::controller::Finalise(**data);
       } else {

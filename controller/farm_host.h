@@ -78,6 +78,7 @@ class FarmHost {
   void Do(Effect effect);
   void ArmTimer();
   void Broken(const absl::Status& why);
+  void NoteUnstorable(const std::vector<Fence>& results, const absl::Status& why);
   void TryReload();
   void Adopt(FarmSnapshot snapshot);
   void Finalise(Fence fence);
@@ -102,6 +103,7 @@ class FarmHost {
   bool stopping_ = false;
   RequestToken last_token_ = 0;
   std::map<RequestToken, Reply> replies_;
+  std::map<Fence, std::string> unstorable_;  // results the store refused for good, and why
 
   mutable std::mutex reason_mutex_;
   std::string read_only_reason_;  // guarded by reason_mutex_

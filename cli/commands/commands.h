@@ -29,8 +29,12 @@ void AddResultTrace(CLI::App& group, Session& session);
 void AddResultExport(CLI::App& group, Session& session);
 void AddResultCompare(CLI::App& group, Session& session);
 void AddSql(CLI::App& app, Session& session);
+void AddBackup(CLI::App& app, Session& session);
 void AddCompletion(CLI::App& app, Session& session);
 void AddVersion(CLI::App& app, Session& session);
+// Commands of a group that have a file of their own.
+void AddJobLogs(CLI::App& group, Session& session);
+void AddDeviceWatch(CLI::App& group, Session& session);
 
 // -o/--output with the formats of listings, or of single objects (table, json).
 void AddFormat(CLI::App& command, std::string& format);

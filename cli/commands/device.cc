@@ -16,7 +16,8 @@ void AddDevice(CLI::App& app, Session& session) {
   CLI::App* group = AddGroup(app, "device", "The machines of the farm",
                              "  joulefarm device list\n"
                              "  joulefarm device list --link ONLINE -o name\n"
-                             "  joulefarm device get edge-7f3a");
+                             "  joulefarm device get edge-7f3a\n"
+                             "  joulefarm device watch");
   group->group("The farm");
 
   auto options = std::make_shared<ListingOptions>();
@@ -42,6 +43,8 @@ void AddDevice(CLI::App& app, Session& session) {
   get->callback([=, &session] {
     session.action = [=, &session] { return RunGet(session, DeviceListing(), *id, *format); };
   });
+
+  AddDeviceWatch(*group, session);
 }
 
 void AddAgent(CLI::App& app, Session& session) {

@@ -14,12 +14,17 @@ struct GetOptions {
   std::string format = "table";
   std::string timeout;
   bool wait = false;
+  bool watch = false;
 };
 
 int RunGetExperiment(Session& session, const GetOptions& options) {
-  if (!options.wait) return RunGet(session, ExperimentListing(), options.id, options.format);
+  if (!options.timeout.empty() && !options.wait && !options.watch)
+    return session.FailUsage("--timeout is for --wait and --watch: add one of them");
+  if (!options.wait && !options.watch)
+    return RunGet(session, ExperimentListing(), options.id, options.format);
   WaitOptions wait;
   wait.experiment = options.id;
+  wait.watch = options.watch;
   if (!options.timeout.empty()) {
     const auto timeout = ParseDuration(options.timeout);
     if (!timeout.ok())
@@ -61,7 +66,7 @@ Listing ExperimentListing() {
 void AddExperiment(CLI::App& app, Session& session) {
   CLI::App* group = AddGroup(app, "experiment", "What was submitted",
                              "  joulefarm experiment list\n"
-                             "  joulefarm experiment get exp-1 --wait\n"
+                             "  joulefarm experiment get exp-1 --watch\n"
                              "  joulefarm experiment cancel exp-1");
   group->group("Running experiments");
 
@@ -77,21 +82,23 @@ void AddExperiment(CLI::App& app, Session& session) {
   });
 
   auto get_options = std::make_shared<GetOptions>();
-  CLI::App* get = AddCommand(*group, "get",
-                             "Everything known about one experiment; --wait watches it to its end",
-                             "  joulefarm experiment get quant-sweep -o json\n"
-                             "  joulefarm experiment get exp-1 --wait --timeout 1h");
+  CLI::App* get =
+      AddCommand(*group, "get",
+                 "Everything known about one experiment; --wait or --watch follow it to its end",
+                 "  joulefarm experiment get quant-sweep -o json\n"
+                 "  joulefarm experiment get exp-1 --watch\n"
+                 "  joulefarm experiment get exp-1 --wait --timeout 1h");
   get->add_option("EXPERIMENT", get_options->id,
                   "id, or the name of the newest experiment so named")
       ->required();
   AddFormat(*get, get_options->format);
-  CLI::Option* wait =
-      get->add_flag("--wait", get_options->wait,
-                    "watch until every job has ended, then print the result summary");
+  get->add_flag("--wait", get_options->wait,
+                "watch until every job has ended, then print the result summary");
+  get->add_flag("--watch", get_options->watch,
+                "the same, and show what the devices do: runs, tokens/s, watts, temperature");
   get->add_option("--timeout", get_options->timeout,
                   "stop watching after this time (exit code 4); the jobs go on")
-      ->type_name("DURATION")
-      ->needs(wait);
+      ->type_name("DURATION");
   get->callback([=, &session] {
     session.action = [=, &session] { return RunGetExperiment(session, *get_options); };
   });

@@ -25,6 +25,7 @@ struct SubmitOptions {
   std::string timeout;
   std::string format = "table";
   bool wait = false;
+  bool watch = false;
   bool dry_run = false;
 };
 
@@ -153,15 +154,17 @@ void ReportAccepted(Session& session, const v1::SubmitExperimentResponse& respon
       << Scope(response) << '\n';
   if (!hints) return;
   out << "  watch:    "
-      << session.Hint(absl::StrCat("experiment get ", response.experiment(), " --wait"))
+      << session.Hint(absl::StrCat("experiment get ", response.experiment(), " --watch"))
       << "\n  results:  "
       << session.Hint(absl::StrCat("result list --experiment ", response.experiment())) << '\n';
 }
 
 int WaitAfterSubmit(Session& session, FarmClient& client,
                     const v1::SubmitExperimentResponse& response,
-                    std::optional<std::chrono::nanoseconds> timeout, const std::string& format) {
+                    std::optional<std::chrono::nanoseconds> timeout, const SubmitOptions& options) {
+  const std::string& format = options.format;
   WaitOptions wait;
+  wait.watch = options.watch;
   wait.experiment = response.experiment();
   wait.timeout = timeout;
   wait.scope = Scope(response);
@@ -172,13 +175,15 @@ int WaitAfterSubmit(Session& session, FarmClient& client,
   if (!result.ok()) return session.Fail(result.status());
   PrintJson(response, &result->progress, session.console().out);
   session.console().out.flush();
-  if (result->end != WaitEnd::kDone) return ReportUnfinished(session, *result);
+  if (result->end != WaitEnd::kDone) return ReportUnfinished(session, wait, *result);
   return ExitCodeOfProgress(result->progress);
 }
 
 int RunSubmit(Session& session, const SubmitOptions& options) {
   Console& console = session.console();
   std::optional<std::chrono::nanoseconds> timeout;
+  if (!options.timeout.empty() && !options.wait && !options.watch)
+    return session.FailUsage("--timeout is for --wait and --watch: add one of them");
   if (!options.timeout.empty()) {
     const auto parsed = ParseDuration(options.timeout);
     if (!parsed.ok()) {
@@ -212,11 +217,11 @@ int RunSubmit(Session& session, const SubmitOptions& options) {
   for (const std::string& warning : response->warnings())
     console.err << "warning: " << OneLine(warning) << '\n';
   if (options.dry_run) return ReportDryRun(session, *response, options.format);
-  if (options.wait) {
+  if (options.wait || options.watch) {
     // Into err when out is for a script: whoever waits should know the id from the beginning.
     ReportAccepted(session, *response, options.format == "json" ? console.err : console.out, false);
     if (options.format != "json") console.out << std::endl;
-    return WaitAfterSubmit(session, **client, *response, timeout, options.format);
+    return WaitAfterSubmit(session, **client, *response, timeout, options);
   }
   if (options.format == "json") {
     PrintJson(*response, nullptr, console.out);
@@ -235,11 +240,12 @@ void AddSubmit(CLI::App& app, Session& session) {
   CLI::App* command =
       AddCommand(app, "submit", "Submit an experiment file",
                  "  joulefarm submit -f exp.yaml --dry-run\n"
+                 "  joulefarm submit -f exp.yaml --watch\n"
                  "  joulefarm submit -f exp.yaml --wait --timeout 2h\n"
                  "  joulefarm submit -f exp.yaml --set repetitions=5 --set matrix.threads=[1,2]\n"
                  "  id=$(joulefarm submit -f exp.yaml --request-id nightly-$(date +%F) -o name)",
-                 "Prints the experiment's id. With --wait it shows progress, then the result "
-                 "summary, and exits 0 only when every\n"
+                 "Prints the experiment's id. With --wait or --watch it shows progress, then the "
+                 "result summary, and exits 0 only when every\n"
                  "job succeeded. DURATION is written like 30s, 10m or 1h30m.");
   command->group("Running experiments");
   command->add_option("-f,--file", options->file, "the experiment file; - reads standard input")
@@ -247,16 +253,19 @@ void AddSubmit(CLI::App& app, Session& session) {
       ->type_name("FILE");
   CLI::Option* wait = command->add_flag(
       "--wait", options->wait, "wait until every job has ended; Ctrl-C only stops watching");
+  CLI::Option* watch = command->add_flag(
+      "--watch", options->watch,
+      "wait, and show what the devices do meanwhile: runs, tokens/s, watts, temperature");
   command
       ->add_option("--timeout", options->timeout,
                    "stop waiting after this time (exit code 4); the jobs go on")
-      ->type_name("DURATION")
-      ->needs(wait);
+      ->type_name("DURATION");
   command
       ->add_flag(
           "--dry-run", options->dry_run,
           "only print the cells and where they can run (exit code 2 when one can run nowhere)")
-      ->excludes(wait);
+      ->excludes(wait)
+      ->excludes(watch);
   command
       ->add_option("--set", options->set,
                    "change a key of the file, such as limits.run=1h; may be repeated")

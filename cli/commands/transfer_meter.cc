@@ -52,9 +52,9 @@ void TransferMeter::At(std::int64_t bytes) {
   }
   const std::string line = absl::StrCat(verb_, text);
   if (DisplayWidth(line) + 2 + static_cast<int>(kBarCells) <= width) {
-    display_.Show({absl::StrCat(verb_, "  ", Bar(bytes, total_, look), text)});
+    display_.Show({absl::StrCat(verb_, "  ", Bar(bytes, total_, look), text)}, console_.width());
   } else {
-    display_.Show({Clip(line, width)});
+    display_.Show({Clip(line, width)}, console_.width());
   }
 }
 

@@ -30,11 +30,25 @@ std::string Pad(const std::string& text, int width) {
   return text + std::string(static_cast<std::size_t>(std::max(0, width - DisplayWidth(text))), ' ');
 }
 
-std::string Bar(const v1::GetProgressResponse& progress, const Look& look) {
-  const int jobs = std::max(1, progress.jobs());
-  const int full = std::clamp(Ended(progress) * kBar / jobs, 0, kBar);
+// Terminal cells of a line, its colours left out.
+int VisibleWidth(const std::string& line) {
+  std::string plain;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    if (line[i] == '\x1b') {
+      i = std::min(line.find('m', i), line.size() - 1);
+    } else {
+      plain += line[i];
+    }
+  }
+  return DisplayWidth(plain);
+}
+
+}  // namespace
+
+std::string Bar(double part, int width, const Look& look) {
+  const int full = std::clamp(static_cast<int>(part * width), 0, width);
   return Styled(Repeat("█", full), Style::kGood, look) +
-         Styled(Repeat("░", kBar - full), Style::kDim, look);
+         Styled(Repeat("░", width - full), Style::kDim, look);
 }
 
 std::string Counts(const v1::GetProgressResponse& progress) {
@@ -45,7 +59,8 @@ std::string Counts(const v1::GetProgressResponse& progress) {
   return absl::StrJoin(parts, ", ");
 }
 
-std::string Headline(const ProgressPicture& picture, int width, const Look& look) {
+std::string Headline(const ProgressPicture& picture, const Look& look) {
+  const int width = look.width > 0 ? look.width : kWidthUnknown;
   const std::string name = OneLine(picture.progress.name());
   const std::string scope =
       picture.scope.empty() ? absl::StrCat(picture.progress.jobs(), " jobs") : picture.scope;
@@ -54,13 +69,12 @@ std::string Headline(const ProgressPicture& picture, int width, const Look& look
   const int room = width - DisplayWidth(right) - 2;
   if (room < 8) return Clip(absl::StrCat(name, "  ", right), width);
   const std::string head = Clip(name, room);
-  const std::string tail = Clip("  " + scope, std::max(1, room - DisplayWidth(head)));
+  const int tail_room = room - DisplayWidth(head);
+  const std::string tail = tail_room < 4 ? "" : Clip("  " + scope, tail_room);
   const std::string left_part = Pad(head + tail, room);
   return Styled(head, Style::kStrong, look) + left_part.substr(head.size()) + "  " +
          Styled(right, Style::kDim, look);
 }
-
-}  // namespace
 
 std::string Clock(std::chrono::nanoseconds elapsed) {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(elapsed).count();
@@ -92,10 +106,12 @@ std::optional<std::chrono::nanoseconds> Estimator::Left(std::chrono::nanoseconds
 std::vector<std::string> ProgressLines(const ProgressPicture& picture, const Look& look) {
   const v1::GetProgressResponse& progress = picture.progress;
   const int width = look.width > 0 ? look.width : kWidthUnknown;
-  std::vector<std::string> lines{Headline(picture, width, look)};
+  std::vector<std::string> lines{Headline(picture, look)};
   const std::string counts = Counts(progress);
   if (width >= kBar + 4 + DisplayWidth(counts)) {
-    lines.push_back(absl::StrCat("  ", Bar(progress, look), "  ", counts));
+    lines.push_back(absl::StrCat(
+        "  ", Bar(static_cast<double>(Ended(progress)) / std::max(1, progress.jobs()), kBar, look),
+        "  ", counts));
   } else {
     lines.push_back(Clip("  " + counts, width));
   }
@@ -126,20 +142,31 @@ std::string ProgressLine(const v1::GetProgressResponse& progress,
   return absl::StrCat(Clock(elapsed), "  ", Counts(progress));
 }
 
-void LiveDisplay::Show(const std::vector<std::string>& lines) {
-  // One write per picture, each line overwritten and its rest erased: no flicker.
+std::size_t LiveDisplay::Rows() const {
+  std::size_t rows = 0;
+  for (const int width : widths_)
+    rows += width_ > 0 ? static_cast<std::size_t>(std::max(1, (width + width_ - 1) / width_)) : 1;
+  return rows;
+}
+
+void LiveDisplay::Show(const std::vector<std::string>& lines, int width) {
+  width_ = width;
+  // One write per picture, each line erased and written at once: no flicker. Erased first, since a
+  // line that fills the row leaves the cursor on its last cell.
+  const std::size_t before = Rows();
   std::string text;
-  if (shown_ > 0) absl::StrAppend(&text, "\x1b[", shown_, "A");
-  for (const std::string& line : lines) absl::StrAppend(&text, "\r", line, "\x1b[K\n");
-  if (lines.size() < shown_) text += "\x1b[J";
+  if (before > 0) absl::StrAppend(&text, "\x1b[", before, "A");
+  for (const std::string& line : lines) absl::StrAppend(&text, "\r\x1b[K", line, "\n");
+  if (lines.size() < before) text += "\r\x1b[J";
   out_ << text << std::flush;
-  shown_ = lines.size();
+  widths_.clear();
+  for (const std::string& line : lines) widths_.push_back(VisibleWidth(line));
 }
 
 void LiveDisplay::Clear() {
-  if (shown_ == 0) return;
-  out_ << "\x1b[" << shown_ << "A\r\x1b[J" << std::flush;
-  shown_ = 0;
+  if (widths_.empty()) return;
+  out_ << "\x1b[" << Rows() << "A\r\x1b[J" << std::flush;
+  widths_.clear();
 }
 
 }  // namespace joulefarm::cli

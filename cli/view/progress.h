@@ -40,6 +40,13 @@ struct ProgressPicture {
   std::optional<std::chrono::nanoseconds> left;
 };
 
+// "quant-sweep  3 cells × 1 device, 9 runs        00:41, about 00:25 left", as wide as the look.
+std::string Headline(const ProgressPicture& picture, const Look& look);
+// "1 of 3 done, 1 running, 1 queued".
+std::string Counts(const v1::GetProgressResponse& progress);
+// A bar of `width` cells for a part of a whole.
+std::string Bar(double part, int width, const Look& look);
+
 // The live picture, each line clipped to the look's width.
 std::vector<std::string> ProgressLines(const ProgressPicture& picture, const Look& look);
 
@@ -54,13 +61,20 @@ class LiveDisplay {
   LiveDisplay(const LiveDisplay&) = delete;
   LiveDisplay& operator=(const LiveDisplay&) = delete;
 
-  void Show(const std::vector<std::string>& lines);
+  // `width` of the terminal now; 0: not known.
+  void Show(const std::vector<std::string>& lines, int width);
   // Takes the lines away.
   void Clear();
+  // Lets them stand.
+  void Leave() { widths_.clear(); }
 
  private:
+  // Rows the lines shown take: a terminal that became narrower has folded them.
+  std::size_t Rows() const;
+
   std::ostream& out_;
-  std::size_t shown_ = 0;
+  std::vector<int> widths_;  // of the lines shown
+  int width_ = 0;
 };
 
 }  // namespace joulefarm::cli

@@ -120,9 +120,28 @@ void StoreLoop::CommitGroup(std::vector<ControlWork*>& group) {
   }
   absl::Status status = broken_;
   if (status.ok() && !writes.empty()) status = store_.Commit(writes);
-  if (!status.ok()) broken_ = status;
-  for (ControlWork* work : group) work->done(status);
+  if (group.size() > 1 && absl::IsInvalidArgument(status)) {
+    CommitOneByOne(group, writes);
+  } else {
+    if (!status.ok()) broken_ = status;
+    for (ControlWork* work : group) work->done(status);
+  }
   group.clear();
+}
+
+// One of the group has a row the schema refuses: what came before it is written, and the first to
+// be told of the failure is the one it belongs to.
+void StoreLoop::CommitOneByOne(const std::vector<ControlWork*>& group, std::vector<Write>& writes) {
+  auto next = writes.begin();
+  for (ControlWork* work : group) {
+    const auto end = next + static_cast<std::ptrdiff_t>(work->writes.size());
+    const std::vector<Write> own(std::make_move_iterator(next), std::make_move_iterator(end));
+    next = end;
+    absl::Status status = broken_;
+    if (status.ok() && !own.empty()) status = store_.Commit(own);
+    if (!status.ok()) broken_ = status;
+    work->done(status);
+  }
 }
 
 void StoreLoop::DoBulk(std::vector<BulkWork> group) {

@@ -3,7 +3,8 @@
 // Thread rule: every method may be called from any thread; completions run on the store thread and
 // must only post elsewhere. Control writes go before bulk frames, and what waits is committed in
 // groups. After a control commit failed nothing else is written until Reload succeeds: later plans
-// were made from memory that holds what was lost.
+// were made from memory that holds what was lost. Where the schema refuses a row, the first
+// completion that gets the error is that of the commit with the row.
 #pragma once
 
 #include <condition_variable>
@@ -57,6 +58,7 @@ class StoreLoop {
   void Main();
   void DoControl(std::vector<ControlWork> group);
   void CommitGroup(std::vector<ControlWork*>& group);
+  void CommitOneByOne(const std::vector<ControlWork*>& group, std::vector<Write>& writes);
   void DoBulk(std::vector<BulkWork> group);
 
   Store& store_;

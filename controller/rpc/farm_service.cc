@@ -9,6 +9,7 @@
 #include "boost/asio/post.hpp"
 #include "common/experiment/block_order.h"
 #include "common/experiment/expand.h"
+#include "controller/rpc/backup.h"
 #include "controller/rpc/status.h"
 #include "controller/rpc/table_stream.h"
 
@@ -242,6 +243,25 @@ grpc::ServerWriteReactor<v1::TableChunk>* FarmServer::GetTrace(grpc::CallbackSer
 grpc::ServerWriteReactor<v1::WatchDevicesResponse>* FarmServer::WatchDevices(
     grpc::CallbackServerContext*, const v1::WatchDevicesRequest* request) {
   return watchers_.Begin(*request);
+}
+
+grpc::ServerWriteReactor<v1::BackupResponse>* FarmServer::Backup(grpc::CallbackServerContext*,
+                                                                 const v1::BackupRequest*) {
+  auto* stream = new PartStream<v1::BackupResponse>;
+  boost::asio::post(pool_, [this, stream] {
+    if (copying_.exchange(true)) {
+      stream->End(
+          absl::UnavailableError("another backup is under way, and each needs room for a copy: try "
+                                 "again when it is done"));
+      return;
+    }
+    const absl::Status status = SendBackup(
+        info_.database, [stream] { return stream->gone(); },
+        [stream](v1::BackupResponse part) { return stream->Offer(std::move(part)); });
+    copying_ = false;
+    stream->End(status);
+  });
+  return stream;
 }
 
 grpc::ServerUnaryReactor* FarmServer::GetVersion(grpc::CallbackServerContext* context,

@@ -5,6 +5,7 @@
 // server.
 #pragma once
 
+#include <atomic>
 #include <string>
 
 #include "boost/asio/thread_pool.hpp"
@@ -52,6 +53,8 @@ class FarmServer : public v1::FarmService::CallbackService {
                                                      const v1::GetTraceRequest* request) override;
   grpc::ServerWriteReactor<v1::WatchDevicesResponse>* WatchDevices(
       grpc::CallbackServerContext* context, const v1::WatchDevicesRequest* request) override;
+  grpc::ServerWriteReactor<v1::BackupResponse>* Backup(grpc::CallbackServerContext* context,
+                                                       const v1::BackupRequest* request) override;
   grpc::ServerUnaryReactor* GetVersion(grpc::CallbackServerContext* context,
                                        const v1::GetVersionRequest* request,
                                        v1::GetVersionResponse* response) override;
@@ -64,6 +67,7 @@ class FarmServer : public v1::FarmService::CallbackService {
   const FarmServerInfo info_;
   boost::asio::thread_pool pool_{4};
   DeviceWatchers watchers_;
+  std::atomic<bool> copying_{false};  // one backup at a time: each is as big as the database
 };
 
 }  // namespace joulefarm::controller

@@ -1,5 +1,5 @@
-// A table on its way to a client: the reading thread waits for each part to be written before it
-// reads on.
+// A table, or anything else in parts, on its way to a client: the reading thread waits for each
+// part to be written before it reads on.
 //
 // Thread rule: Offer and End from the one reading thread; gRPC calls back on its own. Ownership:
 // deletes itself after OnDone and End.
@@ -16,17 +16,18 @@
 
 namespace joulefarm::controller {
 
-class TableStream : public grpc::ServerWriteReactor<v1::TableChunk> {
+template <typename Part>
+class PartStream : public grpc::ServerWriteReactor<Part> {
  public:
   // False when the client is gone.
-  bool Offer(v1::TableChunk chunk) {
+  bool Offer(Part part) {
     std::unique_lock<std::mutex> lock(mutex_);
     idle_.wait(lock, [this] { return !writing_ || gone_; });
     if (gone_) return false;
-    chunk_ = std::move(chunk);
+    part_ = std::move(part);
     writing_ = true;
     lock.unlock();
-    StartWrite(&chunk_);
+    this->StartWrite(&part_);
     return true;
   }
 
@@ -36,7 +37,12 @@ class TableStream : public grpc::ServerWriteReactor<v1::TableChunk> {
       std::unique_lock<std::mutex> lock(mutex_);
       idle_.wait(lock, [this] { return !writing_; });
     }
-    Finish(ToGrpc(status));
+    this->Finish(ToGrpc(status));
+  }
+
+  bool gone() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return gone_;
   }
 
   void OnWriteDone(bool ok) override {
@@ -56,9 +62,11 @@ class TableStream : public grpc::ServerWriteReactor<v1::TableChunk> {
  private:
   std::mutex mutex_;
   std::condition_variable idle_;
-  v1::TableChunk chunk_;
+  Part part_;
   bool writing_ = false;  // guarded by mutex_
   bool gone_ = false;     // guarded by mutex_
 };
+
+using TableStream = PartStream<v1::TableChunk>;
 
 }  // namespace joulefarm::controller

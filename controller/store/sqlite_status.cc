@@ -35,6 +35,10 @@ absl::Status SqliteStatus(int code, absl::string_view doing, absl::string_view m
     case SQLITE_LOCKED:
       return absl::UnavailableError(
           absl::StrCat(text, ": another process holds the database; stop it or try again"));
+    case SQLITE_CONSTRAINT:
+    case SQLITE_MISMATCH:
+    case SQLITE_TOOBIG:
+      return absl::InvalidArgumentError(absl::StrCat(text, " (SQLite code ", code, ")"));
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
     case SQLITE_READONLY:

@@ -58,7 +58,8 @@ class Store {
   virtual ~Store() = default;
 
   // Control state, all or nothing, in order.
-  // Errors: RESOURCE_EXHAUSTED (disk full), UNAVAILABLE (locked, I/O error), INTERNAL.
+  // Errors: RESOURCE_EXHAUSTED (disk full), UNAVAILABLE (locked, I/O error), INVALID_ARGUMENT (a
+  // row the schema refuses, now and ever), INTERNAL.
   virtual absl::Status Commit(const std::vector<Write>& writes) = 0;
 
   // Frames of one upload, in order. The fence is checked against job.live_fence inside the

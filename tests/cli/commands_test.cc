@@ -231,7 +231,7 @@ TEST_F(Commands, UsageErrorsNameTheNearestWord) {
   EXPECT_THAT(cli_.Run({"job", "lst"}).err,
               HasSubstr("did you mean \"list\"?\njoulefarm job --help"));
   EXPECT_THAT(cli_.Run({"job"}).err,
-              HasSubstr("say which command of \"joulefarm job\": list, get, cancel, logs"));
+              HasSubstr("say which command of \"joulefarm job\": list, get, cancel, watch, logs"));
   EXPECT_THAT(cli_.Run({"job", "list", "--experimnt", "x"}).err,
               HasSubstr("did you mean --experiment?"));
   EXPECT_THAT(cli_.Run({"job", "get"}).err, HasSubstr("JOB is required"));
@@ -249,10 +249,13 @@ TEST_F(Commands, HelpIsCompleteAndSucceeds) {
                                                   {"job", "list"},
                                                   {"job", "get"},
                                                   {"job", "cancel"},
+                                                  {"job", "watch"},
                                                   {"job", "logs"},
                                                   {"device"},
                                                   {"device", "list"},
                                                   {"device", "get"},
+                                                  {"device", "watch"},
+                                                  {"backup"},
                                                   {"agent"},
                                                   {"agent", "list"},
                                                   {"artifact"},

@@ -74,6 +74,8 @@ struct FakeFarm::Services : public v1::FarmService::Service, public v1::Artifact
   Listing list;
   FakeFarm::Sql sql;
   FakeFarm::Trace trace;
+  FakeFarm::Watch watch;
+  FakeFarm::Backup backup;
   FakeFarm::CancelJob cancel_job;
   FakeFarm::CancelExperiment cancel_experiment;
   absl::Status push_failure;
@@ -128,7 +130,7 @@ struct FakeFarm::Services : public v1::FarmService::Service, public v1::Artifact
                            v1::GetProgressResponse* response) override {
     const Progress call = Copy(&Services::progress);
     if (!call) return {grpc::StatusCode::UNIMPLEMENTED, "not set"};
-    return Answer(call(request->experiment()), response);
+    return Answer(call(*request), response);
   }
 
   grpc::Status List(grpc::ServerContext* /*context*/, const v1::ListRequest* request,
@@ -163,6 +165,29 @@ struct FakeFarm::Services : public v1::FarmService::Service, public v1::Artifact
     if (!table.ok()) return ToGrpc(table.status());
     WriteTable(*table, writer);
     return grpc::Status::OK;
+  }
+
+  grpc::Status WatchDevices(grpc::ServerContext* /*context*/,
+                            const v1::WatchDevicesRequest* request,
+                            grpc::ServerWriter<v1::WatchDevicesResponse>* writer) override {
+    const FakeFarm::Watch call = Copy(&Services::watch);
+    if (!call) return {grpc::StatusCode::UNIMPLEMENTED, "not set"};
+    return ToGrpc(call(*request, [writer](const v1::Telemetry& telemetry) {
+      v1::WatchDevicesResponse response;
+      *response.mutable_telemetry() = telemetry;
+      return writer->Write(response);
+    }));
+  }
+
+  grpc::Status Backup(grpc::ServerContext* /*context*/, const v1::BackupRequest* /*request*/,
+                      grpc::ServerWriter<v1::BackupResponse>* writer) override {
+    const FakeFarm::Backup call = Copy(&Services::backup);
+    if (!call) return {grpc::StatusCode::UNIMPLEMENTED, "not set"};
+    return ToGrpc(call([writer](const std::string& piece) {
+      v1::BackupResponse response;
+      response.set_data(piece);
+      return writer->Write(response);
+    }));
   }
 
   grpc::Status GetVersion(grpc::ServerContext* /*context*/,
@@ -299,6 +324,14 @@ void FakeFarm::OnSql(Sql sql) {
 void FakeFarm::OnTrace(Trace trace) {
   const std::lock_guard<std::mutex> lock(services_->mutex);
   services_->trace = std::move(trace);
+}
+void FakeFarm::OnWatch(Watch watch) {
+  const std::lock_guard<std::mutex> lock(services_->mutex);
+  services_->watch = std::move(watch);
+}
+void FakeFarm::OnBackup(Backup backup) {
+  const std::lock_guard<std::mutex> lock(services_->mutex);
+  services_->backup = std::move(backup);
 }
 void FakeFarm::OnCancelJob(CancelJob cancel) {
   const std::lock_guard<std::mutex> lock(services_->mutex);

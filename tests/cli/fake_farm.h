@@ -34,12 +34,19 @@ class FakeFarm {
   using Submit = std::function<absl::StatusOr<v1::SubmitExperimentResponse>(
       const v1::SubmitExperimentRequest&)>;
   using Progress =
-      std::function<absl::StatusOr<v1::GetProgressResponse>(const std::string& experiment)>;
+      std::function<absl::StatusOr<v1::GetProgressResponse>(const v1::GetProgressRequest&)>;
   using Listing = std::function<absl::StatusOr<Table>(const v1::ListRequest&)>;
   using Sql = std::function<absl::StatusOr<Table>(const std::string& query)>;
   using Trace = std::function<absl::StatusOr<Table>(const v1::GetTraceRequest&)>;
   using CancelJob = std::function<absl::StatusOr<std::string>(const std::string& job)>;
   using CancelExperiment = std::function<absl::StatusOr<int>(const std::string& experiment)>;
+  // Sends telemetry until `send` says that nobody reads it any more.
+  using Watch = std::function<absl::Status(const v1::WatchDevicesRequest&,
+                                           const std::function<bool(const v1::Telemetry&)>& send)>;
+  // The pieces of a copy, and how it ended.
+  using Backup = std::function<absl::Status(const std::function<bool(const std::string&)>& send)>;
+  void OnWatch(Watch watch);
+  void OnBackup(Backup backup);
   void OnSubmit(Submit submit);
   void OnProgress(Progress progress);
   void OnList(Listing list);

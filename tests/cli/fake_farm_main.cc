@@ -68,7 +68,7 @@ int Main() {
   FakeFarm farm;
   std::optional<std::chrono::steady_clock::time_point> start;
   farm.OnSubmit([](const v1::SubmitExperimentRequest& request) { return SamplePlan(request); });
-  farm.OnProgress([&](const std::string&) {
+  farm.OnProgress([&](const v1::GetProgressRequest&) {
     if (!start) start = std::chrono::steady_clock::now();
     return SampleProgress(*start);
   });

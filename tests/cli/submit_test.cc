@@ -76,7 +76,8 @@ class Submit : public ::testing::Test {
     farm_.OnSubmit([](const v1::SubmitExperimentRequest&) { return Accepted(); });
     farm_.OnList(SampleList);
     // A job ends with every second question.
-    farm_.OnProgress([this](const std::string&) { return After(std::min(3, asked_++ / 2)); });
+    farm_.OnProgress(
+        [this](const v1::GetProgressRequest&) { return After(std::min(3, asked_++ / 2)); });
   }
   ~Submit() override { std::filesystem::remove_all(directory_); }
 
@@ -101,7 +102,7 @@ TEST_F(Submit, PrintsTheIdAndHowToWatch) {
   EXPECT_EQ(outcome.exit, 0);
   EXPECT_EQ(outcome.out,
             "exp-1 (quant-sweep) accepted: 3 cells × 1 device × 1 block, 12 runs\n"
-            "  watch:    joulefarm experiment get exp-1 --wait\n"
+            "  watch:    joulefarm experiment get exp-1 --watch\n"
             "  results:  joulefarm result list --experiment exp-1\n");
   const auto request = farm_.submissions().at(0);
   EXPECT_EQ(request.text(), "name: quant-sweep\n");
@@ -196,7 +197,7 @@ TEST_F(Submit, WaitShowsLinesAndTheSummary) {
 }
 
 TEST_F(Submit, WaitNamesJobsThatFailed) {
-  farm_.OnProgress([](const std::string&) { return After(3, 1); });
+  farm_.OnProgress([](const v1::GetProgressRequest&) { return After(3, 1); });
   const CliOutcome outcome = Run({"--wait"});
   EXPECT_EQ(outcome.exit, 1);
   EXPECT_THAT(outcome.out, AllOf(HasSubstr("2 of 3 jobs succeeded"),
@@ -215,7 +216,7 @@ TEST_F(Submit, WaitOnATerminalIsLiveAndLeavesOnlyTheEnd) {
 }
 
 TEST_F(Submit, WaitWithJsonPrintsOneObject) {
-  farm_.OnProgress([](const std::string&) { return After(3, 1); });
+  farm_.OnProgress([](const v1::GetProgressRequest&) { return After(3, 1); });
   const CliOutcome outcome = Run({"--wait", "-o", "json"});
   EXPECT_EQ(outcome.exit, 1);
   const Json json = Json::parse(outcome.out);
@@ -227,17 +228,17 @@ TEST_F(Submit, WaitWithJsonPrintsOneObject) {
 }
 
 TEST_F(Submit, TimeoutLeavesTheJobsRunning) {
-  farm_.OnProgress([](const std::string&) { return After(1); });
+  farm_.OnProgress([](const v1::GetProgressRequest&) { return After(1); });
   const CliOutcome outcome = Run({"--wait", "--timeout", "1200ms"});
   EXPECT_EQ(outcome.exit, 4);
   EXPECT_EQ(cli_.sleeps, 3);  // 500, 500, 200 ms
   EXPECT_THAT(outcome.err,
               HasSubstr("Time-out: stopped watching with 1 of 3 jobs done. The jobs go on.\n  "
-                        "watch again:  joulefarm experiment get exp-1 --wait"));
+                        "watch again:  joulefarm experiment get exp-1 --watch"));
 }
 
 TEST_F(Submit, CtrlCDetaches) {
-  farm_.OnProgress([](const std::string&) { return After(1); });
+  farm_.OnProgress([](const v1::GetProgressRequest&) { return After(1); });
   cli_.on_sleep = [this] { cli_.interrupt = true; };
   const CliOutcome outcome = Run({"--wait"});
   EXPECT_EQ(outcome.exit, 130);
@@ -246,7 +247,7 @@ TEST_F(Submit, CtrlCDetaches) {
 }
 
 TEST_F(Submit, CtrlCDuringACallThatHangs) {
-  farm_.OnProgress([this](const std::string&) {
+  farm_.OnProgress([this](const v1::GetProgressRequest&) {
     cli_.interrupt = true;
     release_.get_future().wait();  // longer than the client waits
     return After(0);
@@ -279,8 +280,8 @@ TEST_F(Submit, AControllerThatStaysAwayRunsIntoTheTimeout) {
 }
 
 TEST_F(Submit, AnExperimentThatIsGoneEndsTheWait) {
-  farm_.OnProgress([](const std::string& id) {
-    return absl::NotFoundError("no experiment has the id or name " + id);
+  farm_.OnProgress([](const v1::GetProgressRequest& request) {
+    return absl::NotFoundError("no experiment has the id or name " + request.experiment());
   });
   const CliOutcome outcome = Run({"--wait"});
   EXPECT_EQ(outcome.exit, 2);
@@ -288,7 +289,7 @@ TEST_F(Submit, AnExperimentThatIsGoneEndsTheWait) {
 }
 
 TEST_F(Submit, ResultsThatCannotBeListedAreAnError) {
-  farm_.OnProgress([](const std::string&) { return After(3); });
+  farm_.OnProgress([](const v1::GetProgressRequest&) { return After(3); });
   farm_.OnList(
       [](const v1::ListRequest&) { return absl::InternalError("the database is damaged"); });
   const CliOutcome outcome = Run({"--wait"});
@@ -310,7 +311,7 @@ TEST_F(Submit, HintsNameTheControllerThatWasChosen) {
   CliRunner bare("");
   const CliOutcome outcome = bare.Run({"--controller", farm_.address(), "submit", "-f", file_});
   EXPECT_THAT(outcome.out, HasSubstr("joulefarm --controller " + farm_.address() +
-                                     " experiment get exp-1 --wait"));
+                                     " experiment get exp-1 --watch"));
 }
 
 }  // namespace

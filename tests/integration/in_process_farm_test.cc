@@ -7,6 +7,7 @@
 
 #include <condition_variable>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -15,6 +16,7 @@
 #include "agent/agent.h"
 #include "agent/workload/workload.h"
 #include "controller/controller.h"
+#include "controller/store/backup.h"
 #include "joulefarm/v1/farm_service.grpc.pb.h"
 
 namespace joulefarm {
@@ -52,6 +54,7 @@ class Script {
     {
       std::unique_lock<std::mutex> lock(mutex_);
       ++started_;
+      if (context.on_speed) context.on_speed(123);
       changed_.notify_all();
       changed_.wait(lock, [&] { return !held_ || context.stop.stop_requested(); });
     }
@@ -314,6 +317,96 @@ TEST_F(InProcessFarm, BadFilesAreRefusedWithAPlaceAndNothingIsQueued) {
   EXPECT_THAT(unknown.error_message(), HasSubstr("exp.yaml:4:1"));
   EXPECT_THAT(unknown.error_message(), HasSubstr("repetitions"));
   EXPECT_TRUE(List(v1::LISTING_JOBS).empty());
+}
+
+TEST_F(InProcessFarm, TelemetryReachesWhoeverWatchesAndIsAskedOfNobodyElse) {
+  StartAgent("a");
+  script_.Hold();
+  v1::SubmitExperimentResponse response;
+  ASSERT_TRUE(Submit(Yaml(1), &response).ok());
+  ASSERT_TRUE(script_.WaitStarted(1));
+  v1::GetProgressRequest request;
+  request.set_job("job-1");
+  v1::GetProgressResponse progress;
+  const auto ask = [&](bool watch) {
+    grpc::ClientContext context;
+    request.set_watch(watch);
+    ASSERT_TRUE(stub_->GetProgress(&context, request, &progress).ok());
+    ASSERT_EQ(progress.active_jobs_size(), 1);
+  };
+  ask(false);
+  EXPECT_FALSE(progress.active_jobs(0).has_telemetry());
+  ASSERT_TRUE(Eventually([&] {
+    ask(true);
+    return progress.active_jobs(0).has_telemetry();
+  }));
+  const v1::Telemetry& telemetry = progress.active_jobs(0).telemetry();
+  EXPECT_EQ(telemetry.device_id(), "a");
+  EXPECT_EQ(telemetry.fence(), 1);
+  EXPECT_EQ(telemetry.tokens_per_s(), 123);  // as the script says
+  EXPECT_GT(telemetry.t_ns(), 0);
+
+  // And as a stream, over a restart of the agent.
+  grpc::ClientContext context;
+  v1::WatchDevicesRequest watch;
+  watch.add_device_ids("a");
+  const auto reader = stub_->WatchDevices(&context, watch);
+  v1::WatchDevicesResponse news;
+  ASSERT_TRUE(reader->Read(&news));
+  EXPECT_EQ(news.telemetry().fence(), 1);
+  Stop(*agents_["a"]);
+  agents_.erase("a");
+  StartAgent("a");
+  bool came = reader->Read(&news);
+  for (int i = 0; i < 100 && came && news.telemetry().fence() == 1; ++i) came = reader->Read(&news);
+  EXPECT_TRUE(came);
+  EXPECT_NE(news.telemetry().fence(), 1);
+  context.TryCancel();
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+
+  grpc::ClientContext other;
+  watch.set_device_ids(0, "nonsuch");
+  const auto unknown = stub_->WatchDevices(&other, watch);
+  EXPECT_FALSE(unknown->Read(&news));
+  EXPECT_EQ(unknown->Finish().error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
+TEST_F(InProcessFarm, AStoppingControllerEndsTheStreamsOfWatchers) {
+  StartAgent("a");
+  grpc::ClientContext context;
+  const auto reader = stub_->WatchDevices(&context, v1::WatchDevicesRequest());
+  v1::WatchDevicesResponse news;
+  ASSERT_TRUE(reader->Read(&news));
+  controller_.reset();
+  while (reader->Read(&news)) {
+  }
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+  StartController();
+}
+
+TEST_F(InProcessFarm, ABackupIsSoundAndLeavesNothingBehind) {
+  StartAgent("a");
+  v1::SubmitExperimentResponse response;
+  ASSERT_TRUE(Submit(Yaml(2), &response).ok());
+  ASSERT_TRUE(Eventually([&] { return Done(response.experiment()); }));
+  const std::string copy = (directory_ / "copy.db").string();
+  {
+    grpc::ClientContext context;
+    const auto reader = stub_->Backup(&context, v1::BackupRequest());
+    std::ofstream file(copy, std::ios::binary);
+    v1::BackupResponse part;
+    while (reader->Read(&part)) file << part.data();
+    const grpc::Status status = reader->Finish();
+    ASSERT_TRUE(status.ok()) << status.error_message();
+  }
+  const absl::Status sound = controller::CheckDatabaseFile(copy);
+  EXPECT_TRUE(sound.ok()) << sound;
+  EXPECT_FALSE(std::filesystem::exists(directory_ / "controller" / "backup.tmp"));
+  // What a killed controller left behind is gone after the next start.
+  controller_.reset();
+  std::ofstream(directory_ / "controller" / "backup.tmp") << "unfinished";
+  StartController();
+  EXPECT_FALSE(std::filesystem::exists(directory_ / "controller" / "backup.tmp"));
 }
 
 TEST_F(InProcessFarm, TheSameRequestIdIsTheSameExperiment) {

@@ -87,10 +87,10 @@ TEST(LiveDisplay, RedrawsInPlaceAndLeavesNothing) {
   std::ostringstream out;
   {
     LiveDisplay display(out);
-    display.Show({"one", "two"});
-    display.Show({"three"});
+    display.Show({"one", "two"}, 80);
+    display.Show({"three"}, 80);
   }
-  EXPECT_EQ(out.str(), "\rone\x1b[K\n\rtwo\x1b[K\n\x1b[2A\rthree\x1b[K\n\x1b[J\x1b[1A\r\x1b[J");
+  EXPECT_EQ(out.str(), "\r\x1b[Kone\n\r\x1b[Ktwo\n\x1b[2A\r\x1b[Kthree\n\r\x1b[J\x1b[1A\r\x1b[J");
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <future>
 #include <mutex>
 
@@ -21,6 +22,8 @@ class ScriptedStore : public Store {
     std::vector<std::string> texts;
     for (const Write& write : writes) texts.push_back(std::get<FarmEvent>(write).text);
     if (!failing.ok()) return failing;
+    if (std::find(texts.begin(), texts.end(), "refused") != texts.end())
+      return absl::InvalidArgumentError("constraint failed");
     commits.push_back(texts);
     calls.push_back("commit");
     return absl::OkStatus();
@@ -103,6 +106,28 @@ TEST(StoreLoop, WhatWaitsIsCommittedInOneGroupAndAnsweredInOrder) {
   for (const auto& commit : store.commits) all.insert(all.end(), commit.begin(), commit.end());
   EXPECT_THAT(all, ElementsAre("a", "b", "c"));
   EXPECT_LE(store.commits.size(), 2u);
+}
+
+TEST(StoreLoop, TheFirstToHearOfARefusedRowIsTheOneWhoseItIs) {
+  ScriptedStore store;
+  std::promise<void> open;
+  std::shared_future<void> gate = open.get_future().share();
+  store.gate = &gate;
+  std::vector<std::string> failed;
+  {
+    StoreLoop loop(store);
+    for (const std::string text : {"a", "b", "refused", "c", "d"}) {
+      loop.Commit(Note(text), [&failed, text](const absl::Status& status) {
+        if (!status.ok()) failed.push_back(text);
+      });
+    }
+    open.set_value();
+  }
+  EXPECT_THAT(failed, ElementsAre("refused", "c", "d"));
+  std::vector<std::string> written;
+  for (const auto& commit : store.commits)
+    written.insert(written.end(), commit.begin(), commit.end());
+  EXPECT_THAT(written, ElementsAre("a", "b"));
 }
 
 TEST(StoreLoop, AfterAFailureNothingIsWrittenUntilReload) {

@@ -211,7 +211,7 @@ TEST_P(StoreControlTest, ACommitIsAllOrNothing) {
   Job orphan = MakeJob(2);
   orphan.experiment = "exp-nowhere";  // violates the foreign key
   const absl::Status status = store_->Commit({MakeExperiment(1), MakeJob(1), orphan});
-  EXPECT_EQ(status.code(), absl::StatusCode::kInternal) << status;
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
   EXPECT_TRUE(Load().experiments.empty());
   EXPECT_TRUE(store_->Commit({MakeExperiment(1), MakeJob(1)}).ok());
   EXPECT_EQ(Load().jobs.size(), 1u);
