@@ -47,8 +47,7 @@ std::string TitleOf(const std::vector<std::string>& jobs) {
 class Waiter {
  public:
   Waiter(Session& session, FarmClient& client, const WaitOptions& options)
-      : session_(session),
-        console_(session.console()),
+      : console_(session.console()),
         client_(client),
         options_(options),
         display_(console_.err),
@@ -220,7 +219,6 @@ class Waiter {
     console_.err << line << std::endl;
   }
 
-  Session& session_;
   Console& console_;
   FarmClient& client_;
   const WaitOptions& options_;

@@ -1,5 +1,3 @@
-#include "controller/store/backup.h"
-
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "cli/commands/commands.h"
 #include "cli/output/text.h"
+#include "controller/store/reader.h"
 
 namespace joulefarm::cli {
 namespace {

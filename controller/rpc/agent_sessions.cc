@@ -86,8 +86,7 @@ class ControlStream : public grpc::ServerBidiReactor<v1::AgentMessage, v1::Contr
     if (message.has_device_report()) {
       host_.OnInput(DeviceReported{session_, std::move(*message.mutable_device_report())});
     }
-    if (message.has_telemetry())
-      sessions_.telemetry_.Received(session_, std::move(*message.mutable_telemetry()));
+    if (message.has_telemetry()) sessions_.telemetry_.Received(session_, message.telemetry());
     return true;
   }
 

@@ -8,7 +8,6 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
-#include "controller/store/schema.h"
 #include "controller/store/sqlite_status.h"
 
 namespace joulefarm::controller {
@@ -132,21 +131,6 @@ absl::Status CopyDatabase(const std::string& from, const std::string& to,
       unlink(absl::StrCat(to, suffix).c_str());
   }
   return status;
-}
-
-absl::Status CheckDatabaseFile(const std::string& path) {
-  Connection connection;
-  absl::Status status = Open(path, SQLITE_OPEN_READONLY, connection);
-  if (!status.ok()) return status;
-  int version = 0;
-  status = CheckDatabase(connection.get(), path, version);
-  if (!status.ok()) return status;
-  std::string found;
-  status = ReadText(connection.get(), "PRAGMA quick_check(1)", absl::StrCat("cannot check ", path),
-                    found);
-  if (!status.ok()) return status;
-  if (found == "ok") return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat(path, ": ", found));
 }
 
 }  // namespace joulefarm::controller

@@ -1,4 +1,4 @@
-// Copies of the results database, and whether a file is a sound one.
+// Copies of the results database.
 //
 // Threads: any; calls block. Ownership: none; each call has connections of its own.
 #pragma once
@@ -15,9 +15,5 @@ namespace joulefarm::controller {
 // RESOURCE_EXHAUSTED when the disk cannot hold the copy. On an error `to` is removed.
 absl::Status CopyDatabase(const std::string& from, const std::string& to,
                           const std::function<bool()>& canceled);
-
-// OK when the file is a results database that SQLite finds sound (quick_check).
-// FAILED_PRECONDITION: it is none. DATA_LOSS: what is wrong with it.
-absl::Status CheckDatabaseFile(const std::string& path);
 
 }  // namespace joulefarm::controller

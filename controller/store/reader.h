@@ -85,4 +85,9 @@ class Reader {
   std::vector<Connection> idle_;  // guarded by mutex_
 };
 
+// OK when the file is a results database that SQLite finds sound (quick_check).
+// FAILED_PRECONDITION: it is none. DATA_LOSS: what is wrong with it. Others as Reader::Open. From
+// any thread.
+absl::Status CheckDatabaseFile(const std::string& path);
+
 }  // namespace joulefarm::controller

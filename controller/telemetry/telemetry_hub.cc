@@ -59,7 +59,7 @@ void TelemetryHub::Gone(SessionId session) {
   }
 }
 
-void TelemetryHub::Received(SessionId session, v1::Telemetry telemetry) {
+void TelemetryHub::Received(SessionId session, const v1::Telemetry& telemetry) {
   std::vector<Listener> listeners;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -90,7 +90,7 @@ std::optional<v1::Telemetry> TelemetryHub::Look(const std::string& id) {
 }
 
 TelemetryHub::Subscription TelemetryHub::Subscribe(std::set<std::string> devices,
-                                                   Listener listener) {
+                                                   const Listener& listener) {
   std::vector<v1::Telemetry> known;
   Subscription subscription = 0;
   {

@@ -44,7 +44,7 @@ class TelemetryHub {
   void Opened(SessionId session, const std::vector<std::string>& devices);
   void Gone(SessionId session);
   // Counts only for devices of that session.
-  void Received(SessionId session, v1::Telemetry telemetry);
+  void Received(SessionId session, const v1::Telemetry& telemetry);
 
   // Somebody looks at a device, now and for the next seconds. The newest telemetry of it; nullopt
   // while there is none: out of reach, an agent that knows no telemetry, or it was only just asked.
@@ -52,7 +52,7 @@ class TelemetryHub {
 
   // What comes of these devices (none: of all) from now on, what is known already first. As long as
   // somebody subscribes, Extend must be called every few seconds.
-  Subscription Subscribe(std::set<std::string> devices, Listener listener);
+  Subscription Subscribe(std::set<std::string> devices, const Listener& listener);
   void Unsubscribe(Subscription subscription);
   // Asks for more where subscribers' questions run out. False when nobody subscribes.
   bool Extend();

@@ -234,7 +234,7 @@ TEST_F(Submit, TimeoutLeavesTheJobsRunning) {
   EXPECT_EQ(cli_.sleeps, 3);  // 500, 500, 200 ms
   EXPECT_THAT(outcome.err,
               HasSubstr("Time-out: stopped watching with 1 of 3 jobs done. The jobs go on.\n  "
-                        "watch again:  joulefarm experiment get exp-1 --watch"));
+                        "watch again:  joulefarm experiment get exp-1 --wait"));
 }
 
 TEST_F(Submit, CtrlCDetaches) {

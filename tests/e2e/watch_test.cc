@@ -30,7 +30,8 @@ class WatchTest : public FarmTest {
   void RunOne() {
     StartController();
     StartAgentAndWait("a");
-    ASSERT_EQ(Submit(CommandExperiment("slow", Waiting())).code, 0);
+    ASSERT_EQ(
+        Submit(CommandExperiment("slow", Waiting(), "[1]", "repetitions: 1\nwarmup: 0\n")).code, 0);
     ASSERT_TRUE(
         Eventually([&] { return Value("select count(*) from log where text = 'before'") == "1"; }));
   }

@@ -16,7 +16,7 @@
 #include "agent/agent.h"
 #include "agent/workload/workload.h"
 #include "controller/controller.h"
-#include "controller/store/backup.h"
+#include "controller/store/reader.h"
 #include "joulefarm/v1/farm_service.grpc.pb.h"
 
 namespace joulefarm {

@@ -104,7 +104,7 @@ TEST(WatchView, CellsMayHaveShortNamesAndColumnsStandStill) {
                    {"workload=chat,model=tiny-f16", "tiny-f16"}};
   picture.least_doing = 45;
   const auto lines = WatchLines(picture, {100, false});
-  EXPECT_EQ(lines[1], "  edge-7f3a  tiny-q8_0 · run 3 of 4" + std::string(24 + 2, ' ') +
+  EXPECT_EQ(lines[1], "  edge-7f3a  tiny-q8_0 · run 3 of 4" + std::string(23 + 2, ' ') +
                           "402 tok/s  ~14.2 W  51 °C");
   EXPECT_EQ(DoingWidth(picture), DisplayWidth("tiny-f16 · preparing: fetching the model"));
 }

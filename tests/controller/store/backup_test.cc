@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "controller/store/reader.h"
 #include "tests/controller/store/store_testing.h"
 
 namespace joulefarm::controller {
