@@ -168,8 +168,11 @@ absl::Status Agent::Shell::Open() {
   link_ = std::make_unique<ControllerLink>(
       LinkOptions{.target = options_.controller, .agent_id = options_.id}, spool_.get(),
       [this](std::function<void()> work) { asio::post(io_, std::move(work)); }, MakeLinkHandlers());
-  artifacts_ =
-      std::make_unique<ArtifactCache>(options_.state_dir / "artifacts", &link_->artifacts());
+  ArtifactCacheOptions cache;
+  cache.max_bytes = options_.artifact_max_bytes;
+  cache.note = [](const std::string& text) { Say(Severity::kInfo, text); };
+  artifacts_ = std::make_unique<ArtifactCache>(options_.state_dir / "artifacts",
+                                               &link_->artifacts(), std::move(cache));
   environment_.spool = spool_.get();
   environment_.artifacts = artifacts_.get();
   environment_.paths = HostPaths(options_.root);

@@ -29,6 +29,8 @@ struct AgentOptions {
   PowerSettings power;
   std::vector<std::filesystem::path> engine_dirs;
   std::int64_t spool_max_bytes = std::int64_t{1} << 30;
+  // Absent: as much as the disk holds.
+  std::optional<std::int64_t> artifact_max_bytes;
   bool allow_plaintext = false;
   std::string version;
   // How long an orderly stop may take.

@@ -12,6 +12,8 @@
 #include "absl/strings/str_cat.h"
 #include "agent/agent.h"
 #include "agent/commands/meters.h"
+#include "agent/doctor/host_checks.h"
+#include "agent/doctor/report.h"
 #include "common/config/yaml_proto.h"
 #include "common/daemon/notify.h"
 #include "common/daemon/state_dir.h"
@@ -58,8 +60,26 @@ absl::StatusOr<AgentOptions> MakeOptions(const Flags& flags) {
   options.power.channel = file.power_channel();
   for (const std::string& dir : file.engine_dirs()) options.engine_dirs.emplace_back(dir);
   if (file.has_spool_max_bytes()) options.spool_max_bytes = file.spool_max_bytes();
+  if (file.has_artifact_max_bytes()) options.artifact_max_bytes = file.artifact_max_bytes();
   options.allow_plaintext = flags.allow_plaintext || file.allow_plaintext();
   return options;
+}
+
+// Prints what an agent with these flags would find; nothing is changed or started.
+int Doctor(const Flags& flags, const std::string& format) {
+  const absl::StatusOr<AgentOptions> options = MakeOptions(flags);
+  if (!options.ok()) {
+    spdlog::error("{}", std::string(options.status().message()));
+    return kExitUsage;
+  }
+  const Findings findings = Examine({.controller = options->controller,
+                                     .state_dir = options->state_dir,
+                                     .root = options->root,
+                                     .engine_dirs = options->engine_dirs,
+                                     .allow_plaintext = options->allow_plaintext});
+  std::cout << (format == "json" ? FindingsAsJson(findings) : FindingsAsText(findings))
+            << std::flush;
+  return ExitCodeOf(findings);
 }
 
 int Serve(const Flags& flags) {
@@ -103,7 +123,28 @@ int Main(int argc, char** argv) {
       std::make_shared<spdlog::logger>("agent", std::make_shared<spdlog::sinks::stderr_sink_mt>()));
   spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
   spdlog::flush_on(spdlog::level::info);
-  CLI::App app{"Runs inference jobs on this host for a Joulefarm controller.", "joulefarm-agent"};
+  CLI::App app{
+      "Runs inference jobs on this host for a Joulefarm controller, and measures them.\n"
+      "Runs with no file and no flag: it dials 127.0.0.1:7070 and finds out about this host "
+      "itself.",
+      "joulefarm-agent"};
+  app.footer(
+      "Examples:\n"
+      "  joulefarm-agent --controller lab-host:7070 --allow-plaintext\n"
+      "  joulefarm-agent --config /etc/joulefarm/agent.yaml\n"
+      "  joulefarm-agent doctor                      what this host lacks, and what to do about "
+      "it\n"
+      "\n"
+      "Engines are looked for in engine_dirs of the file, then $JOULEFARM_ENGINE_DIR, then PATH. "
+      "Flags win over the file.\n"
+      "State (spool, cached models, address of the lock's owner) is in /var/lib/joulefarm/agent "
+      "for "
+      "root, else in\n"
+      "~/.local/state/joulefarm/agent. SIGTERM ends attempts as INTERRUPTED, sends what there is, "
+      "and exits 0.\n"
+      "Exit codes: 0 stopped in order, 1 cannot start, 2 wrong flags or file, 3 another process "
+      "took "
+      "over this id.");
   app.set_version_flag("--version", std::string("joulefarm-agent ") + JOULEFARM_VERSION);
   Flags flags;
   app.add_option("--config", flags.config, "Configuration file (YAML)")->type_name("FILE");
@@ -126,12 +167,23 @@ int Main(int argc, char** argv) {
   meters->add_option("-o,--output", format, "How to print: table or json")
       ->check(CLI::IsMember({"table", "json"}))
       ->type_name("FORMAT");
+  CLI::App* doctor = app.add_subcommand(
+      "doctor", "Look at what an agent needs here: engines, sensors, disk, memory, time, state");
+  doctor->fallthrough();
+  doctor->add_option("-o,--output", format, "table or json")
+      ->check(CLI::IsMember({"table", "json"}).description(""))
+      ->type_name("FORMAT")
+      ->default_str("table");
+  doctor->footer(
+      "Takes the agent's own flags, such as --config and --root. Exit code 3 when "
+      "something needed is broken, else 0.");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kExitUsage;
   }
-  return meters->parsed() ? ShowMeters(flags, format) : Serve(flags);
+  if (meters->parsed()) return ShowMeters(flags, format);
+  return doctor->parsed() ? Doctor(flags, format) : Serve(flags);
 }
 
 }  // namespace

@@ -56,6 +56,7 @@ void BuildApp(CLI::App& app, Session& session) {
   AddSql(app, session);
   AddDevice(app, session);
   AddAgent(app, session);
+  AddDoctor(app, session);
   AddBackup(app, session);
   AddCompletion(app, session);
   AddVersion(app, session);

@@ -9,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "cli/table_chunk.h"
 #include "joulefarm/v1/artifact_service.grpc.pb.h"
 #include "joulefarm/v1/farm_service.grpc.pb.h"
@@ -37,6 +38,12 @@ absl::Status ToAbsl(const grpc::Status& status) {
   const auto code = static_cast<absl::StatusCode>(status.error_code());
   if (code == absl::StatusCode::kUnavailable) return {code, Reason(status.error_message())};
   return {code, status.error_message()};
+}
+
+std::int64_t WallNow() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
 std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
@@ -161,6 +168,40 @@ absl::StatusOr<v1::GetVersionResponse> FarmClient::GetVersion() {
       rpc_->interrupted, kQuickCall, [&](auto* context, auto* response, auto done) {
         rpc_->farm->async()->GetVersion(context, &request, response, std::move(done));
       });
+}
+
+absl::StatusOr<FarmClient::Diagnosed> FarmClient::Diagnose(bool thorough) {
+  v1::DiagnoseRequest request;
+  request.set_thorough(thorough);
+  Diagnosed diagnosed;
+  grpc::ClientContext* used = nullptr;
+  std::int64_t received_ns = 0;
+  std::int64_t wall_ns = 0;
+  auto response = Unary<v1::DiagnoseResponse>(
+      rpc_->interrupted, thorough ? kStream : kSubmitCall,
+      [&](auto* context, auto* answer, std::function<void(grpc::Status)> done) {
+        used = context;
+        rpc_->farm->async()->Diagnose(
+            context, &request, answer, [&, done = std::move(done)](grpc::Status status) {
+              received_ns = WallNow();
+              const auto& metadata = used->GetServerTrailingMetadata();
+              const auto found = metadata.find("joulefarm-wall-ns");
+              if (found != metadata.end()) {
+                const std::string text(found->second.data(), found->second.size());
+                if (!absl::SimpleAtoi(text, &wall_ns)) wall_ns = 0;
+              }
+              done(std::move(status));
+            });
+      });
+  if (!response.ok()) return response.status();
+  diagnosed.response = *std::move(response);
+  if (wall_ns == 0) return diagnosed;
+  // The stamp is made as the last thing; how long the way back took is told by a quick call.
+  const std::int64_t asked_ns = WallNow();
+  if (const auto version = GetVersion(); !version.ok()) return diagnosed;
+  diagnosed.clock_bound_ns = WallNow() - asked_ns;
+  diagnosed.clock_ahead_ns = wall_ns - received_ns;
+  return diagnosed;
 }
 
 absl::Status FarmClient::List(const v1::ListRequest& request, TableSink& sink) {

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,15 @@ class FarmClient {
   absl::StatusOr<v1::CancelJobResponse> CancelJob(const std::string& job);
   absl::StatusOr<v1::GetProgressResponse> GetProgress(const v1::GetProgressRequest& request);
   absl::StatusOr<v1::GetVersionResponse> GetVersion();
+
+  struct Diagnosed {
+    v1::DiagnoseResponse response;
+    // The controller's wall clock minus this host's, and about how wrong that may be (a round
+    // trip); absent when it does not tell.
+    std::optional<std::int64_t> clock_ahead_ns;
+    std::int64_t clock_bound_ns = 0;
+  };
+  absl::StatusOr<Diagnosed> Diagnose(bool thorough);
 
   // Rows go to the sink as they arrive; End is called only after the last one arrived safely. OK as
   // well when the sink wants no more.

@@ -11,7 +11,9 @@
 #include <optional>
 #include <ostream>
 #include <string>
+#include <vector>
 
+#include "absl/status/statusor.h"
 #include "cli/output/text_table.h"
 
 namespace joulefarm::cli {
@@ -41,6 +43,12 @@ struct Console {
   // From now on Ctrl-C sets `interrupted` instead of ending the process; a second one ends it.
   std::function<void()> catch_interrupt = [] {};
   std::function<bool()> interrupted = [] { return false; };
+
+  // What this host's joulefarm-agent prints when it is run with these arguments (local_agent.h).
+  std::function<absl::StatusOr<std::string>(const std::vector<std::string>& arguments)>
+      run_local_agent = [](const std::vector<std::string>&) -> absl::StatusOr<std::string> {
+    return absl::NotFoundError("no joulefarm-agent here");
+  };
 
   // Errno of the first failed write to `out`; 0 when there was none. EPIPE is a reader that has
   // seen enough.

@@ -13,6 +13,8 @@
 #include <iostream>
 #include <streambuf>
 
+#include "cli/doctor/local_agent.h"
+
 namespace joulefarm::cli {
 namespace {
 
@@ -118,6 +120,9 @@ SystemConsole::SystemConsole()
   console_->sleep = Sleep;
   console_->catch_interrupt = CatchInterrupt;
   console_->interrupted = [] { return g_interrupted != 0; };
+  console_->run_local_agent = [](const std::vector<std::string>& arguments) {
+    return RunLocalAgent(arguments, Environment("PATH").value_or(""));
+  };
   console_->out_error = [buffer = out_buffer_.get()] { return buffer->error(); };
 }
 

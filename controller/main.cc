@@ -88,7 +88,21 @@ int Fail(const absl::Status& status, int code) {
 int main(int argc, char** argv) {
   CLI::App app{
       "The controller of a Joulefarm: schedules jobs, keeps results.\n"
-      "Runs with no file and no flag: gRPC on 127.0.0.1:7070, HTTP on 127.0.0.1:7071."};
+      "Runs with no file and no flag: gRPC on 127.0.0.1:7070, HTTP on 127.0.0.1:7071.",
+      "joulefarm-controller"};
+  app.footer(
+      "Examples:\n"
+      "  joulefarm-controller\n"
+      "  joulefarm-controller --listen 0.0.0.0:7070 --allow-plaintext --state /srv/joulefarm\n"
+      "  joulefarm-controller --config /etc/joulefarm/controller.yaml\n"
+      "\n"
+      "Flags win over the file. State is in /var/lib/joulefarm/controller for root, else in "
+      "~/.local/state/joulefarm/controller:\n"
+      "joulefarm.db (the results), artifacts/ (models by SHA-256), address (where it listens: gRPC, "
+      "then HTTP).\n"
+      "SIGTERM stops it in order; agents go on with what they run and report it later. `joulefarm "
+      "doctor` says how it is.\n"
+      "Exit codes: 0 stopped in order, 1 cannot start, 2 wrong flags or file.");
   Flags flags;
   app.add_option("--config", flags.config,
                  "YAML configuration file (see deploy/examples/controller.yaml)");

@@ -121,17 +121,25 @@ WorkloadOutcome AttemptRunner::Execute(SpoolRecorder& recorder, bool& clean) {
   const absl::Status power =
       CheckRequired(wish, SelectPower(wish, environment_.paths, environment_.power));
   if (!power.ok()) return Infra(std::string(power.message()));
-  absl::StatusOr<std::optional<std::filesystem::path>> model = FetchModel();
+  // Held to the end of the attempt: what an engine uses is not thrown out.
+  const absl::StatusOr<std::optional<CachedArtifact>> model = FetchModel();
   if (!model.ok()) return Infra(std::string(model.status().message()));
+  std::optional<std::filesystem::path> model_path;
+  if (*model) {
+    model_path = (*model)->path();
+    recorder.Log("agent", absl::StrCat("model ", grant_.spec().model().name(), ": ",
+                                       (*model)->fetched_bytes(), " bytes transferred",
+                                       (*model)->fetched_bytes() == 0 ? ", it was here" : ""));
+  }
   if (stop_source_.stop_requested()) {
     WorkloadOutcome stopped;
     stopped.outcome = v1::OUTCOME_CANCELED;
     return stopped;
   }
-  return RunWorkload(**workload, recorder, *std::move(model), clean);
+  return RunWorkload(**workload, recorder, std::move(model_path), clean);
 }
 
-absl::StatusOr<std::optional<std::filesystem::path>> AttemptRunner::FetchModel() {
+absl::StatusOr<std::optional<CachedArtifact>> AttemptRunner::FetchModel() {
   if (!grant_.spec().has_model()) return std::nullopt;
   const v1::ModelRef& model = grant_.spec().model();
   const ArtifactRequest request{
@@ -147,9 +155,9 @@ absl::StatusOr<std::optional<std::filesystem::path>> AttemptRunner::FetchModel()
   const StopFd stop(stop_source_.get_token());
   std::int64_t pause_ns = kFirstRetryNs;
   while (true) {
-    absl::StatusOr<std::filesystem::path> file =
+    absl::StatusOr<CachedArtifact> file =
         environment_.artifacts->Get(request, stop_source_.get_token(), progress);
-    if (file.ok()) return std::optional<std::filesystem::path>(*std::move(file));
+    if (file.ok()) return std::optional<CachedArtifact>(*std::move(file));
     // The controller may come back; how long to wait for it is the limit `prepare`.
     if (!absl::IsUnavailable(file.status())) return file.status();
     Moved(v1::ATTEMPT_STATE_PREPARING,

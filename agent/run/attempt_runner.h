@@ -66,7 +66,7 @@ class AttemptRunner {
  private:
   void Run();
   WorkloadOutcome Execute(SpoolRecorder& recorder, bool& clean);
-  absl::StatusOr<std::optional<std::filesystem::path>> FetchModel();
+  absl::StatusOr<std::optional<CachedArtifact>> FetchModel();
   WorkloadOutcome RunWorkload(Workload& workload, SpoolRecorder& recorder,
                               std::optional<std::filesystem::path> model, bool& clean);
   void Moved(v1::AttemptState state, const std::string& detail);

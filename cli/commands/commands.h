@@ -29,6 +29,7 @@ void AddResultTrace(CLI::App& group, Session& session);
 void AddResultExport(CLI::App& group, Session& session);
 void AddResultCompare(CLI::App& group, Session& session);
 void AddSql(CLI::App& app, Session& session);
+void AddDoctor(CLI::App& app, Session& session);
 void AddBackup(CLI::App& app, Session& session);
 void AddCompletion(CLI::App& app, Session& session);
 void AddVersion(CLI::App& app, Session& session);

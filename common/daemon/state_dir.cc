@@ -71,6 +71,26 @@ absl::StatusOr<std::unique_ptr<StateDir>> StateDir::Lock(const std::filesystem::
 
 StateDir::~StateDir() { ::close(fd_); }
 
+StateDirLook LookAtStateDir(const std::filesystem::path& path) {
+  using Kind = StateDirLook::Kind;
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) return {error ? Kind::kNoAccess : Kind::kMissing, ""};
+  if (::access(path.c_str(), R_OK | W_OK | X_OK) != 0) return {Kind::kNoAccess, ""};
+  const std::filesystem::path lock = path / "lock";
+  const int fd = ::open(lock.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return {errno == ENOENT ? Kind::kFree : Kind::kNoAccess, ""};
+  StateDirLook look;
+  look.kind = Kind::kFree;
+  if (::flock(fd, LOCK_SH | LOCK_NB) != 0) {
+    look.kind = Kind::kInUse;
+    char pid[32] = {};
+    (void)!::pread(fd, pid, sizeof(pid) - 1, 0);
+    look.pid = std::string(absl::StripSuffix(pid, "\n"));
+  }
+  ::close(fd);
+  return look;
+}
+
 absl::Status ReplaceFile(const std::filesystem::path& path, absl::string_view text) {
   const std::filesystem::path temporary = path.string() + ".new";
   const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);

@@ -34,6 +34,14 @@ class StateDir {
   int fd_;
 };
 
+// How a state directory is, looked at without changing anything.
+struct StateDirLook {
+  enum class Kind { kMissing, kFree, kInUse, kNoAccess };
+  Kind kind = Kind::kMissing;
+  std::string pid;  // kInUse: of the process that has it, where it says so
+};
+StateDirLook LookAtStateDir(const std::filesystem::path& path);
+
 // Replaces a small file as a whole: readers see the old or the new text. UNAVAILABLE with the path
 // and the reason.
 absl::Status ReplaceFile(const std::filesystem::path& path, absl::string_view text);

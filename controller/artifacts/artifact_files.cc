@@ -130,6 +130,11 @@ absl::StatusOr<std::unique_ptr<ArtifactUpload>> ArtifactFiles::Begin(const std::
 absl::StatusOr<std::unique_ptr<ArtifactReader>> ArtifactFiles::Read(const std::string& sha256,
                                                                     std::int64_t offset) const {
   const auto missing = [&] {
+    if (FileSizeOr(directory_ / absl::StrCat(sha256, kDamaged), -1) >= 0) {
+      return absl::NotFoundError(absl::StrCat(
+          "the controller's copy of content ", sha256.substr(0, 12),
+          " was found damaged and set aside: push the file again with `joulefarm artifact push`"));
+    }
     return absl::NotFoundError(
         absl::StrCat("the controller has no content with SHA-256 ", sha256,
                      " (any more): push the file with `joulefarm artifact push`"));

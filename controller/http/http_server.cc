@@ -9,6 +9,7 @@
 #include "boost/asio/io_context.hpp"
 #include "boost/asio/ip/tcp.hpp"
 #include "boost/asio/post.hpp"
+#include "boost/asio/steady_timer.hpp"
 #include "boost/beast/core.hpp"
 #include "boost/beast/http.hpp"
 
@@ -22,6 +23,7 @@ using Tcp = asio::ip::tcp;
 namespace {
 
 constexpr auto kIdle = std::chrono::seconds(30);
+constexpr auto kAfterError = std::chrono::milliseconds(100);
 
 int HexValue(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -105,19 +107,32 @@ class Connection : public std::enable_shared_from_this<Connection> {
 }  // namespace
 
 struct HttpServer::Loop {
-  explicit Loop(Handler h) : handler(std::move(h)), acceptor(context) {}
+  explicit Loop(Handler h) : handler(std::move(h)), acceptor(context), pause(context) {}
 
   void Accept() {
     acceptor.async_accept([this](beast::error_code error, Tcp::socket socket) {
       if (error == asio::error::operation_aborted) return;
-      if (!error) std::make_shared<Connection>(std::move(socket), handler)->Read();
+      if (error) {
+        AcceptLater();
+        return;
+      }
+      std::make_shared<Connection>(std::move(socket), handler)->Read();
       Accept();
+    });
+  }
+
+  // Out of descriptors or memory the next accept would fail at once, and the next, and the next.
+  void AcceptLater() {
+    pause.expires_after(kAfterError);
+    pause.async_wait([this](beast::error_code error) {
+      if (!error) Accept();
     });
   }
 
   const Handler handler;
   asio::io_context context{1};
   Tcp::acceptor acceptor;
+  asio::steady_timer pause;
 };
 
 absl::StatusOr<HttpRequest> ParseTarget(const std::string& target) {

@@ -1,5 +1,6 @@
 #include "controller/rpc/farm_service.h"
 
+#include <chrono>
 #include <fstream>
 #include <future>
 #include <sstream>
@@ -10,6 +11,7 @@
 #include "common/experiment/block_order.h"
 #include "common/experiment/expand.h"
 #include "controller/rpc/backup.h"
+#include "controller/rpc/diagnose.h"
 #include "controller/rpc/status.h"
 #include "controller/rpc/table_stream.h"
 
@@ -262,6 +264,25 @@ grpc::ServerWriteReactor<v1::BackupResponse>* FarmServer::Backup(grpc::CallbackS
     stream->End(status);
   });
   return stream;
+}
+
+grpc::ServerUnaryReactor* FarmServer::Diagnose(grpc::CallbackServerContext* context,
+                                               const v1::DiagnoseRequest* request,
+                                               v1::DiagnoseResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  boost::asio::post(pool_, [this, context, reactor, request, response] {
+    *response = controller::Diagnose({.version = info_.version,
+                                      .database = info_.database,
+                                      .read_only_reason = host_.ReadOnlyReason(),
+                                      .thorough = request->thorough()},
+                                     reader_, files_);
+    const auto wall = std::chrono::system_clock::now().time_since_epoch();
+    context->AddTrailingMetadata(
+        "joulefarm-wall-ns",
+        absl::StrCat(std::chrono::duration_cast<std::chrono::nanoseconds>(wall).count()));
+    reactor->Finish(grpc::Status::OK);
+  });
+  return reactor;
 }
 
 grpc::ServerUnaryReactor* FarmServer::GetVersion(grpc::CallbackServerContext* context,

@@ -55,6 +55,10 @@ class FarmServer : public v1::FarmService::CallbackService {
       grpc::CallbackServerContext* context, const v1::WatchDevicesRequest* request) override;
   grpc::ServerWriteReactor<v1::BackupResponse>* Backup(grpc::CallbackServerContext* context,
                                                        const v1::BackupRequest* request) override;
+  // Besides, `joulefarm-wall-ns` in the trailing metadata is this host's wall clock.
+  grpc::ServerUnaryReactor* Diagnose(grpc::CallbackServerContext* context,
+                                     const v1::DiagnoseRequest* request,
+                                     v1::DiagnoseResponse* response) override;
   grpc::ServerUnaryReactor* GetVersion(grpc::CallbackServerContext* context,
                                        const v1::GetVersionRequest* request,
                                        v1::GetVersionResponse* response) override;

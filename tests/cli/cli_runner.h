@@ -8,6 +8,7 @@
 #include <chrono>
 #include <functional>
 #include <map>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -51,6 +52,12 @@ class CliRunner {
       if (on_sleep) on_sleep();
     };
     console.interrupted = [this] { return interrupt.load(); };
+    if (local_agent) {
+      console.run_local_agent = [this](const std::vector<std::string>& asked) {
+        agent_arguments = asked;
+        return absl::StatusOr<std::string>(*local_agent);
+      };
+    }
     console.out_error = [this] { return out_error; };
     CliOutcome outcome;
     outcome.exit = RunCli(arguments, console);
@@ -66,6 +73,9 @@ class CliRunner {
   std::map<std::string, std::string> environment;
   std::chrono::steady_clock::time_point now{};
   int sleeps = 0;
+  // What joulefarm-agent prints; absent: there is none here.
+  std::optional<std::string> local_agent;
+  std::vector<std::string> agent_arguments;
   std::function<void()> on_sleep;
   std::atomic<bool> interrupt{false};
 };

@@ -267,6 +267,7 @@ TEST_F(Commands, HelpIsCompleteAndSucceeds) {
                                                   {"result", "list"},
                                                   {"result", "get"},
                                                   {"sql"},
+                                                  {"doctor"},
                                                   {"version"}};
   for (std::vector<std::string> command : all) {
     command.push_back("--help");

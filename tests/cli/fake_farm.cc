@@ -78,6 +78,8 @@ struct FakeFarm::Services : public v1::FarmService::Service, public v1::Artifact
   FakeFarm::Backup backup;
   FakeFarm::CancelJob cancel_job;
   FakeFarm::CancelExperiment cancel_experiment;
+  FakeFarm::Diagnose diagnose;
+  std::chrono::nanoseconds ahead{0};
   absl::Status push_failure;
   int break_pushes = 0;
   std::map<std::string, std::string> partial;  // by hash
@@ -188,6 +190,18 @@ struct FakeFarm::Services : public v1::FarmService::Service, public v1::Artifact
       response.set_data(piece);
       return writer->Write(response);
     }));
+  }
+
+  grpc::Status Diagnose(grpc::ServerContext* context, const v1::DiagnoseRequest* request,
+                        v1::DiagnoseResponse* response) override {
+    const FakeFarm::Diagnose call = Copy(&Services::diagnose);
+    if (!call) return {grpc::StatusCode::UNIMPLEMENTED, "not set"};
+    *response = call(request->thorough());
+    const auto wall = std::chrono::system_clock::now().time_since_epoch() + Copy(&Services::ahead);
+    context->AddTrailingMetadata(
+        "joulefarm-wall-ns",
+        absl::StrCat(std::chrono::duration_cast<std::chrono::nanoseconds>(wall).count()));
+    return grpc::Status::OK;
   }
 
   grpc::Status GetVersion(grpc::ServerContext* /*context*/,
@@ -305,6 +319,14 @@ void FakeFarm::Stop() {
   services_->server.reset();
 }
 
+void FakeFarm::OnDiagnose(Diagnose diagnose) {
+  const std::lock_guard<std::mutex> lock(services_->mutex);
+  services_->diagnose = std::move(diagnose);
+}
+void FakeFarm::ShiftClock(std::chrono::nanoseconds ahead) {
+  const std::lock_guard<std::mutex> lock(services_->mutex);
+  services_->ahead = ahead;
+}
 void FakeFarm::OnSubmit(Submit submit) {
   const std::lock_guard<std::mutex> lock(services_->mutex);
   services_->submit = std::move(submit);

@@ -4,6 +4,7 @@
 // header is seen from here.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -47,6 +48,10 @@ class FakeFarm {
   using Backup = std::function<absl::Status(const std::function<bool(const std::string&)>& send)>;
   void OnWatch(Watch watch);
   void OnBackup(Backup backup);
+  using Diagnose = std::function<v1::DiagnoseResponse(bool thorough)>;
+  void OnDiagnose(Diagnose diagnose);
+  // How far its wall clock is ahead.
+  void ShiftClock(std::chrono::nanoseconds ahead);
   void OnSubmit(Submit submit);
   void OnProgress(Progress progress);
   void OnList(Listing list);

@@ -38,12 +38,13 @@ class FakeSource : public ArtifactSource {
       if (!taken.ok()) return taken;
       at += n;
     }
-    return end < content.size() ? absl::UnavailableError("the line broke") : absl::OkStatus();
+    return end < content.size() ? absl::UnavailableError("the line broke") : at_end;
   }
 
   std::string content;
   std::size_t break_after = 0;  // 0: never
-  absl::Status status;
+  absl::Status status;          // instead of any content
+  absl::Status at_end;          // after all of it
   std::atomic<int> fetches = 0;
   std::vector<std::int64_t> offsets;
 };
@@ -77,8 +78,8 @@ TEST_F(ArtifactCacheTest, FetchedOnceThenFromDisk) {
   for (int i = 0; i < 3; ++i) {
     const auto file = cache_.Get(request_, {});
     ASSERT_TRUE(file.ok()) << file.status();
-    EXPECT_EQ(*file, File());
-    EXPECT_EQ(ReadFile(*file), source_.content);
+    EXPECT_EQ(file->path(), File());
+    EXPECT_EQ(ReadFile(file->path()), source_.content);
   }
   EXPECT_EQ(source_.fetches, 1);
   ArtifactCache second(dir_.path() / "artifacts", &source_);
@@ -100,7 +101,7 @@ TEST_F(ArtifactCacheTest, FlippedByteIsNoticedAndFetchedAgain) {
   utimensat(AT_FDCWD, File().c_str(), times, 0);
   const auto file = cache_.Get(request_, {});
   ASSERT_TRUE(file.ok()) << file.status();
-  EXPECT_EQ(ReadFile(*file), source_.content);
+  EXPECT_EQ(ReadFile(file->path()), source_.content);
   EXPECT_EQ(source_.fetches, 2);
 }
 
@@ -120,7 +121,7 @@ TEST_F(ArtifactCacheTest, BrokenDownloadIsResumedWhereItBroke) {
   const auto file = cache_.Get(request_, {});
   ASSERT_TRUE(file.ok()) << file.status();
   EXPECT_EQ(source_.offsets, (std::vector<std::int64_t>{0, 20'000, 40'000}));
-  EXPECT_EQ(ReadFile(*file), source_.content);
+  EXPECT_EQ(ReadFile(file->path()), source_.content);
 }
 
 TEST_F(ArtifactCacheTest, WrongRestOfAnEarlierTryIsThrownAway) {
@@ -128,7 +129,7 @@ TEST_F(ArtifactCacheTest, WrongRestOfAnEarlierTryIsThrownAway) {
   const auto file = cache_.Get(request_, {});
   ASSERT_TRUE(file.ok()) << file.status();
   EXPECT_EQ(source_.offsets, (std::vector<std::int64_t>{10'000, 0}));
-  EXPECT_EQ(ReadFile(*file), source_.content);
+  EXPECT_EQ(ReadFile(file->path()), source_.content);
 }
 
 TEST_F(ArtifactCacheTest, SourceThatLiesNeverGetsIn) {
@@ -172,6 +173,132 @@ TEST_F(ArtifactCacheTest, SeveralAskersShareOneDownload) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(good, 4);
   EXPECT_EQ(source_.fetches, 1);
+}
+
+TEST_F(ArtifactCacheTest, TransfersAreCounted) {
+  source_.break_after = 20'000;
+  ASSERT_FALSE(cache_.Get(request_, {}).ok());
+  source_.break_after = 0;
+  auto file = cache_.Get(request_, {});
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(file->fetched_bytes(), 30'000) << "only the rest";
+  file = cache_.Get(request_, {});
+  ASSERT_TRUE(file.ok());
+  EXPECT_EQ(file->fetched_bytes(), 0);
+}
+
+TEST_F(ArtifactCacheTest, ADamagedCopyAtTheSourceIsToldAndNotTriedAgain) {
+  source_.at_end = absl::DataLossError("the controller's copy is damaged: push it again");
+  source_.content[7] = static_cast<char>(source_.content[7] ^ 1);
+  const auto file = cache_.Get(request_, {});
+  EXPECT_TRUE(absl::IsFailedPrecondition(file.status())) << file.status();
+  EXPECT_NE(std::string(file.status().message()).find("push it again"), std::string::npos);
+  EXPECT_EQ(source_.fetches, 1);
+  EXPECT_FALSE(std::filesystem::exists(File().string() + ".part"));
+}
+
+TEST_F(ArtifactCacheTest, AWeekOldRecordIsProvedAgain) {
+  std::int64_t now = 1'700'000'000'000'000'000;
+  ArtifactCache cache(dir_.path() / "artifacts", &source_, {.wall_now_ns = [&] { return now; }});
+  ASSERT_TRUE(cache.Get(request_, {}).ok());
+  const std::string record = ReadFile(File().string() + ".ok");
+  now += std::int64_t{6} * 24 * 3600 * 1'000'000'000;
+  ASSERT_TRUE(cache.Get(request_, {}).ok());
+  EXPECT_EQ(ReadFile(File().string() + ".ok"), record);
+  now += std::int64_t{2} * 24 * 3600 * 1'000'000'000;
+  ASSERT_TRUE(cache.Get(request_, {}).ok());
+  EXPECT_NE(ReadFile(File().string() + ".ok"), record) << "it was not hashed again";
+  EXPECT_EQ(source_.fetches, 1);
+}
+
+class ArtifactQuotaTest : public testing::Test {
+ protected:
+  static constexpr std::int64_t kEach = 40'000;
+
+  ArtifactQuotaTest()
+      : cache_(dir_.path(), &source_,
+               {.max_bytes = 100'000,
+                .note = [this](const std::string& text) { notes_.push_back(text); },
+                .wall_now_ns = [this] { return now_ += 1'000'000'000; }}) {}
+
+  // The one content of this number.
+  absl::StatusOr<CachedArtifact> Get(char number) {
+    source_.content = std::string(kEach, number);
+    return cache_.Get(RequestOf(number), {});
+  }
+  static ArtifactRequest RequestOf(char number) {
+    return {.sha256 = Sha256Hex(std::string(kEach, number)),
+            .size_bytes = kEach,
+            .name = std::string("model-") + number};
+  }
+  bool Has(char number) { return std::filesystem::exists(dir_.path() / RequestOf(number).sha256); }
+
+  TempDir dir_;
+  FakeSource source_{""};
+  std::int64_t now_ = 1'700'000'000'000'000'000;
+  std::vector<std::string> notes_;
+  ArtifactCache cache_;
+};
+
+TEST_F(ArtifactQuotaTest, TheLeastRecentlyUsedGoesFirst) {
+  ASSERT_TRUE(Get('a').ok());
+  ASSERT_TRUE(Get('b').ok());
+  ASSERT_TRUE(Get('a').ok());
+  ASSERT_TRUE(notes_.empty());
+  ASSERT_TRUE(Get('c').ok());
+  EXPECT_TRUE(Has('a'));
+  EXPECT_FALSE(Has('b'));
+  EXPECT_TRUE(Has('c'));
+  ASSERT_EQ(notes_.size(), 1u);
+  EXPECT_NE(notes_[0].find("makes room for model-c"), std::string::npos);
+}
+
+TEST_F(ArtifactQuotaTest, WhatSomebodyHoldsStays) {
+  const auto a = Get('a');
+  const auto b = Get('b');
+  ASSERT_TRUE(a.ok() && b.ok());
+  const auto c = Get('c');
+  EXPECT_TRUE(absl::IsResourceExhausted(c.status())) << c.status();
+  EXPECT_NE(std::string(c.status().message()).find("artifact_max_bytes is 100000"),
+            std::string::npos);
+  EXPECT_TRUE(Has('a'));
+  EXPECT_TRUE(Has('b'));
+}
+
+TEST_F(ArtifactQuotaTest, TheEndOfUseCountsAsUse) {
+  {
+    const auto a = Get('a');
+    ASSERT_TRUE(Get('b').ok());
+  }
+  ASSERT_TRUE(Get('c').ok());
+  EXPECT_TRUE(Has('a'));
+  EXPECT_FALSE(Has('b'));
+}
+
+TEST_F(ArtifactQuotaTest, AFileLargerThanTheQuotaThrowsNothingOut) {
+  ASSERT_TRUE(Get('a').ok());
+  const auto big =
+      cache_.Get({.sha256 = Sha256Hex("big"), .size_bytes = 100'001, .name = "big"}, {});
+  EXPECT_TRUE(absl::IsFailedPrecondition(big.status())) << big.status();
+  EXPECT_NE(std::string(big.status().message()).find("raise artifact_max_bytes"),
+            std::string::npos);
+  EXPECT_TRUE(Has('a'));
+  EXPECT_EQ(source_.fetches, 1);
+}
+
+TEST(ArtifactCacheDiskTest, WhatIsNotInUseMakesRoomOnTheDisk) {
+  SmallDisk disk(256);
+  if (!disk.mounted()) GTEST_SKIP() << "mounting a tmpfs needs root";
+  FakeSource source(std::string(150'000, 'a'));
+  ArtifactCache cache(disk.path() / "artifacts", &source);
+  for (const char number : {'a', 'b'}) {
+    source.content = std::string(150'000, number);
+    const ArtifactRequest request{
+        .sha256 = Sha256Hex(source.content), .size_bytes = 150'000, .name = "model"};
+    const auto file = cache.Get(request, {});
+    ASSERT_TRUE(file.ok()) << file.status();
+    EXPECT_EQ(ReadFile(file->path()), source.content);
+  }
 }
 
 TEST(ArtifactCacheDiskTest, FullDiskSaysSoAndLeavesNothingBehind) {

@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "common/daemon/address.h"
+#include "common/daemon/host_health.h"
 #include "common/daemon/notify.h"
 #include "common/daemon/state_dir.h"
 
@@ -80,6 +81,45 @@ TEST(StateDir, IsMadeAndBelongsToOneUserAtATime) {
   EXPECT_THAT(std::string(second.status().message()), HasSubstr(std::to_string(::getpid())));
   first->reset();
   EXPECT_TRUE(StateDir::Lock(path).ok());
+}
+
+TEST(StateDir, CanBeLookedAtWithoutChangingIt) {
+  using Kind = StateDirLook::Kind;
+  const TempDir dir;
+  EXPECT_EQ(LookAtStateDir(dir.path() / "none").kind, Kind::kMissing);
+  EXPECT_EQ(LookAtStateDir(dir.path()).kind, Kind::kFree);
+  auto lock = StateDir::Lock(dir.path() / "state");
+  ASSERT_TRUE(lock.ok());
+  const StateDirLook used = LookAtStateDir(dir.path() / "state");
+  EXPECT_EQ(used.kind, Kind::kInUse);
+  EXPECT_EQ(used.pid, std::to_string(::getpid()));
+  lock->reset();
+  EXPECT_EQ(LookAtStateDir(dir.path() / "state").kind, Kind::kFree);
+  EXPECT_TRUE(StateDir::Lock(dir.path() / "state").ok());
+}
+
+TEST(HostHealth, RoomOfADirectoryThatIsNotThereYetIsItsParents) {
+  const TempDir dir;
+  const auto here = SpaceAt(dir.path());
+  const auto later = SpaceAt(dir.path() / "not" / "yet");
+  ASSERT_TRUE(here.ok() && later.ok());
+  EXPECT_GT(here->total_bytes, 0);
+  EXPECT_LE(here->available_bytes, here->total_bytes);
+  EXPECT_EQ(here->total_bytes, later->total_bytes);
+}
+
+TEST(HostHealth, ASynchronisedClockHasABoundAndOtherClocksHaveNone) {
+  const auto time = ReadTimeSync();
+  if (!time) GTEST_SKIP() << "this kernel does not tell";
+  EXPECT_EQ(time->synchronised, time->max_error_s.has_value());
+}
+
+TEST(HostHealth, BytesForPeople) {
+  EXPECT_EQ(ShortBytes(0), "0 B");
+  EXPECT_EQ(ShortBytes(999), "999 B");
+  EXPECT_EQ(ShortBytes(1'000), "1.0 kB");
+  EXPECT_EQ(ShortBytes(41'600'000), "42 MB");
+  EXPECT_EQ(ShortBytes(1'500'000'000'000), "1.5 TB");
 }
 
 TEST(StateDir, AFileInTheWayIsAnError) {

@@ -159,7 +159,9 @@ TEST_F(ArtifactFilesTest, AFlippedByteIsFoundAtTheEndOfReadingAndSetAside) {
   EXPECT_TRUE(absl::IsDataLoss(end));
   EXPECT_THAT(std::string(end.message()), HasSubstr("push the file again"));
   EXPECT_FALSE(files_->Has(hash));
-  EXPECT_TRUE(absl::IsNotFound(files_->Read(hash, 0).status()));
+  const absl::Status later = files_->Read(hash, 0).status();
+  EXPECT_TRUE(absl::IsNotFound(later));
+  EXPECT_THAT(std::string(later.message()), HasSubstr("was found damaged"));
   EXPECT_EQ(Text(files_->PathOf(hash).string() + ".damaged"), "jello world");
 }
 

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -13,15 +14,8 @@ namespace {
 using testing::HasSubstr;
 using testing::StartsWith;
 
-// Sends raw bytes, reads until the server closes.
-std::string Exchange(int port, const std::string& bytes) {
-  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<std::uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
-    return "cannot connect";
+// Sends raw bytes on a connected socket, reads until the server closes, and closes it.
+std::string Talk(int fd, const std::string& bytes) {
   (void)!::write(fd, bytes.data(), bytes.size());
   std::string reply;
   char buffer[4096];
@@ -30,6 +24,18 @@ std::string Exchange(int port, const std::string& bytes) {
   ::close(fd);
   return reply;
 }
+
+// Connects the socket to the server.
+int Dial(int port, int fd = ::socket(AF_INET, SOCK_STREAM, 0)) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  EXPECT_EQ(::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  return fd;
+}
+
+std::string Exchange(int port, const std::string& bytes) { return Talk(Dial(port), bytes); }
 
 TEST(ParseTarget, SplitsAndDecodes) {
   const auto parsed = ParseTarget("/api/v1/jobs?state=FAILED&cell=a%3D1%2Cb%3Dx+y&empty=&flag");
@@ -76,6 +82,21 @@ TEST_F(HttpServerTest, IsReadOnlyAndSurvivesNonsense) {
   Exchange(server_->port(), "\x01\x02 nonsense\r\n\r\n");
   Exchange(server_->port(), "GET " + std::string(100'000, 'a') + " HTTP/1.0\r\n\r\n");
   EXPECT_THAT(Exchange(server_->port(), "GET /still HTTP/1.0\r\n\r\n"), HasSubstr("path /still"));
+}
+
+TEST_F(HttpServerTest, WithoutDescriptorsItTriesAgainUntilThereAreSome) {
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const int client = ::socket(AF_INET, SOCK_STREAM, 0);
+  // Nothing above what is open now: the server cannot have a descriptor for the connection.
+  rlimit tight = before;
+  tight.rlim_cur = static_cast<rlim_t>(client + 1);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &tight), 0);
+  // Connected by the kernel, and waiting to be accepted.
+  Dial(server_->port(), client);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_THAT(Talk(client, "GET /late HTTP/1.0\r\n\r\n"), HasSubstr("path /late"));
+  EXPECT_THAT(Exchange(server_->port(), "GET /next HTTP/1.0\r\n\r\n"), HasSubstr("path /next"));
 }
 
 TEST_F(HttpServerTest, ATakenPortIsAnErrorThatSaysWhatToDo) {

@@ -1,4 +1,5 @@
 // The store contract, control state: what Commit writes, Load brings back, in memory and on disk.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -255,6 +256,45 @@ TEST_P(StoreControlTest, TheNewestArtifactOfANameIsFound) {
   ASSERT_TRUE(newest.ok());
   EXPECT_EQ(newest->sha256, "aa");
   EXPECT_EQ(store_->FindArtifact("none").status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_P(StoreControlTest, WhoNeedsWhichArtifactAndForgettingOne) {
+  Artifact artifact;
+  artifact.format = "file";
+  for (const auto& [name, sha256] : {std::pair("tiny", "aa"), {"tiny", "bb"}, {"other", "aa"}}) {
+    artifact.name = name;
+    artifact.sha256 = sha256;
+    artifact.pushed_wall_ns += 10;
+    ASSERT_TRUE(store_->Commit({artifact}).ok());
+  }
+  const auto job = [](int number, v1::JobState state, const std::string& sha256) {
+    Job made = MakeJob(number);
+    made.state = state;
+    auto spec = std::make_shared<v1::JobSpec>(*made.spec);
+    spec->mutable_model()->set_sha256(sha256);
+    made.spec = spec;
+    return made;
+  };
+  ASSERT_TRUE(store_->Commit({MakeExperiment(1)}).ok());
+  ASSERT_TRUE(
+      store_
+          ->Commit({job(1, v1::JOB_STATE_SUCCEEDED, "cc"), job(2, v1::JOB_STATE_QUEUED, "dd"),
+                    job(3, v1::JOB_STATE_ACTIVE, "ee"), job(4, v1::JOB_STATE_HELD, "dd")})
+          .ok());
+  auto use = store_->ReadArtifactUse();
+  ASSERT_TRUE(use.ok()) << use.status();
+  std::vector<std::string> rows;
+  for (const ArtifactUse::Row& row : use->rows)
+    rows.push_back(row.name + " " + row.sha256 + (row.current ? " current" : ""));
+  EXPECT_THAT(rows, testing::ElementsAre("tiny aa", "tiny bb current", "other aa current"));
+  EXPECT_EQ(use->rows[1].pushed_wall_ns, 20);
+  EXPECT_THAT(use->of_unfinished_jobs, testing::UnorderedElementsAre("dd", "ee"));
+
+  ASSERT_TRUE(store_->ForgetArtifacts({"aa"}, 77).ok());
+  Reopen();
+  use = store_->ReadArtifactUse();
+  ASSERT_EQ(use->rows.size(), 1u);
+  EXPECT_EQ(use->rows[0].sha256, "bb");
 }
 
 }  // namespace
