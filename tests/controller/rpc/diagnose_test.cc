@@ -28,7 +28,8 @@ class DiagnoseTest : public testing::Test {
   // "LEVEL area: text" of every finding.
   std::vector<std::string> Findings() {
     std::vector<std::string> out;
-    for (const v1::Diagnosis& one : Diagnose(input_, *reader_, *files_).findings()) {
+    const v1::DiagnoseResponse response = Diagnose(input_, *reader_, *files_);
+    for (const v1::Diagnosis& one : response.findings()) {
       const bool fine = one.level() == v1::DIAGNOSIS_LEVEL_OK;
       EXPECT_EQ(fine, one.cure().empty()) << one.text() << ": what is not well has a cure";
       const char* level = fine                                         ? "ok "
