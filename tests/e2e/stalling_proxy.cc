@@ -45,7 +45,6 @@ StallingProxy::~StallingProxy() {
   acceptor_.join();
   Cut();
   for (std::thread& pump : pumps_) pump.join();
-  for (const int socket : sockets_) ::close(socket);
   ::close(listener_);
 }
 
@@ -65,7 +64,12 @@ void StallingProxy::LetGo() {
 
 void StallingProxy::Cut() {
   const std::lock_guard lock(mutex_);
-  for (const int socket : sockets_) ::shutdown(socket, SHUT_RDWR);
+  for (const std::weak_ptr<Pair>& weak : pairs_) {
+    if (const auto pair = weak.lock()) {
+      ::shutdown(pair->client, SHUT_RDWR);
+      ::shutdown(pair->server, SHUT_RDWR);
+    }
+  }
 }
 
 void StallingProxy::Accept() {
@@ -87,10 +91,13 @@ void StallingProxy::Accept() {
       ::close(client);
       continue;
     }
+    auto pair = std::make_shared<Pair>();
+    pair->client = client;
+    pair->server = server;
     const std::lock_guard lock(mutex_);
-    sockets_.insert(sockets_.end(), {client, server});
-    pumps_.emplace_back([=, this] { Pump(server, client, flows_[0]); });
-    pumps_.emplace_back([=, this] { Pump(client, server, flows_[1]); });
+    pairs_.push_back(pair);
+    pumps_.emplace_back([this, pair] { Pump(pair, true); });
+    pumps_.emplace_back([this, pair] { Pump(pair, false); });
   }
 }
 
@@ -101,7 +108,18 @@ std::int64_t StallingProxy::Allowed(Flow& flow) {
   return flow.hold_at < 0 ? 1 << 20 : flow.hold_at - flow.passed;
 }
 
-void StallingProxy::Pump(int from, int to, Flow& flow) {
+StallingProxy::Pair::~Pair() {
+  for (const int socket : {client, server}) {
+    const linger abrupt{.l_onoff = 1, .l_linger = 0};
+    ::setsockopt(socket, SOL_SOCKET, SO_LINGER, &abrupt, sizeof(abrupt));
+    ::close(socket);
+  }
+}
+
+void StallingProxy::Pump(const std::shared_ptr<Pair>& pair, bool to_client) {
+  const int from = to_client ? pair->server : pair->client;
+  const int to = to_client ? pair->client : pair->server;
+  Flow& flow = flows_[to_client ? 0 : 1];
   std::vector<char> buffer(64 * 1024);
   for (;;) {
     const std::int64_t allowed = Allowed(flow);

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -42,7 +43,14 @@ class StallingProxy {
     std::int64_t hold_at = -1;  // guarded by mutex_; -1: never
   };
   void Accept();
-  void Pump(int from, int to, Flow& flow);
+  // Both sockets of one connection; reset, not closed politely, when both pumps are done, as the
+  // kernel does with the connections of a program that was killed.
+  struct Pair {
+    int client = -1;
+    int server = -1;
+    ~Pair();
+  };
+  void Pump(const std::shared_ptr<Pair>& pair, bool to_client);
   std::int64_t Allowed(Flow& flow);
 
   std::string target_;
@@ -51,9 +59,9 @@ class StallingProxy {
   Flow flows_[2];
   std::mutex mutex_;
   std::condition_variable changed_;
-  bool stopping_ = false;           // guarded by mutex_
-  std::vector<int> sockets_;        // guarded by mutex_
-  std::vector<std::thread> pumps_;  // guarded by mutex_
+  std::vector<std::weak_ptr<Pair>> pairs_;  // guarded by mutex_
+  bool stopping_ = false;                   // guarded by mutex_
+  std::vector<std::thread> pumps_;          // guarded by mutex_
   std::thread acceptor_;
 };
 
