@@ -76,6 +76,7 @@ int Doctor(const Flags& flags, const std::string& format) {
                                      .state_dir = options->state_dir,
                                      .root = options->root,
                                      .engine_dirs = options->engine_dirs,
+                                     .power = options->power,
                                      .allow_plaintext = options->allow_plaintext});
   std::cout << (format == "json" ? FindingsAsJson(findings) : FindingsAsText(findings))
             << std::flush;
@@ -132,6 +133,7 @@ int Main(int argc, char** argv) {
       "Examples:\n"
       "  joulefarm-agent --controller lab-host:7070 --allow-plaintext\n"
       "  joulefarm-agent --config /etc/joulefarm/agent.yaml\n"
+      "  joulefarm-agent meters                      what can measure power here, and what cannot\n"
       "  joulefarm-agent doctor                      what this host lacks, and what to do about "
       "it\n"
       "\n"
@@ -170,13 +172,17 @@ int Main(int argc, char** argv) {
   CLI::App* doctor = app.add_subcommand(
       "doctor", "Look at what an agent needs here: engines, sensors, disk, memory, time, state");
   doctor->fallthrough();
+  doctor->add_option("--root", flags.root, "Where /proc and /sys are read below, default /")
+      ->type_name("DIR");
+  doctor->add_option("--config", flags.config, "Configuration file (YAML)")->type_name("FILE");
   doctor->add_option("-o,--output", format, "table or json")
       ->check(CLI::IsMember({"table", "json"}).description(""))
       ->type_name("FORMAT")
       ->default_str("table");
   doctor->footer(
-      "Takes the agent's own flags, such as --config and --root. Exit code 3 when "
-      "something needed is broken, else 0.");
+      "Takes the agent's other flags as well, such as --state. Exit code 3 when something needed "
+      "is "
+      "broken, else 0.");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -13,6 +13,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "agent/process/stop_fd.h"
 #include "common/daemon/address.h"
 #include "common/daemon/state_dir.h"
@@ -104,11 +106,11 @@ Findings CheckSensors(const HostPaths& paths) {
   Findings out;
   std::error_code error;
   if (!fs::exists(paths.proc() / "stat", error)) {
-    out.push_back({Level::kBroken, "sensor",
-                   absl::StrCat(paths.proc().string(),
-                                " cannot be read: no CPU, memory or process "
-                                "figures"),
-                   "mount /proc where the agent runs"});
+    // A tree somebody sent may well be without.
+    out.push_back(
+        {paths.live() ? Level::kBroken : Level::kWarning, "sensor",
+         absl::StrCat(paths.proc().string(), " cannot be read: no CPU, memory or process figures"),
+         "mount /proc where the agent runs"});
   }
   const int zones = ReadableZones(paths);
   if (zones > 0) {
@@ -119,6 +121,27 @@ Findings CheckSensors(const HostPaths& paths) {
                    "recorded, and gates on temperature cannot pass",
                    "in a container or VM, run the agent on the host; else load the drivers of its "
                    "sensors"});
+  }
+  return out;
+}
+
+Findings CheckPower(const PowerSelection& selection) {
+  Findings out;
+  if (selection.totals.empty()) {
+    out.push_back({Level::kWarning, "power",
+                   "nothing measures power here: energy will be estimated, and says so",
+                   "on hardware with power sensors, run the agent on the host itself; "
+                   "estimated_power in its configuration makes the estimate better"});
+  } else {
+    out.push_back({Level::kOk, "power",
+                   absl::StrCat("measured by ", absl::StrJoin(selection.totals, ", "),
+                                "; results come from ", selection.ranking.front()),
+                   ""});
+  }
+  for (const std::string& obstacle : selection.obstacles) {
+    // What stands in the way; what to do about it.
+    const std::vector<std::string> parts = absl::StrSplit(obstacle, absl::MaxSplits("; ", 1));
+    out.push_back({Level::kWarning, "power", parts.front(), parts.size() > 1 ? parts[1] : ""});
   }
   return out;
 }
@@ -220,6 +243,7 @@ Findings Examine(const DoctorOptions& options) {
     add(CheckEngines(FindEngines(search, StopFd(std::stop_token())), ShortSearch(search)));
   }
   add(CheckSensors(paths));
+  add(CheckPower(SelectPower(PowerWish(), paths, options.power)));
   add(CheckMemory(paths));
   if (paths.live()) {
     add(CheckDisk(options.state_dir, SpaceAt(options.state_dir)));

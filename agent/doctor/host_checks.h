@@ -13,6 +13,7 @@
 #include "agent/doctor/finding.h"
 #include "agent/host/engines.h"
 #include "agent/host/host_paths.h"
+#include "agent/power/registry.h"
 #include "common/daemon/host_health.h"
 
 namespace joulefarm::agent {
@@ -22,6 +23,7 @@ struct DoctorOptions {
   std::filesystem::path state_dir;
   std::filesystem::path root = "/";
   std::vector<std::filesystem::path> engine_dirs;
+  PowerSettings power;
   bool allow_plaintext = false;
 };
 
@@ -31,6 +33,8 @@ Findings Examine(const DoctorOptions& options);
 
 Findings CheckEngines(const FoundEngines& found, const std::string& searched);
 Findings CheckSensors(const HostPaths& paths);
+// What measures power, and what stands in the way of more.
+Findings CheckPower(const PowerSelection& selection);
 Findings CheckMemory(const HostPaths& paths);
 // `time`: nullopt where the kernel does not tell.
 Findings CheckTime(const std::optional<TimeSync>& time);

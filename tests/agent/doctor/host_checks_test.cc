@@ -68,13 +68,28 @@ TEST(CheckSensors, ZonesThatCanBeReadCount) {
   const TempDir root;
   const Findings bare = CheckSensors(HostPaths(root.path()));
   ASSERT_EQ(bare.size(), 2u);
-  EXPECT_EQ(bare[0].level, Level::kBroken);
+  EXPECT_EQ(bare[0].level, Level::kWarning) << "broken only where an agent would run";
   EXPECT_EQ(bare[1].level, Level::kWarning);
   Write(root.path() / "proc/stat", "cpu 1 2 3\n");
   Write(root.path() / "sys/class/thermal/thermal_zone0/temp", "45000\n");
   Write(root.path() / "sys/class/thermal/thermal_zone1/temp", "");
   Write(root.path() / "sys/class/thermal/cooling_device0/temp", "1\n");
   EXPECT_EQ(CheckSensors(HostPaths(root.path())).front().text, "1 thermal zones can be read");
+}
+
+TEST(CheckPower, WhatMeasuresAndWhatStandsInTheWay) {
+  PowerSelection selection;
+  EXPECT_EQ(Only(CheckPower(selection)).level, Level::kWarning);
+  selection.ranking = {"package-0", "estimated"};
+  selection.totals = {"package-0", "psys"};
+  EXPECT_EQ(Only(CheckPower(selection)).text,
+            "measured by package-0, psys; results come from package-0");
+  selection.obstacles = {"RAPL dram: permission denied; run the agent as root"};
+  const Findings both = CheckPower(selection);
+  ASSERT_EQ(both.size(), 2u);
+  EXPECT_EQ(both[1].level, Level::kWarning);
+  EXPECT_EQ(both[1].text, "RAPL dram: permission denied");
+  EXPECT_EQ(both[1].cure, "run the agent as root");
 }
 
 TEST(CheckTime, SaysHowRightTheClockIs) {

@@ -85,6 +85,13 @@ TEST(Text, HumanBytes) {
   EXPECT_EQ(HumanBytes(999'999), "1.00 MB");
 }
 
+TEST(Text, HumanCount) {
+  EXPECT_EQ(HumanCount(0), "0");
+  EXPECT_EQ(HumanCount(999), "999");
+  EXPECT_EQ(HumanCount(20'789'760), "20.8 M");
+  EXPECT_EQ(HumanCount(8'030'261'248), "8.03 B");
+}
+
 TEST(Text, ShortTimeKeepsWhatIsNotUtc) {
   EXPECT_EQ(ShortTime("2026-11-21T11:03:04.250Z"), "2026-11-21 11:03:04");
   EXPECT_EQ(ShortTime("2026-11-21T11:03:04+01:00"), "2026-11-21T11:03:04+01:00");
