@@ -144,7 +144,7 @@ absl::StatusOr<CachedArtifact> ArtifactCache::Get(
                                    "): ", status.message()));
 }
 
-absl::Status ArtifactCache::Fetch(const ArtifactRequest& request, std::stop_token stop,
+absl::Status ArtifactCache::Fetch(const ArtifactRequest& request, const std::stop_token& stop,
                                   const std::function<void(std::int64_t)>& progress,
                                   std::int64_t& fetched) {
   if (const absl::Status room = MakeRoom(request); !room.ok()) return room;
@@ -171,7 +171,7 @@ absl::Status ArtifactCache::Fetch(const ArtifactRequest& request, std::stop_toke
   return status;
 }
 
-absl::Status ArtifactCache::FetchOnce(Download& download, std::stop_token stop,
+absl::Status ArtifactCache::FetchOnce(Download& download, const std::stop_token& stop,
                                       const std::function<void(std::int64_t)>& progress) {
   const ArtifactRequest& request = download.request;
   const auto sink = [&](absl::string_view bytes) -> absl::Status {

@@ -89,9 +89,9 @@ class ArtifactCache {
   struct Holds;
 
   std::shared_ptr<void> Hold(const std::string& sha256);
-  absl::Status Fetch(const ArtifactRequest& request, std::stop_token stop,
+  absl::Status Fetch(const ArtifactRequest& request, const std::stop_token& stop,
                      const std::function<void(std::int64_t)>& progress, std::int64_t& fetched);
-  absl::Status FetchOnce(Download& download, std::stop_token stop,
+  absl::Status FetchOnce(Download& download, const std::stop_token& stop,
                          const std::function<void(std::int64_t)>& progress);
   absl::Status Finish(Download& download);
   absl::Status MakeRoom(const ArtifactRequest& request);

@@ -21,7 +21,7 @@
 namespace joulefarm::cli {
 namespace {
 
-constexpr std::size_t kPieceBytes = 256 * 1024;
+constexpr std::size_t kPieceBytes = std::size_t{256} * 1024;
 constexpr int kTriesWithoutProgress = 30;
 constexpr auto kBetweenTries = std::chrono::seconds(1);
 

@@ -55,7 +55,7 @@ absl::Status ArtifactReader::CheckHash() {
 absl::Status ArtifactReader::Verify() {
   std::string data;
   do {
-    if (const absl::Status read = Next(256 * 1024, data); !read.ok()) return read;
+    if (const absl::Status read = Next(std::size_t{256} * 1024, data); !read.ok()) return read;
   } while (!data.empty());
   return absl::OkStatus();
 }

@@ -15,7 +15,7 @@ namespace joulefarm::controller {
 
 namespace {
 
-constexpr std::int64_t kReadBytes = 256 * 1024;
+constexpr std::int64_t kReadBytes = std::int64_t{256} * 1024;
 
 }  // namespace
 

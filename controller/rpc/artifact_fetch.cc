@@ -11,7 +11,7 @@ namespace joulefarm::controller {
 
 namespace {
 
-constexpr std::size_t kPieceBytes = 256 * 1024;
+constexpr std::size_t kPieceBytes = std::size_t{256} * 1024;
 
 class FetchReactor : public grpc::ServerWriteReactor<v1::FetchArtifactResponse> {
  public:

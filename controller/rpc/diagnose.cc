@@ -20,7 +20,7 @@ namespace {
 constexpr std::int64_t kDiskBroken = 256'000'000;
 constexpr std::int64_t kDiskWarning = 5'000'000'000;
 // The store moves the log into the file at 16 MiB; much more means that something keeps it from it.
-constexpr std::int64_t kLogWarning = 256 * 1024 * 1024;
+constexpr std::int64_t kLogWarning = std::int64_t{256} * 1024 * 1024;
 constexpr double kClockWarning_s = 0.5;
 constexpr std::size_t kNamesShown = 5;
 
