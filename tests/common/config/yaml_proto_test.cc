@@ -101,7 +101,7 @@ TEST(ParseYaml, RemembersWhereThingsWere) {
 TEST(ParseYaml, ColumnsCountCharacters) {
   EXPECT_EQ(ErrorOf("name: \"ü—😀\"\nworkloads: {\"ü\": {kind: a, oops: 1}}"),
             "exp.yaml:2:28: unknown key \"oops\"; keys here: kind, engine, prompts, max_tokens, "
-            "threads, options, command");
+            "threads, options, command, server");
 }
 
 TEST(ParseYaml, ToleratesByteOrderMarksAndWindowsLines) {

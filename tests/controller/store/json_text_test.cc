@@ -41,7 +41,7 @@ TEST(JsonTextTest, AMessageIsAnObjectWithNullsForWhatIsAbsent) {
       "{\"kind\":\"laptop\",\"cpu_model\":null,\"cores\":null,\"ram_mib\":9007199254,\"os\":\"\","
       "\"os_version\":null,\"kernel\":null,\"arch\":null,\"engines\":[{\"name\":\"x\",\"version\":"
       "\"\","
-      "\"path\":\"\"}],\"hostname\":null,\"soc\":null}");
+      "\"path\":\"\"}],\"hostname\":null,\"soc\":null,\"power_channels\":[],\"obstacles\":[]}");
   v1::DeviceFacts back;
   ASSERT_TRUE(ParseJsonMessage(JsonMessage(facts), back));
   EXPECT_EQ(back.SerializeAsString(), facts.SerializeAsString());
