@@ -1,10 +1,14 @@
 #include "agent/host/host_sensors.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <string>
+#include <system_error>
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "agent/host/sysfs.h"
 
@@ -32,16 +36,31 @@ v1::ChannelInfo Channel(std::string name, v1::Quantity quantity, double scale, d
   return channel;
 }
 
+// Processors and GPUs that are slowed down to cool; not fans, screens and radios.
+bool SlowsProcessors(const std::string& type) {
+  const std::string lower = absl::AsciiStrToLower(type);
+  if (absl::StrContains(lower, "fan")) return false;
+  for (const char* word : {"processor", "cpu", "gpu", "devfreq", "powerclamp", "throttle"}) {
+    if (absl::StrContains(lower, word)) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 HostSensors::HostSensors(const HostPaths& paths, double nominal_hz) {
   FindZones(paths, nominal_hz);
+  FindChips(paths, nominal_hz);
   FindClocks(paths, nominal_hz);
+  FindThrottling(paths, nominal_hz);
+  FindBatteries(paths, nominal_hz);
 }
 
 void HostSensors::Offer(Sensor sensor, v1::ChannelInfo channel) {
-  const absl::Status readable = ReadSysfsNumber(sensor.file).status();
-  if (absl::IsNotFound(readable) || absl::IsPermissionDenied(readable)) return;
+  for (const std::filesystem::path& file : sensor.files) {
+    const absl::Status readable = ReadSysfsNumber(file).status();
+    if (absl::IsNotFound(readable) || absl::IsPermissionDenied(readable)) return;
+  }
   sensors_.push_back(std::move(sensor));
   channels_.push_back(std::move(channel));
 }
@@ -68,7 +87,7 @@ void HostSensors::FindZones(const HostPaths& paths, double nominal_hz) {
     const std::string name = uses[zone.type] == 1
                                  ? absl::StrCat("temp.", zone.type)
                                  : absl::StrCat("temp.", zone.type, ".", zone.entry.number);
-    Offer({zone.entry.path / "temp", kColdestMilliC, kHottestMilliC},
+    Offer({{zone.entry.path / "temp"}, kColdestMilliC, kHottestMilliC},
           Channel(name, v1::QUANTITY_TEMPERATURE_C, kMilli, nominal_hz,
                   absl::StrCat("thermal zone ", zone.entry.number, ", ", zone.type)));
   }
@@ -77,16 +96,76 @@ void HostSensors::FindZones(const HostPaths& paths, double nominal_hz) {
 void HostSensors::FindClocks(const HostPaths& paths, double nominal_hz) {
   for (const Numbered& policy :
        ListNumbered(paths.Under("sys/devices/system/cpu/cpufreq"), "policy")) {
-    Offer({policy.path / "scaling_cur_freq", 1, kFastestKhz},
+    Offer({{policy.path / "scaling_cur_freq"}, 1, kFastestKhz},
           Channel(absl::StrCat("cpu_freq.", policy.number), v1::QUANTITY_FREQUENCY_HZ, kKilo,
                   nominal_hz, absl::StrCat("scaling_cur_freq of cpufreq policy ", policy.number)));
   }
 }
 
+// AMD's processors have no thermal zone of their own.
+void HostSensors::FindChips(const HostPaths& paths, double nominal_hz) {
+  for (const Numbered& chip : ListNumbered(paths.Under("sys/class/hwmon"), "hwmon")) {
+    const std::string name = ReadSysfsText(chip.path / "name").value_or("");
+    if (name != "k10temp" && name != "zenpower") continue;
+    const bool again = std::any_of(channels_.begin(), channels_.end(), [&](const auto& channel) {
+      return channel.name() == absl::StrCat("temp.", name);
+    });
+    Offer(
+        {{chip.path / "temp1_input"}, kColdestMilliC, kHottestMilliC},
+        Channel(again ? absl::StrCat("temp.", name, ".", chip.number) : absl::StrCat("temp.", name),
+                v1::QUANTITY_TEMPERATURE_C, kMilli, nominal_hz,
+                absl::StrCat("hwmon ", name, ", temp1")));
+  }
+}
+
+void HostSensors::FindThrottling(const HostPaths& paths, double nominal_hz) {
+  Sensor counts{{}, 0, std::numeric_limits<std::int64_t>::max()};
+  for (const Numbered& cpu : ListNumbered(paths.Under("sys/devices/system/cpu"), "cpu")) {
+    for (const char* name : {"core_throttle_count", "package_throttle_count"}) {
+      std::filesystem::path file = cpu.path / "thermal_throttle" / name;
+      if (ReadSysfsNumber(file).ok()) counts.files.push_back(std::move(file));
+    }
+  }
+  // No quantity of the contract counts; the name says what it is.
+  if (!counts.files.empty()) {
+    Offer(std::move(counts),
+          Channel("throttle.cpu", v1::QUANTITY_UNSPECIFIED, 1, nominal_hz,
+                  "sum of the thermal throttle counts of all cores and, once per core, of their "
+                  "packages, since boot"));
+  }
+  for (const Numbered& device : ListNumbered(paths.Under("sys/class/thermal"), "cooling_device")) {
+    const absl::StatusOr<std::string> type = ReadSysfsText(device.path / "type");
+    if (!type.ok() || !SlowsProcessors(*type)) continue;
+    Offer({{device.path / "cur_state"}, 0, std::numeric_limits<std::int64_t>::max()},
+          Channel(absl::StrCat("cooling.", *type, ".", device.number), v1::QUANTITY_UNSPECIFIED, 1,
+                  nominal_hz,
+                  absl::StrCat("state of cooling device ", device.number, ", ", *type,
+                               "; 0: not slowed down")));
+  }
+}
+
+void HostSensors::FindBatteries(const HostPaths& paths, double nominal_hz) {
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(paths.Under("sys/class/power_supply"), error), end;
+       !error && it != end; it.increment(error)) {
+    const std::filesystem::path& dir = it->path();
+    if (ReadSysfsText(dir / "type").value_or("") != "Battery") continue;
+    if (ReadSysfsText(dir / "scope").value_or("") == "Device") continue;
+    const std::string name = dir.filename().string();
+    Offer({{dir / "capacity"}, 0, 100},
+          Channel(absl::StrCat("battery_pct.", name), v1::QUANTITY_UNSPECIFIED, 1, nominal_hz,
+                  absl::StrCat("charge of ", name, ", per cent of full, as its gauge says")));
+  }
+}
+
 std::optional<std::int64_t> HostSensors::ReadSensor(const Sensor& sensor) {
-  const absl::StatusOr<std::int64_t> raw = ReadSysfsNumber(sensor.file);
-  if (!raw.ok() || *raw < sensor.lowest || *raw > sensor.highest) return std::nullopt;
-  return *raw;
+  std::int64_t sum = 0;
+  for (const std::filesystem::path& file : sensor.files) {
+    const absl::StatusOr<std::int64_t> raw = ReadSysfsNumber(file);
+    if (!raw.ok() || *raw < sensor.lowest || *raw > sensor.highest) return std::nullopt;
+    sum += *raw;
+  }
+  return sum;
 }
 
 void HostSensors::Read(const std::function<void(std::size_t channel, std::int64_t raw)>& take) {

@@ -1,4 +1,6 @@
-// Temperatures and clocks of the host, as channels of stream HOST.
+// Temperatures, clocks, throttling and battery charge of the host, as channels of stream HOST:
+// temp.<zone>, cpu_freq.<policy>, throttle.cpu (how often processors were slowed down since boot),
+// cooling.<device> (how much they are slowed down now) and battery_pct.<battery>.
 //
 // Threads: one. Ownership: none. Everything is below HostPaths' root.
 #pragma once
@@ -31,14 +33,17 @@ class HostSensors {
 
  private:
   struct Sensor {
-    std::filesystem::path file;
-    std::int64_t lowest = 0;  // raw values outside of these say that there is no value
+    std::vector<std::filesystem::path> files;  // summed
+    std::int64_t lowest = 0;                   // of one file; others say that there is no value
     std::int64_t highest = 0;
   };
   static std::optional<std::int64_t> ReadSensor(const Sensor& sensor);
   void Offer(Sensor sensor, v1::ChannelInfo channel);
   void FindZones(const HostPaths& paths, double nominal_hz);
+  void FindChips(const HostPaths& paths, double nominal_hz);
   void FindClocks(const HostPaths& paths, double nominal_hz);
+  void FindThrottling(const HostPaths& paths, double nominal_hz);
+  void FindBatteries(const HostPaths& paths, double nominal_hz);
 
   std::vector<Sensor> sensors_;  // as channels_
   std::vector<v1::ChannelInfo> channels_;

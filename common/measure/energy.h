@@ -36,6 +36,9 @@ struct PowerTrace {
   std::int64_t period_ns =
       0;  // nominal; the median interval where none is stated; 0: fewer than 2 samples
   std::int64_t duplicates = 0;  // samples left out because their stamp did not rise
+  // A sample may show the power of up to this long before its stamp (a gauge that refreshes
+  // slowly).
+  std::int64_t hold_ns = 0;
   std::vector<KnownLoss> losses;
   SourceErrors errors;
 };

@@ -48,6 +48,10 @@ constexpr std::array kCodes = {
              "> 100 ms"},
     CodeInfo{Code::kPhaseNotEnded, "phase_not_ended", kBoth, v1::QUALITY_SUSPECT,
              "a phase that a command began and did not end; it is taken to end with the run", ""},
+    CodeInfo{Code::kThrottled, "throttled", kBoth, v1::QUALITY_SUSPECT,
+             "rises of the processors' throttle counters during the run, or else the highest state "
+             "of what slows processors down to cool them",
+             "> 0"},
     CodeInfo{Code::kPowerRequired, "power_required", kEnergy, v1::QUALITY_INVALID,
              "provenance of the primary energy channel where the experiment requires power",
              "< measured"},
@@ -103,6 +107,14 @@ constexpr std::array kCodes = {
              "> 1 %"},
     CodeInfo{Code::kFewSamples, "few_samples", kEnergy, v1::QUALITY_SUSPECT,
              "samples inside the phase", "< 10"},
+    CodeInfo{
+        Code::kSmoothing, "smoothing", kEnergy, v1::QUALITY_INVALID,
+        "the time a gauge takes to refresh times the steps of power at the phase's edges, of the "
+        "energy",
+        "> 5 %"},
+    CodeInfo{Code::kNotDischarging, "not_discharging", kEnergy, v1::QUALITY_INVALID,
+             "lowest power of a battery's channel in the phase: something else feeds the device",
+             "<= 0"},
     CodeInfo{
         Code::kClock, "clock", kEnergy, v1::QUALITY_SUSPECT,
         "what the energy may be off by because the stamps of the phase's edges have a bound, of "

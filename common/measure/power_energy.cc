@@ -13,6 +13,7 @@ constexpr std::int64_t kGapPeriods = 5;
 constexpr double kLeastGapCoverage = 0.99;
 constexpr double kMostLoss = 0.01;
 constexpr int kFewestSamples = 10;
+constexpr double kMostHold = 0.05;
 
 // What one pass over the samples of all parts finds.
 struct Pass {
@@ -80,9 +81,8 @@ double KnownLosses(const PowerTrace& trace, absl::Span<const Interval> parts) {
   return lost;
 }
 
-// How much the power differs within the clock's bound and one sample around an instant.
-Range PowersAround(const PowerTrace& trace, std::int64_t t_ns) {
-  const std::int64_t reach = trace.errors.clock_bound_ns;
+// How much the power differs within `reach` and one sample around an instant.
+Range PowersAround(const PowerTrace& trace, std::int64_t t_ns, std::int64_t reach) {
   const std::vector<std::int64_t>& t = trace.t_ns;
   const std::size_t first = LastNotAfter(t, std::max(t.front(), t_ns - reach));
   const std::size_t last =
@@ -98,11 +98,34 @@ double ClockUncertainty(const PowerTrace& trace, absl::Span<const Interval> part
   for (const Interval& part : parts) {
     const double begin_w = PowerAt(trace, LastNotAfter(trace.t_ns, part.start_ns), part.start_ns);
     const double end_w = PowerAt(trace, LastNotAfter(trace.t_ns, part.end_ns), part.end_ns);
-    steps_w +=
-        PowersAround(trace, part.start_ns).Width() + PowersAround(trace, part.end_ns).Width();
+    const std::int64_t bound_ns = trace.errors.clock_bound_ns;
+    steps_w += PowersAround(trace, part.start_ns, bound_ns).Width() +
+               PowersAround(trace, part.end_ns, bound_ns).Width();
     steps_w += std::abs(end_w - begin_w);
   }
   return static_cast<double>(trace.errors.clock_bound_ns) * kSecondsPerNs * steps_w;
+}
+
+// What late samples move over the edges.
+double HoldUncertainty(const PowerTrace& trace, absl::Span<const Interval> parts) {
+  if (trace.hold_ns == 0) return 0;
+  double steps_w = 0;
+  for (const Interval& part : parts) {
+    steps_w += PowersAround(trace, part.start_ns, trace.hold_ns).Width() +
+               PowersAround(trace, part.end_ns, trace.hold_ns).Width();
+  }
+  return static_cast<double>(trace.hold_ns) * kSecondsPerNs * steps_w;
+}
+
+// False: the samples are too late for parts as short as these.
+bool GradeHold(double hold_j, double energy_j, Energy& energy) {
+  if (hold_j <= kMostHold * std::abs(energy_j)) return true;
+  Refuse(Code::kSmoothing,
+         absl::StrCat(energy_j != 0 ? Percent(hold_j / std::abs(energy_j))
+                                    : absl::StrFormat("%.3g J of 0 J", hold_j),
+                      ">", Percent(kMostHold)),
+         energy);
+  return false;
 }
 
 void GradeLoss(const PowerTrace& trace, absl::Span<const Interval> parts, const Pass& pass,
@@ -169,9 +192,12 @@ Energy IntegratePower(const PowerTrace& trace, absl::Span<const Interval> parts)
     if (!GradeGaps(trace, joined, pass, energy)) return energy;
     GradeLoss(trace, joined, pass, energy);
   }
-  energy.energy_j = pass.energy.Value() * kSecondsPerNs;
+  const double energy_j = pass.energy.Value() * kSecondsPerNs;
+  const double hold_j = HoldUncertainty(trace, joined);
+  if (!GradeHold(hold_j, energy_j, energy)) return energy;
+  energy.energy_j = energy_j;
   energy.parts.clock_j = ClockUncertainty(trace, joined);
-  energy.parts.counter_j = std::sqrt(pass.between.Value()) * kSecondsPerNs;
+  energy.parts.counter_j = std::hypot(std::sqrt(pass.between.Value()) * kSecondsPerNs, hold_j);
   if (!pass.inside.empty) energy.peak_w = pass.inside.high;
   Complete(trace.errors, trace.duplicates, trace.t_ns.size(), energy);
   return energy;

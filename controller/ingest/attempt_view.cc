@@ -4,6 +4,8 @@
 #include <iterator>
 #include <optional>
 
+#include "controller/ingest/host_values.h"
+
 namespace joulefarm::controller {
 namespace {
 
@@ -139,6 +141,7 @@ AttemptView ViewAttempt(const AttemptData& data) {
   }
   view.channels = Channels(data, channels);
   view.suspends = FindSuspends(std::move(snapshots));
+  view.throttles = FindThrottles(view.channels);
   return view;
 }
 

@@ -37,12 +37,20 @@ struct Suspend {
   std::int64_t slept_ns = 0;
 };
 
+// Processors were slowed down because they were hot.
+struct Throttle {
+  Interval between;
+  std::int64_t times = 0;  // rises of counters; 0: known by a state only
+  std::int64_t state = 0;
+};
+
 struct AttemptView {
   Partition partition;
   Interval span;                // of the attempt
   std::map<int, RunView> runs;  // by number
   std::vector<ChannelView> channels;
   std::vector<Suspend> suspends;
+  std::vector<Throttle> throttles;
   std::vector<v1::Reason> reasons;
   std::vector<std::string> shortened;
   std::string power_path;  // empty: not stated

@@ -1,6 +1,7 @@
 #include "controller/ingest/energy_rows.h"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <tuple>
 #include <utility>
@@ -8,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "controller/ingest/baselines.h"
+#include "controller/ingest/host_values.h"
 
 namespace joulefarm::controller {
 namespace {
@@ -26,6 +28,7 @@ struct Parts {
 using RowParts = std::map<RowKey, Parts>;
 
 constexpr std::nullopt_t kNone = std::nullopt;
+constexpr std::size_t kFewestChanges = 4;
 
 RowParts PartsOf(const AttemptView& view) {
   RowParts rows;
@@ -115,6 +118,37 @@ void Fill(const Energy& energy, EnergyResult& row) {
   row.peak_w = energy.peak_w;
 }
 
+// The usual time between changes of what the samples say; 0 where they change too seldom to tell.
+std::int64_t HoldOf(const PowerTrace& trace) {
+  std::vector<std::int64_t> changes;
+  for (std::size_t i = 1; i < trace.t_ns.size(); ++i) {
+    if (trace.power_w[i] != trace.power_w[i - 1]) changes.push_back(trace.t_ns[i]);
+  }
+  if (changes.size() < kFewestChanges) return 0;
+  std::vector<std::int64_t> between(changes.size() - 1);
+  std::transform(changes.begin() + 1, changes.end(), changes.begin(), between.begin(),
+                 std::minus<>());
+  const auto middle = between.begin() + static_cast<std::ptrdiff_t>(between.size() / 2);
+  std::nth_element(between.begin(), middle, between.end());
+  return *middle;
+}
+
+// Something else feeds a device whose battery gives nothing.
+void GradeBattery(const v1::ChannelInfo& info, const ChannelTrace& trace,
+                  const std::vector<Interval>& parts, EnergyRow& row) {
+  if (info.scope() != v1::SCOPE_BATTERY || info.quantity() != v1::QUANTITY_POWER_W) return;
+  if (!info.parent().empty()) return;  // of several batteries one may rest
+  std::optional<double> lowest;
+  for (const Interval& part : parts) {
+    // The highest of a channel upside down.
+    if (const auto value = HighestWithin(trace, -info.scale(), part))
+      lowest = std::min(lowest.value_or(-*value), -*value);
+  }
+  if (!lowest || *lowest > 0) return;
+  AddFinding(row.findings, MakeFinding(Code::kNotDischarging,
+                                       absl::StrCat(absl::StrFormat("%.3g W", *lowest), "<=0")));
+}
+
 // Either kind of trace behind one call.
 class Integrator {
  public:
@@ -133,6 +167,8 @@ class Integrator {
     } else {
       powers_ = MakePowerTrace(samples.t_ns, samples.raw, info.scale(), info.nominal_hz());
       powers_.losses = trace.losses;
+      // How slowly a gauge refreshes shows only in what it says.
+      if (info.scope() == v1::SCOPE_BATTERY) powers_.hold_ns = HoldOf(powers_);
       powers_.errors = errors;
     }
   }
@@ -190,6 +226,7 @@ std::vector<Finding> SharedFindings(const AttemptView& view, v1::Domain domain,
     AddFinding(findings, MakeFinding(Code::kSuspended,
                                      absl::StrCat(Seconds(suspend.slept_ns), ">0.1 s"), domain));
   }
+  if (run) AddThrottles(view.throttles, interval, domain, findings);
   if (domain != v1::DOMAIN_ENERGY) return findings;
   // Every duration counts, not only the first.
   for (const std::string& shortened : view.shortened) {
@@ -233,6 +270,7 @@ std::vector<EnergyRow> EnergyRows(const AttemptView& view, const ChannelView& ch
     if (const std::optional<Code> code = ProvenanceCode(channel.info.provenance())) {
       AddFinding(row.findings, MakeFinding(*code, ""));
     }
+    GradeBattery(channel.info, trace, clipped, row);
     if (BatteryInPath(view, channel.info)) {
       AddFinding(row.findings, MakeFinding(Code::kBatteryInPath, ""));
     }

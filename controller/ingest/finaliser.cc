@@ -10,16 +10,12 @@
 #include "controller/ingest/attempt_view.h"
 #include "controller/ingest/channel_trace.h"
 #include "controller/ingest/energy_rows.h"
+#include "controller/ingest/host_values.h"
 
 namespace joulefarm::controller {
 namespace {
 
 constexpr double kMiB = 1 << 20;
-constexpr char kRssChannel[] = "engine.rss";
-constexpr char kBackgroundChannel[] = "background.cpu";
-constexpr double kMostBackground = 0.10;
-// The kernel counts processor time in steps of 10 ms: a shorter window says little.
-constexpr std::int64_t kShortestBackgroundNs = 1'000'000'000;
 
 // "PHASE_IDLE_LOADED" as "idle_loaded"; the same for provenances.
 std::string EnumWord(const std::string& name, absl::string_view prefix) {
@@ -52,25 +48,12 @@ SpeedExpectation Expected(const v1::JobSpec& spec) {
                                 : SpeedExpectation::EndOfText::kEnds};
 }
 
-// Others used the machine while the engine ran.
-void AddBackground(const AttemptView& view, const RunView& run, std::vector<Finding>& findings) {
-  for (const ChannelView& channel : view.channels) {
-    if (channel.info.name() != kBackgroundChannel) continue;
-    Interval window = run.span();
-    window.start_ns = std::min(window.start_ns, window.end_ns - kShortestBackgroundNs);
-    const auto share = MeanWithin(DecodeChannel(channel), channel.info.scale(), window);
-    if (!share || *share <= kMostBackground) continue;
-    AddFinding(findings, MakeFinding(Code::kBackgroundCpu,
-                                     absl::StrCat(absl::StrFormat("%.3g", *share * 100), "%>10%")));
-  }
-}
-
 void FillSpeed(const AttemptData& data, const AttemptView& view, const RunView& run,
                RunResult& result) {
   std::vector<Finding> findings;
   if (run.done.has_bench()) {
     const Speed speed = MeasureBench(run.done.bench());
-    AddBackground(view, run, findings);
+    AddBackground(view.channels, run.span(), findings);
     result.speed_method = "bench";
     result.n_prompt = speed.n_prompt;
     result.n_gen = speed.n_gen;
@@ -83,7 +66,7 @@ void FillSpeed(const AttemptData& data, const AttemptView& view, const RunView& 
     if (const std::size_t outputs = GreedyOutputs(data, view); outputs > 1) {
       AddFinding(findings, MakeFinding(Code::kOutputDiffers, absl::StrCat(outputs, ">1")));
     }
-    AddBackground(view, run, findings);
+    AddBackground(view.channels, run.span(), findings);
     result.speed_method = "stream";
     result.n_prompt = speed.n_prompt;
     result.n_gen = speed.n_gen;
@@ -144,24 +127,6 @@ void GradeEnergy(const AttemptData& data, const AttemptView& view,
       if (!known) own.push_back(finding);
     }
     Report(absl::StrCat("energy.", EnumWord(v1::Phase_Name(*of.phase), "PHASE_")), own, result);
-  }
-}
-
-// Highest temperature and memory of each run, from the traces of the host.
-void FillHost(const AttemptView& view, std::vector<RunResult>& results) {
-  for (const ChannelView& channel : view.channels) {
-    const bool temperature = channel.info.quantity() == v1::QUANTITY_TEMPERATURE_C;
-    if (!temperature && channel.info.name() != kRssChannel) continue;
-    const ChannelTrace trace = DecodeChannel(channel);
-    for (RunResult& result : results) {
-      for (const Interval& part : view.runs.at(result.run).parts) {
-        const std::optional<double> highest = HighestWithin(trace, channel.info.scale(), part);
-        if (!highest) continue;
-        std::optional<double>& into = temperature ? result.max_temp_c : result.peak_rss_mib;
-        const double value = temperature ? *highest : *highest / kMiB;
-        into = std::max(into.value_or(value), value);
-      }
-    }
   }
 }
 

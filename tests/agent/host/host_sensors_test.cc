@@ -83,6 +83,46 @@ TEST_F(HostSensorsTest, ZonesThatAreOffAndConstantsAreNoTemperatures) {
   EXPECT_FALSE(sensors.hottest_c()) << "a reading of before";
 }
 
+TEST_F(HostSensorsTest, ThrottlingIsCountedAndFansAreNoThrottling) {
+  for (int cpu = 0; cpu < 2; ++cpu) {
+    const std::string dir = absl::StrCat("sys/devices/system/cpu/cpu", cpu, "/thermal_throttle/");
+    host_.Write(dir + "core_throttle_count", absl::StrCat(3 + cpu, "\n"));
+    host_.Write(dir + "package_throttle_count", "10\n");
+  }
+  const auto cooling = [&](int number, const std::string& type, const std::string& state) {
+    const std::string dir = absl::StrCat("sys/class/thermal/cooling_device", number, "/");
+    host_.Write(dir + "type", type + "\n");
+    host_.Write(dir + "cur_state", state + "\n");
+  };
+  cooling(0, "Processor", "0");
+  cooling(1, "pwm-fan", "3");
+  cooling(2, "cpu-throttle-alert", "1");
+  cooling(3, "intel_powerclamp", "-1");
+  cooling(4, "iwlwifi_1", "2");
+  HostSensors sensors(host_.paths(), 1);
+  EXPECT_THAT(Values(sensors),
+              UnorderedElementsAre(Pair("throttle.cpu", 27), Pair("cooling.Processor.0", 0),
+                                   Pair("cooling.cpu-throttle-alert.2", 1)));
+  host_.Remove("sys/devices/system/cpu/cpu1/thermal_throttle/core_throttle_count");
+  EXPECT_FALSE(Values(sensors).contains("throttle.cpu")) << "a part of the sum";
+}
+
+TEST_F(HostSensorsTest, BatteryChargeAndAnAmdProcessor) {
+  host_.Write("sys/class/power_supply/BAT0/type", "Battery\n");
+  host_.Write("sys/class/power_supply/BAT0/capacity", "87\n");
+  host_.Write("sys/class/power_supply/mouse/type", "Battery\n");
+  host_.Write("sys/class/power_supply/mouse/scope", "Device\n");
+  host_.Write("sys/class/power_supply/mouse/capacity", "15\n");
+  host_.Write("sys/class/hwmon/hwmon2/name", "k10temp\n");
+  host_.Write("sys/class/hwmon/hwmon2/temp1_input", "55125\n");
+  host_.Write("sys/class/hwmon/hwmon3/name", "nvme\n");
+  host_.Write("sys/class/hwmon/hwmon3/temp1_input", "70000\n");
+  HostSensors sensors(host_.paths(), 1);
+  EXPECT_THAT(Values(sensors),
+              UnorderedElementsAre(Pair("battery_pct.BAT0", 87), Pair("temp.k10temp", 55.125)));
+  EXPECT_EQ(sensors.hottest_c(), 55.125);
+}
+
 TEST_F(HostSensorsTest, ATreeWithoutTheClassLinks) {
   host_.Write("sys/devices/virtual/thermal/thermal_zone0/type", "CPU-therm\n");
   host_.Write("sys/devices/virtual/thermal/thermal_zone0/temp", "42000\n");

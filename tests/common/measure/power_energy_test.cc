@@ -370,5 +370,22 @@ TEST(PowerEnergyTest, PartsThatTouchHaveNoEdgeBetweenThem) {
   EXPECT_TRUE(IntegratePower(trace, parts).energy_j);
 }
 
+TEST(PowerEnergy, LateSamplesMoveStepsOverTheEdges) {
+  // A gauge that holds each value for half a second; 1 W up to 5 s, then 2 W.
+  PowerTrace trace = Sampled([](double t) { return t < 5 ? 1.0 : 2.0; }, 0, 10 * kSecond, kMs);
+  EXPECT_DOUBLE_EQ(*Of(trace, 1 * kSecond, 4 * kSecond).energy_j, 3);
+  trace.hold_ns = 500 * kMs;
+  const Energy steady = Of(trace, 1 * kSecond, 4 * kSecond);
+  EXPECT_DOUBLE_EQ(*steady.energy_j, 3) << "no step near its edges";
+  EXPECT_DOUBLE_EQ(*steady.parts.counter_j, 0);
+  const Energy step = Of(trace, 5 * kSecond + 100 * kMs, 9 * kSecond + 100 * kMs);
+  EXPECT_FALSE(step.energy_j);
+  EXPECT_THAT(CodesOf(step.findings), ElementsAre("smoothing"));
+  trace.hold_ns = 100 * kMs;
+  const Energy small = Of(trace, 5 * kSecond + 50 * kMs, 9 * kSecond + 50 * kMs);
+  ASSERT_TRUE(small.energy_j);
+  EXPECT_NEAR(*small.parts.counter_j, 0.1, 1e-9) << "0.1 s of 1 W";
+}
+
 }  // namespace
 }  // namespace joulefarm

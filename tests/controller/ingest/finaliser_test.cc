@@ -584,6 +584,85 @@ TEST(FinaliserTest, ABusyMachineIsAReason) {
   EXPECT_EQ(results.runs[1].speed_quality, v1::QUALITY_SUSPECT);
 }
 
+TEST(FinaliserTest, TheHottestZoneAroundAShortRun) {
+  Attempt attempt;
+  attempt.Run(0, 2'100, 2'300);
+  attempt.Request(0, 0, 2'100);
+  for (const auto& [name, hottest] :
+       {std::pair("temp.cpu", 61'000), std::pair("temp.gpu", 58'500)}) {
+    attempt.Channel(name, v1::QUANTITY_TEMPERATURE_C, 1e-3).set_nominal_hz(1);
+    attempt.Samples(name, 0, 10'000, 1'000, [&, top = hottest](std::int64_t t) -> std::int64_t {
+      if (t == 3'000) return top;
+      return t == 5'000 ? 90'000 : 40'000;
+    });
+  }
+  const AttemptResults results = attempt.Finalised();
+  ASSERT_EQ(results.runs.size(), 1U);
+  EXPECT_EQ(results.runs[0].max_temp_c, 61) << "not what came seconds later";
+}
+
+TEST(FinaliserTest, ThrottledRunsAreSuspectAndWhatCannotBeReadClaimsNothing) {
+  Attempt attempt;
+  attempt.Run(0, 2'000, 2'200);
+  attempt.Request(0, 0, 2'000);
+  attempt.Run(1, 6'000, 6'200);
+  attempt.Request(1, 0, 6'000);
+  attempt.Meter({2'000, 6'000});
+  EXPECT_EQ(attempt.Finalised().runs[0].speed_quality, v1::QUALITY_VALID);
+  attempt.Channel("throttle.cpu", v1::QUANTITY_UNSPECIFIED, 1);
+  attempt.Samples("throttle.cpu", 100, 9'100, 1'000,
+                  [](std::int64_t t) -> std::int64_t { return t > 2'100 ? 107 : 100; });
+  AttemptResults results = attempt.Finalised();
+  EXPECT_EQ(results.runs[0].speed_quality, v1::QUALITY_SUSPECT);
+  EXPECT_THAT(results.runs[0].quality_reasons, Contains("speed throttled:7>0"));
+  EXPECT_THAT(results.runs[0].quality_reasons, Contains("energy throttled:7>0"));
+  EXPECT_EQ(results.runs[1].speed_quality, v1::QUALITY_VALID) << "it was cool again";
+  attempt.Channel("cooling.Processor.0", v1::QUANTITY_UNSPECIFIED, 1);
+  attempt.Samples("cooling.Processor.0", 100, 9'100, 1'000,
+                  [](std::int64_t t) -> std::int64_t { return t > 6'000 && t < 7'000 ? 2 : 0; });
+  results = attempt.Finalised();
+  EXPECT_THAT(results.runs[1].quality_reasons, Contains("speed throttled:state 2>0"));
+}
+
+TEST(FinaliserTest, ABatteryThatDoesNotFeedTheDeviceMeasuresNothingOfIt) {
+  Attempt attempt;
+  attempt.Run(0, 2'000, 2'200);
+  attempt.Request(0, 0, 2'000);
+  attempt.Run(1, 6'000, 6'200);
+  attempt.Request(1, 0, 6'000);
+  v1::ChannelInfo& battery = attempt.Channel("BAT0", v1::QUANTITY_POWER_W, 1e-3);
+  battery.set_scope(v1::SCOPE_BATTERY);
+  battery.set_primary(true);
+  battery.set_nominal_hz(100);
+  attempt.Samples("BAT0", 0, 10'000, 10,
+                  [](std::int64_t t) -> std::int64_t { return t < 4'000 ? 5'000 : -20'000; });
+  const AttemptResults results = attempt.Finalised();
+  EXPECT_EQ(results.runs[0].energy_quality, v1::QUALITY_VALID);
+  EXPECT_EQ(results.runs[1].energy_quality, v1::QUALITY_INVALID);
+  EXPECT_THAT(results.runs[1].quality_reasons, Contains("energy not_discharging:-20 W<=0"));
+}
+
+TEST(FinaliserTest, AGaugeThatRefreshesSlowlySaysNothingOfAShortRun) {
+  Attempt attempt;
+  attempt.Run(0, 4'000, 4'200);
+  attempt.Request(0, 0, 4'000);
+  v1::ChannelInfo& battery = attempt.Channel("BAT0", v1::QUANTITY_POWER_W, 1e-3);
+  battery.set_scope(v1::SCOPE_BATTERY);
+  battery.set_primary(true);
+  battery.set_nominal_hz(100);
+  attempt.Samples("BAT0", 0, 10'000, 10,
+                  [](std::int64_t t) -> std::int64_t { return 5'000 + t / 1'000 % 3 * 700; });
+  const AttemptResults results = attempt.Finalised();
+  const EnergyResult* run = Find(results, "BAT0", 0, std::nullopt, std::nullopt);
+  ASSERT_NE(run, nullptr);
+  EXPECT_FALSE(run->energy_j);
+  EXPECT_EQ(run->quality, v1::QUALITY_INVALID);
+  EXPECT_THAT(run->reasons, Contains(testing::StartsWith("smoothing:")));
+  const EnergyResult* whole = Find(results, "BAT0", std::nullopt, std::nullopt, std::nullopt);
+  ASSERT_NE(whole, nullptr);
+  EXPECT_TRUE(whole->energy_j) << "a second matters less to ten";
+}
+
 TEST(FinaliserTest, ASuspendInsideARunIsInvalid) {
   Attempt attempt;
   attempt.Meter({2000, 8000});
