@@ -1,74 +1,17 @@
-// Speaks HTTP with an engine's server on loopback: health, and one streamed completion.
+// One completion streamed by llama-server.
 //
 // Threads: pure of state; each call blocks its caller. Ownership: results own their data.
 #pragma once
 
-#include <cstdint>
-#include <functional>
-#include <optional>
-#include <string>
-#include <vector>
-
 #include "absl/strings/string_view.h"
 #include "agent/process/stop_fd.h"
+#include "agent/workload/completion.h"
+#include "agent/workload/tcp.h"
 
 namespace joulefarm::agent {
 
-enum class Health { kOk, kNotYet, kStop, kGarbage };
-
-struct HealthResult {
-  Health health = Health::kNotYet;
-  std::string detail;  // of kGarbage, for people
-};
-
-// GET /health, on a connection of its own. kNotYet: refused, no answer until the deadline, or not
-// status 200. kGarbage: who listens does not speak HTTP.
-HealthResult AskHealth(std::uint16_t port, std::int64_t deadline_ns, const StopFd& stop);
-
-// A token-carrying event as it arrived.
-struct Arrival {
-  std::int32_t index = 0;  // the engine's token index after it, 1-based
-  std::int64_t t_ns = 0;   // BOOTTIME
-};
-
-struct Completion {
-  std::int64_t t_req_ns = 0;  // connection open, before the first request byte
-  std::vector<Arrival> arrivals;
-  std::vector<std::int32_t> ids;  // in order; held-back tokens are missing
-  std::optional<std::int32_t> n_prompt;
-  std::optional<std::int32_t> n_evaluated;
-  std::optional<std::int32_t> n_cached;
-  std::optional<std::int32_t> n_gen;
-  std::optional<double> prompt_ms;
-  std::string stop;
-};
-
-enum class StreamEnd {
-  kDone,
-  kStop,      // a stop was requested
-  kDeadline,  // the deadline passed
-  kStalled,   // no token for too long
-  kLost,      // the connection failed or ended early
-  kRefused,   // the engine answered with an error
-  kGarbage,   // what came is not a completion stream
-};
-
-struct CompletionResult {
-  StreamEnd end = StreamEnd::kDone;
-  std::string detail;     // for people; empty for kDone
-  Completion completion;  // what came until the end
-};
-
-struct CompletionLimits {
-  std::optional<std::int64_t> deadline_ns;  // BOOTTIME
-  std::int64_t first_token_ns = 0;          // longest wait from the request to the first token
-  std::int64_t stall_ns = 0;                // longest wait between tokens
-  // Told the decode speed so far, tokens per second, a few times a second; may be empty.
-  std::function<void(double)> on_speed;
-};
-
 // POST /completion with `body` on a connection of its own.
-CompletionResult StreamCompletion(std::uint16_t port, absl::string_view body,
+CompletionResult StreamCompletion(const Endpoint& endpoint, absl::string_view body,
                                   const CompletionLimits& limits, const StopFd& stop);
 
 }  // namespace joulefarm::agent

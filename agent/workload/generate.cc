@@ -1,15 +1,16 @@
 #include "agent/workload/generate.h"
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "agent/process/boottime.h"
 #include "agent/workload/attempt.h"
-#include "agent/workload/completion_client.h"
+#include "agent/workload/completion.h"
 #include "agent/workload/engine_failure.h"
-#include "agent/workload/llama_server.h"
+#include "agent/workload/generate_engine.h"
 #include "common/sha256/sha256.h"
 
 namespace joulefarm::agent {
@@ -23,18 +24,17 @@ constexpr std::int64_t kCrashNs = 1'000'000'000;
 
 class GenerateAttempt {
  public:
-  GenerateAttempt(WorkloadContext& context, const GenerateLimits& limits, const v1::Engine& engine)
+  // `llama`: nullptr for a server that speaks OpenAI's API.
+  GenerateAttempt(WorkloadContext& context, const GenerateLimits& limits, const v1::Engine* llama)
       : attempt_(context),
         spec_(context.spec->generate()),
         limits_(limits),
-        server_(attempt_, spec_, engine.path()) {
-    attempt_.facts().set_engine(engine.name());
-    if (!engine.version().empty()) attempt_.facts().set_engine_version(engine.version());
-  }
+        engine_(llama != nullptr ? MakeLlamaEngine(attempt_, spec_, *llama)
+                                 : MakeOpenAiEngine(attempt_, spec_)) {}
 
   WorkloadOutcome Execute() {
     if (attempt_.IdleUnloaded() == Wake::kStop) return Canceled();
-    if (auto failure = server_.Load()) return *failure;
+    if (auto failure = engine_->Load()) return *failure;
     attempt_.StartRunLimit();
     for (int run = 0; run < attempt_.runs(); ++run) {
       if (attempt_.PauseBefore(run, v1::PHASE_IDLE_LOADED) == Wake::kStop) return Canceled();
@@ -42,7 +42,7 @@ class GenerateAttempt {
     }
     if (attempt_.PauseBefore(attempt_.runs(), v1::PHASE_IDLE_LOADED) == Wake::kStop)
       return Canceled();
-    server_.Stop();
+    engine_->Stop();
     return attempt_.Tail() == Wake::kStop ? Canceled() : Succeeded();
   }
 
@@ -61,8 +61,7 @@ class GenerateAttempt {
       limits.on_speed = attempt_.context().on_speed;
       limits.first_token_ns = limits_.stall_ns + limits_.stall_per_prompt_byte_ns *
                                                      static_cast<std::int64_t>(prompt.size());
-      const CompletionResult result =
-          StreamCompletion(server_.port(), CompletionBody(spec_, prompt), limits, attempt_.stop());
+      const CompletionResult result = engine_->Stream(prompt, limits);
       RecordRequest(run, request, result.completion);
       if (result.end != StreamEnd::kDone) return Failure(run, request, result, limits);
       for (const std::int32_t id : result.completion.ids) digest.Update(absl::StrCat(id, "\n"));
@@ -90,10 +89,11 @@ class GenerateAttempt {
       const Arrival& first = completion.arrivals.front();
       const Arrival& last = completion.arrivals.back();
       done.set_t_first_ns(first.t_ns);
-      done.set_idx_first(first.index);
+      if (first.index) done.set_idx_first(*first.index);
       done.set_t_last_ns(last.t_ns);
-      done.set_idx_last(last.index);
-      RecordTokens(run, request, completion);
+      if (last.index) done.set_idx_last(*last.index);
+      // An arrival without an index says nothing of tokens.
+      if (last.index) RecordTokens(run, request, completion);
       attempt_.RecordPhase(v1::PHASE_PREFILL, completion.t_req_ns, first.t_ns, run, request);
       if (last.t_ns > first.t_ns)
         attempt_.RecordPhase(v1::PHASE_DECODE, first.t_ns, last.t_ns, run, request);
@@ -109,7 +109,7 @@ class GenerateAttempt {
       batch.set_request(request);
       for (std::size_t i = begin; i < std::min(begin + kTokensPerBatch, completion.arrivals.size());
            ++i) {
-        batch.add_idx(completion.arrivals[i].index);
+        batch.add_idx(completion.arrivals[i].index.value_or(0));
         batch.add_t_ns(completion.arrivals[i].t_ns);
       }
       for (std::size_t i = begin; i < std::min(begin + kTokensPerBatch, completion.ids.size());
@@ -126,44 +126,46 @@ class GenerateAttempt {
                                             " of ", spec_.prompts_size());
     switch (result.end) {
       case StreamEnd::kStop:
-        return Canceled(server_.tail());
+        return Canceled(engine_->tail());
       case StreamEnd::kDeadline:
         return attempt_.LimitPassed("run", attempt_.spec().limits().run_ns(), during,
-                                    server_.tail());
+                                    engine_->tail());
       case StreamEnd::kStalled:
         return TimedOut(
-            absl::StrCat("llama-server hangs ", during, ": ", result.detail, " for ",
+            absl::StrCat(engine_->name(), " hangs ", during, ": ", result.detail, " for ",
                          DurationText(result.completion.arrivals.empty() ? limits.first_token_ns
                                                                          : limits.stall_ns),
                          " (", result.completion.arrivals.size(), " token events came before).",
-                         LastOutput(server_.tail())));
+                         LastOutput(engine_->tail())));
       case StreamEnd::kRefused:
-        return server_.Broken(during, absl::StrCat("it refused the request: ", result.detail), 0);
+        return engine_->Broken(during, absl::StrCat("it refused the request: ", result.detail), 0);
       case StreamEnd::kLost:
-        return server_.Broken(during, result.detail, kCrashNs);
+        return engine_->Broken(during, result.detail, kCrashNs);
       case StreamEnd::kGarbage:
       case StreamEnd::kDone:
         break;
     }
-    return server_.Broken(during, result.detail, 0);
+    return engine_->Broken(during, result.detail, 0);
   }
 
   Attempt attempt_;
   const v1::GenerateSpec& spec_;
   const GenerateLimits& limits_;
-  LlamaServer server_;
+  const std::unique_ptr<GenerateEngine> engine_;
 };
 
 }  // namespace
 
 WorkloadOutcome GenerateWorkload::Run(WorkloadContext& context) {
-  if (!context.model_path)
+  const bool openai = context.spec->generate().engine() == "openai";
+  if (!openai && !context.model_path)
     return Failed(v1::FAILURE_CLASS_USER, "a generate workload needs a model");
   if (context.spec->generate().prompts().empty())
     return Failed(v1::FAILURE_CLASS_USER, "there is no prompt to generate from");
+  if (openai) return GenerateAttempt(context, limits_, nullptr).Execute();
   const v1::Engine* engine = FindLlamaCpp(context);
   if (engine == nullptr) return LlamaCppMissing(context);
-  return GenerateAttempt(context, limits_, *engine).Execute();
+  return GenerateAttempt(context, limits_, engine).Execute();
 }
 
 }  // namespace joulefarm::agent

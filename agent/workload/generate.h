@@ -1,4 +1,5 @@
-// The workload "generate": prompts streamed through llama-server, token by token.
+// The workload "generate": prompts streamed through llama-server, or through any server that
+// speaks OpenAI's API.
 //
 // Threads: Run blocks on the attempt's thread. Ownership: none beyond Run.
 #pragma once

@@ -10,10 +10,10 @@ namespace joulefarm::agent {
 absl::StatusOr<std::unique_ptr<Workload>> MakeWorkload(const v1::JobSpec& spec) {
   switch (spec.kind_case()) {
     case v1::JobSpec::kGenerate:
-      if (spec.generate().engine() != "llama.cpp") {
+      if (spec.generate().engine() != "llama.cpp" && spec.generate().engine() != "openai") {
         return absl::InvalidArgumentError(absl::StrCat("this agent does not know the engine '",
                                                        spec.generate().engine(),
-                                                       "'; it knows llama.cpp"));
+                                                       "'; it knows llama.cpp and openai"));
       }
       return std::make_unique<GenerateWorkload>();
     case v1::JobSpec::kCommand:

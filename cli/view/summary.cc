@@ -28,6 +28,7 @@ struct Group {
   std::string cell;
   std::string device;
   std::vector<const RowValues*> runs;
+  bool bench = false;  // timed by the engine itself, which is another thing than a stream
 
   // The cell with its workload, which a file with several may leave out of the matrix.
   std::string Key() const {
@@ -57,8 +58,11 @@ class Summary {
       const std::string device = TextAt(results, row, "device_id").value_or("");
       const auto [found, added] =
           index.emplace(std::make_tuple(workload, cell, device), groups_.size());
-      if (added) groups_.push_back({workload, cell, device, {}});
-      if (!IsWarmup(results, row)) groups_[found->second].runs.push_back(&row);
+      if (added) groups_.push_back({workload, cell, device, {}, false});
+      if (IsWarmup(results, row)) continue;
+      Group& group = groups_[found->second];
+      group.runs.push_back(&row);
+      group.bench = group.bench || TextAt(results, row, "speed_method") == "bench";
     }
     const auto rank_of = [&](const Group& group) {
       const auto found = rank.find(group.cell);
@@ -83,33 +87,28 @@ class Summary {
     std::set<std::string> devices;
     for (const Group& group : groups_) devices.insert(group.device);
     several_devices_ = devices.size() > 1;
-    std::vector<Row> rows;
-    for (const Group& group : groups_) rows.push_back(RowOf(group));
-    const TextTable whole = Select(rows, {&Row::n, &Row::otps, &Row::ttft, &Row::joules, &Row::load,
-                                          &Row::rss, &Row::quality});
-    if (look.width == 0 || Width(whole) <= look.width) {
-      joulefarm::cli::Render(whole, look, out);
-    } else {
-      // Rather two tables than a clipped grade.
-      joulefarm::cli::Render(
-          Select(rows, {&Row::n, &Row::otps, &Row::ttft, &Row::load, &Row::rss, &Row::speed}), look,
-          out);
-      out << '\n';
-      joulefarm::cli::Render(Select(rows, {&Row::joules, &Row::energy}), look, out);
-    }
+    std::vector<Row> streamed;
+    std::vector<Row> benched;
+    for (const Group& group : groups_) (group.bench ? benched : streamed).push_back(RowOf(group));
+    // What is timed in different ways does not stand in one column.
+    if (!streamed.empty()) RenderRows("CELL", streamed, {&Row::otps, &Row::ttft}, look, out);
+    if (!streamed.empty() && !benched.empty()) out << '\n';
+    if (!benched.empty())
+      RenderRows("CELL (llama-bench)", benched, {&Row::itps, &Row::otps}, look, out);
     Notes(look, out);
   }
 
  private:
   // What a line of the table can show.
   struct Row {
-    TextCell cell, device, n, otps, ttft, joules, load, rss, speed, energy, quality;
+    TextCell cell, device, n, itps, otps, ttft, joules, load, rss, speed, energy, quality;
   };
   using Field = TextCell Row::*;
 
   static const std::vector<std::pair<Field, TextColumn>>& Columns() {
     static const std::vector<std::pair<Field, TextColumn>> kColumns{
         {&Row::n, {"N", Align::kRight, Fit::kKeep}},
+        {&Row::itps, {"ITPS tok/s [95 % CI]", Align::kRight, Fit::kKeep}},
         {&Row::otps, {"OTPS tok/s [95 % CI]", Align::kRight, Fit::kKeep}},
         {&Row::ttft, {"TTFT ms", Align::kRight, Fit::kKeep}},
         {&Row::joules, {"J/TOKEN decode", Align::kRight, Fit::kKeep}},
@@ -121,11 +120,30 @@ class Summary {
     return kColumns;
   }
 
+  void RenderRows(const std::string& title, const std::vector<Row>& rows,
+                  const std::vector<Field>& speeds, const Look& look, std::ostream& out) const {
+    const auto with = [&](std::vector<Field> fields, const std::vector<Field>& after) {
+      fields.insert(fields.end(), speeds.begin(), speeds.end());
+      fields.insert(fields.end(), after.begin(), after.end());
+      return Select(title, rows, fields);
+    };
+    const TextTable whole = with({&Row::n}, {&Row::joules, &Row::load, &Row::rss, &Row::quality});
+    if (look.width == 0 || Width(whole) <= look.width) {
+      joulefarm::cli::Render(whole, look, out);
+      return;
+    }
+    // Rather two tables than a clipped grade.
+    joulefarm::cli::Render(with({&Row::n}, {&Row::load, &Row::rss, &Row::speed}), look, out);
+    out << '\n';
+    joulefarm::cli::Render(Select(title, rows, {&Row::joules, &Row::energy}), look, out);
+  }
+
   // The table with these columns, and the cell's (and device's) before them.
-  TextTable Select(const std::vector<Row>& rows, const std::vector<Field>& fields) const {
+  TextTable Select(const std::string& title, const std::vector<Row>& rows,
+                   const std::vector<Field>& fields) const {
     std::vector<Field> all{&Row::cell};
     TextTable table;
-    table.columns = {{"CELL", Align::kLeft, Fit::kShrink}};
+    table.columns = {{title, Align::kLeft, Fit::kShrink}};
     if (several_devices_) {
       table.columns.push_back({"DEVICE", Align::kLeft, Fit::kShrink});
       all.push_back(&Row::device);
@@ -304,6 +322,7 @@ class Summary {
     row.cell = {OneLine(labels_.at(group.Key()))};
     row.device = {OneLine(group.device)};
     row.n = {valid == all ? absl::StrCat(all) : absl::StrCat(valid, "/", all)};
+    if (group.bench) row.itps = SpeedCell(group, "itps");
     row.otps = SpeedCell(group, "otps");
     row.ttft = real(has_ttft ? std::optional<double>(ttft.value) : std::nullopt);
     row.joules = JoulesCell(group);

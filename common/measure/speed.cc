@@ -78,7 +78,8 @@ std::optional<std::int64_t> SumOf(absl::Span<const RequestTrace> requests, Part 
 std::optional<double> Ttft(absl::Span<const RequestTrace> requests) {
   const std::optional<std::int64_t> sum =
       SumOf(requests, [](const v1::RequestDone& done) -> std::optional<std::int64_t> {
-        if (!done.has_t_first_ns() || done.t_first_ns() < done.t_req_ns()) return std::nullopt;
+        // Equal stamps came with one read: how far apart the two were is not known.
+        if (!done.has_t_first_ns() || done.t_first_ns() <= done.t_req_ns()) return std::nullopt;
         return done.t_first_ns() - done.t_req_ns();
       });
   if (!sum) return std::nullopt;
@@ -102,11 +103,15 @@ std::optional<double> Otps(absl::Span<const RequestTrace> requests) {
   std::int64_t ns = 0;
   for (const RequestTrace& request : requests) {
     const v1::RequestDone& done = request.done;
-    if (!done.has_t_first_ns() || !done.has_t_last_ns() || !done.has_idx_first() ||
-        !done.has_idx_last()) {
+    if (!done.has_t_first_ns() || !done.has_t_last_ns()) return std::nullopt;
+    if (done.has_idx_first() && done.has_idx_last()) {
+      tokens += done.idx_last() - done.idx_first();
+    } else if (!done.has_idx_first() && !done.has_idx_last() && done.has_n_gen()) {
+      // Taken to be one token in the first event; token_index_missing says so.
+      tokens += std::max(0, done.n_gen() - 1);
+    } else {
       return std::nullopt;
     }
-    tokens += done.idx_last() - done.idx_first();
     ns += done.t_last_ns() - done.t_first_ns();
   }
   if (tokens <= 0 || ns <= 0) return std::nullopt;

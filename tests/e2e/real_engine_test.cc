@@ -91,14 +91,17 @@ TEST_F(RealEngineTest, TheDemoGivesRowsThatAddUp) {
       StartCli({"submit", "-f", kDemo, "--wait", "--set", "workloads.chat.max_tokens=64"});
   const Ended ended = cli->Finish();
   ASSERT_EQ(ended.code, 0) << ended.out << ended.err;
-  EXPECT_THAT(Sql("select model, count(*), sum(warmup) from result group by 1 order by 1"),
-              ElementsAre(ElementsAre("tiny-f16", "4", "1"), ElementsAre("tiny-q4_k_m", "4", "1"),
-                          ElementsAre("tiny-q8_0", "4", "1")));
+  EXPECT_THAT(
+      Sql("select model, count(*), sum(warmup), count(distinct workload) from result group "
+          "by 1 order by 1"),
+      ElementsAre(ElementsAre("tiny-f16", "8", "2", "2"), ElementsAre("tiny-q4_k_m", "8", "2", "2"),
+                  ElementsAre("tiny-q8_0", "8", "2", "2")));
   const Rows rows =
       Sql("select n_gen, energy_j, energy_est_j, provenance, speed_quality, otps, ttft_ms, "
           "device_id, quant, load_ms, "
-          "engine, peak_rss_mib, n_prompt, prefill_est_j, decode_est_j, itps from result");
-  ASSERT_EQ(rows.size(), 12u);
+          "engine, peak_rss_mib, n_prompt, prefill_est_j, decode_est_j, itps, speed_method from "
+          "result");
+  ASSERT_EQ(rows.size(), 24u);
   for (const std::vector<std::string>& row : rows) {
     SCOPED_TRACE(absl::StrJoin(row, " "));
     const auto number = [&row](std::size_t i) {
@@ -112,7 +115,13 @@ TEST_F(RealEngineTest, TheDemoGivesRowsThatAddUp) {
     EXPECT_EQ(row[3], "estimated");
     EXPECT_NE(row[4], "NULL");
     EXPECT_GT(number(5), 0);
-    EXPECT_GT(number(6), 0);
+    if (row[16] == "bench") {
+      EXPECT_EQ(row[6], "NULL") << "llama-bench knows no time to the first token";
+      EXPECT_EQ(row[12], "128");
+    } else {
+      EXPECT_EQ(row[16], "stream");
+      EXPECT_GT(number(6), 0);
+    }
     EXPECT_EQ(row[7], "a");
     EXPECT_GT(number(9), 0);
     EXPECT_EQ(row[10], "llama.cpp");
@@ -131,7 +140,7 @@ TEST_F(RealEngineTest, TheDemoGivesRowsThatAddUp) {
       "count(*) filter (where phase is not null and energy_j is null) from energy where request is "
       "null and channel = 'estimated' "
       "and (phase is not null or run is null) group by attempt");
-  ASSERT_EQ(parts.size(), 3u);
+  ASSERT_EQ(parts.size(), 6u);
   for (const std::vector<std::string>& row : parts) {
     SCOPED_TRACE(absl::StrJoin(row, " "));
     std::vector<double> values;
@@ -151,6 +160,11 @@ TEST_F(RealEngineTest, TheDemoGivesRowsThatAddUp) {
   EXPECT_EQ(
       Value("select count(*) from request where n_gen <> 64 or idx_last not between 61 and 64"),
       "0");
+  // Repetitions of llama-bench follow each other, and are placed to a few milliseconds.
+  EXPECT_EQ(Value("select count(*) from phase where bound_ns is not null"), "24");
+  EXPECT_EQ(Value("select count(*) from result where speed_method = 'bench' and "
+                  "abs(j_per_decode_token_est - decode_est_j / n_gen) > 1e-12"),
+            "0");
   EXPECT_NE(Value("select count(*) from trace_chunk where channel = 'estimated'"), "0");
   EXPECT_NE(Value("select count(*) from result_summary where metric = 'otps' and n = 3 and n_valid "
                   "= 3 and ci_low <= mean"),

@@ -19,6 +19,8 @@
 
 namespace {
 
+using namespace nlohmann::literals;  // NOLINT: for _json_pointer
+
 std::string Mode() {
   const char* mode = getenv("FAKE_LLAMA_MODE");
   return mode != nullptr ? mode : "normal";
@@ -108,6 +110,44 @@ void Complete(int fd, const nlohmann::json& request) {
   Send(fd, "0\r\n\r\n");
 }
 
+// The same over OpenAI's API.
+void CompleteOpenAi(int fd, const nlohmann::json& request, bool chat) {
+  const std::string mode = Mode();
+  const int max_tokens = request.value("max_tokens", 1);
+  Send(fd,
+       "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n");
+  const auto choice = [&](const std::string& text, const nlohmann::json& finish) {
+    nlohmann::json one = {{"index", 0}, {"finish_reason", finish}};
+    if (chat) {
+      one["delta"] = {{"content", text}};
+    } else {
+      one["text"] = text;
+    }
+    return nlohmann::json{{"model", request.value("model", "none")}, {"choices", {one}}};
+  };
+  if (chat) {
+    SendEvent(fd, {{"choices", {{{"delta", {{"role", "assistant"}, {"content", nullptr}}}}}}});
+    if (mode == "slow") std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
+  for (int index = 1; index <= max_tokens && mode != "no_tokens"; ++index) {
+    Misbehave(fd, mode, index);
+    if (mode == "truncated" && index == 3) return;
+    if (mode == "slow") std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    SendEvent(fd, choice("x", nullptr));
+  }
+  SendEvent(fd, choice("", "length"));
+  if (mode != "no_usage" && request.value("/stream_options/include_usage"_json_pointer, false)) {
+    const int cached = mode == "cached" ? 2 : 0;
+    SendEvent(fd, {{"choices", nlohmann::json::array()},
+                   {"usage",
+                    {{"prompt_tokens", 5},
+                     {"completion_tokens", max_tokens},
+                     {"prompt_tokens_details", {{"cached_tokens", cached}}}}}});
+  }
+  if (mode != "no_done") SendChunk(fd, "data: [DONE]\n\n");
+  Send(fd, "0\r\n\r\n");
+}
+
 void Serve(int fd, std::chrono::steady_clock::time_point ready) {
   const std::string mode = Mode();
   std::string request;
@@ -118,7 +158,15 @@ void Serve(int fd, std::chrono::steady_clock::time_point ready) {
     if (n <= 0) return;
     request.append(buffer, static_cast<std::size_t>(n));
   }
-  if (request.starts_with("GET /health")) {
+  if (request.starts_with("GET /v1/models") && mode == "no_models") {
+    return Send(fd, "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}");
+  }
+  if (request.starts_with("GET /v1/models") && mode != "hang_load") {
+    const std::string body = R"({"object":"list","data":[{"id":"the-one"}]})";
+    return Send(fd, "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) +
+                        "\r\n\r\n" + body);
+  }
+  if (request.starts_with("GET /health") || request.starts_with("GET /v1/models")) {
     if (mode == "garbage_health") return Send(fd, "SSH-2.0-fake\r\n");
     const bool ok = std::chrono::steady_clock::now() >= ready && mode != "hang_load";
     return Send(fd, std::string("HTTP/1.1 ") + (ok ? "200 OK" : "503 Service Unavailable") +
@@ -132,7 +180,12 @@ void Serve(int fd, std::chrono::steady_clock::time_point ready) {
     if (n <= 0) return;
     request.append(buffer, static_cast<std::size_t>(n));
   }
-  Complete(fd, nlohmann::json::parse(request.substr(head + 4)));
+  const nlohmann::json body = nlohmann::json::parse(request.substr(head + 4));
+  if (const char* kept = getenv("FAKE_LLAMA_STATE"); kept != nullptr && request[6] == 'v')
+    std::ofstream(std::filesystem::path(kept) / "request.json") << body.dump();
+  if (request.starts_with("POST /v1/completions")) return CompleteOpenAi(fd, body, false);
+  if (request.starts_with("POST /v1/chat/completions")) return CompleteOpenAi(fd, body, true);
+  Complete(fd, body);
 }
 
 int Listen(int port) {

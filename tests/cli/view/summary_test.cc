@@ -5,6 +5,7 @@
 
 #include <sstream>
 
+#include "cli/view/run_values.h"
 #include "tests/cli/sample_tables.h"
 
 namespace joulefarm::cli {
@@ -107,6 +108,32 @@ TEST(Summary, WorkloadsOfOneCellStayApart) {
   const std::string drawn = Draw(Table(), results);
   EXPECT_THAT(drawn, HasSubstr("chat tiny-q4_k_m   1"));
   EXPECT_THAT(drawn, HasSubstr("speed tiny-q4_k_m  2"));
+}
+
+TEST(Summary, WhatTheEngineTimedItselfStandsInATableOfItsOwn) {
+  Table results = SampleResults();
+  // All runs of tiny-q4_k_m.
+  for (std::size_t row = 0; row < results.rows.size(); ++row) {
+    if (TextAt(results, results.rows[row], "cell") != "model=tiny-q4_k_m") continue;
+    Set(results, row, "workload", std::string("bench"));
+    Set(results, row, "speed_method", std::string("bench"));
+    Set(results, row, "itps", 2088.0);
+    Set(results, row, "ttft_ms", Value());
+  }
+  EXPECT_EQ(Draw(Table(), results),
+            "CELL            N  OTPS tok/s [95 % CI]  TTFT ms  J/TOKEN decode  LOAD ms  RSS MiB  "
+            "QUALITY\n"
+            "chat tiny-f16   3                   212     84.1  ~0.061 ± 0.020      310     96.4  "
+            "speed VALID · energy estimated\n"
+            "chat tiny-q8_0  3                   402     47.9  ~0.033 ± 0.011      189     71.0  "
+            "speed SUSPECT 1/3 · energy estimated\n"
+            "\n"
+            "CELL (llama-bench)  N  ITPS tok/s [95 % CI]  OTPS tok/s [95 % CI]    J/TOKEN decode  "
+            "LOAD ms  RSS MiB  QUALITY\n"
+            "bench tiny-q4_k_m   3                  2088                   456  ~0.0294 ± 0.0098   "
+            "   171     58.3  speed VALID · energy estimated\n"
+            "~ estimated, not measured · ± standard uncertainty (k = 1)\n"
+            "chat tiny-q8_0: speed background_cpu:31%>10% (1 of 3 runs)\n");
 }
 
 TEST(Summary, NothingStored) { EXPECT_EQ(Draw(Table(), Table()), "No run was stored.\n"); }

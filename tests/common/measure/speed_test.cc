@@ -192,7 +192,30 @@ TEST(SpeedTest, FewerTokensThanAskedIsSuspectUnlessTheTextEnded) {
   EXPECT_THAT(MeasureSpeed(may_end, WholeRun(), {&request, 1}).findings, IsEmpty());
 }
 
-TEST(SpeedTest, WithoutTheEnginesIndexNoRate) {
+TEST(SpeedTest, WithoutAnIndexTheCountGivesADoubtfulRate) {
+  RequestTrace request = Request(0, 5);
+  request.done.clear_idx_first();
+  request.done.clear_idx_last();
+  const Speed counted = MeasureOne(request);
+  EXPECT_EQ(Detail(counted.findings, "token_index_missing"), "1>0");
+  EXPECT_EQ(Worst(counted.findings), v1::QUALITY_SUSPECT);
+  EXPECT_DOUBLE_EQ(counted.otps.value(), 100);  // (5 - 1) tokens in 40 ms
+  request.done.clear_n_gen();
+  const Speed uncounted = MeasureOne(request);
+  EXPECT_EQ(Detail(uncounted.findings, "token_index_missing"), "1>0");
+  EXPECT_FALSE(uncounted.otps);
+  EXPECT_FALSE(uncounted.n_gen);
+}
+
+TEST(SpeedTest, StampsOfOneReadTellNoTimeToTheFirstToken) {
+  RequestTrace request = Request(0, 5);
+  request.done.set_t_req_ns(request.done.t_first_ns());
+  const Speed speed = MeasureOne(request);
+  EXPECT_FALSE(speed.ttft_ms);
+  EXPECT_TRUE(speed.otps);
+}
+
+TEST(SpeedTest, WithHalfAnIndexNoRate) {
   RequestTrace request = Request(0, 5);
   request.done.clear_idx_first();
   const Speed speed = MeasureOne(request);

@@ -1,8 +1,10 @@
-// TCP on the loopback interface for talking to an engine: waits that a stop or a deadline ends, and
+// TCP for talking to an engine, on this host or another: waits that a stop or a deadline ends, and
 // a stamp for every read that is taken before anything else is done with it.
 //
 // Threads: one per object. Ownership: objects own their sockets.
 #pragma once
+
+#include <sys/socket.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -15,6 +17,21 @@
 #include "agent/process/unique_fd.h"
 
 namespace joulefarm::agent {
+
+// Where somebody listens.
+struct Endpoint {
+  sockaddr_storage address{};
+  socklen_t length = 0;
+  std::string host;  // as HTTP's header Host names it: "127.0.0.1:8080"
+};
+
+// On this host.
+Endpoint LoopbackEndpoint(std::uint16_t port);
+
+// Looks the name up; UNAVAILABLE with the system's words when that fails or takes until the
+// deadline, CANCELLED on a stop.
+absl::StatusOr<Endpoint> Resolve(const std::string& host, std::uint16_t port,
+                                 std::int64_t deadline_ns, const StopFd& stop);
 
 // A free port, kept for one engine: other callers of Reserve are not given it, while an engine that
 // sets SO_REUSEADDR or SO_REUSEPORT (servers do) can bind it.
@@ -29,11 +46,11 @@ class ReservedPort {
   std::uint16_t port_;
 };
 
-class LoopbackConnection {
+class TcpConnection {
  public:
   enum class Result { kOk, kEnd, kError, kDeadline, kStop };
 
-  Result Connect(std::uint16_t port, std::int64_t deadline_ns, const StopFd& stop);
+  Result Connect(const Endpoint& endpoint, std::int64_t deadline_ns, const StopFd& stop);
   Result Write(absl::string_view bytes, std::int64_t deadline_ns, const StopFd& stop);
   // Replaces `bytes` by what has arrived, at least one byte; `t_ns` is BOOTTIME when the read
   // returned. kEnd: the peer has closed. No deadline: for ever.

@@ -1,4 +1,4 @@
-#include "agent/workload/loopback.h"
+#include "agent/workload/tcp.h"
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
@@ -14,7 +14,7 @@
 namespace joulefarm::agent {
 namespace {
 
-using Result = LoopbackConnection::Result;
+using Result = TcpConnection::Result;
 constexpr std::int64_t kSecond = 1'000'000'000;
 
 int ListenLikeAnEngine(std::uint16_t port, int reuse_option) {
@@ -48,21 +48,23 @@ TEST(ReservedPort, IsNotGivenTwiceButAnEngineCanBindIt) {
   }
 }
 
-TEST(LoopbackConnection, NobodyListeningIsAnError) {
+TEST(TcpConnection, NobodyListeningIsAnError) {
   const auto port = ReservedPort::Reserve();
   const StopFd never{std::stop_token{}};
-  LoopbackConnection connection;
-  EXPECT_EQ(connection.Connect(port->port(), BoottimeNs() + kSecond, never), Result::kError);
+  TcpConnection connection;
+  EXPECT_EQ(connection.Connect(LoopbackEndpoint(port->port()), BoottimeNs() + kSecond, never),
+            Result::kError);
   EXPECT_EQ(connection.error(), "connecting: Connection refused");
 }
 
-TEST(LoopbackConnection, WaitsEndAtTheDeadlineAndOnStop) {
+TEST(TcpConnection, WaitsEndAtTheDeadlineAndOnStop) {
   const auto port = ReservedPort::Reserve();
   const int engine = ListenLikeAnEngine(port->port(), SO_REUSEADDR);
   std::stop_source source;
   const StopFd stop(source.get_token());
-  LoopbackConnection connection;
-  ASSERT_EQ(connection.Connect(port->port(), BoottimeNs() + 20 * kSecond, stop), Result::kOk);
+  TcpConnection connection;
+  ASSERT_EQ(connection.Connect(LoopbackEndpoint(port->port()), BoottimeNs() + 20 * kSecond, stop),
+            Result::kOk);
   std::string bytes;
   std::int64_t t_ns = 0;
   EXPECT_EQ(connection.Read(bytes, t_ns, BoottimeNs() + 1'000'000, stop), Result::kDeadline);
@@ -72,7 +74,7 @@ TEST(LoopbackConnection, WaitsEndAtTheDeadlineAndOnStop) {
   close(engine);
 }
 
-TEST(LoopbackConnection, SendsMoreThanTheSocketTakesAtOnceAndSeesTheEnd) {
+TEST(TcpConnection, SendsMoreThanTheSocketTakesAtOnceAndSeesTheEnd) {
   const auto port = ReservedPort::Reserve();
   const int engine = ListenLikeAnEngine(port->port(), SO_REUSEADDR);
   const std::string sent(8'000'000, 'x');
@@ -89,8 +91,9 @@ TEST(LoopbackConnection, SendsMoreThanTheSocketTakesAtOnceAndSeesTheEnd) {
     close(fd);
   });
   const StopFd never{std::stop_token{}};
-  LoopbackConnection connection;
-  ASSERT_EQ(connection.Connect(port->port(), BoottimeNs() + 20 * kSecond, never), Result::kOk);
+  TcpConnection connection;
+  ASSERT_EQ(connection.Connect(LoopbackEndpoint(port->port()), BoottimeNs() + 20 * kSecond, never),
+            Result::kOk);
   EXPECT_EQ(connection.Write(sent, BoottimeNs() + 20 * kSecond, never), Result::kOk);
   std::string bytes;
   std::int64_t t_ns = 0;

@@ -1,39 +1,47 @@
-// llama.cpp's server as a child process: its command line, its start until it is healthy, its end.
+// An engine's server as a child process: its start until it is healthy, its end.
 //
-// Threads: the attempt's own thread. Ownership: owns the child; the context and the log outlive it.
+// Threads: the attempt's own thread. Ownership: owns the child; the attempt outlives it.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "agent/process/child_process.h"
 #include "agent/process/oom.h"
 #include "agent/workload/attempt.h"
 #include "agent/workload/engine_log.h"
-#include "agent/workload/loopback.h"
+#include "agent/workload/http.h"
+#include "agent/workload/tcp.h"
 
 namespace joulefarm::agent {
 
-// One slot, so that nothing else shares the engine; what the spec does not set is left to the
-// engine.
-std::vector<std::string> LlamaServerArgv(const std::filesystem::path& program,
-                                         const std::filesystem::path& model,
-                                         const v1::GenerateSpec& spec, std::uint16_t port);
+// How a server is started and asked.
+struct ServerRecipe {
+  std::string name;  // as people know it, such as "llama-server"
+  std::function<std::vector<std::string>(std::uint16_t port)> argv;
+  // Changes to the environment; those that set something are recorded with the command line.
+  std::vector<std::pair<std::string, std::optional<std::string>>> environment;
+  std::function<absl::StatusOr<Endpoint>(std::uint16_t port)> endpoint;
+  std::string health_target;  // "/health"
+  // Also a server that does not know the target is well: it answers.
+  bool target_may_be_unknown = false;
+  std::optional<std::filesystem::path> model;  // for the state of the page cache before the load
+};
 
-// The body of POST /completion for one prompt.
-std::string CompletionBody(const v1::GenerateSpec& spec, const std::string& prompt);
-
-class LlamaServer {
+class EngineServer {
  public:
-  LlamaServer(Attempt& attempt, const v1::GenerateSpec& spec, std::filesystem::path program);
+  EngineServer(Attempt& attempt, ServerRecipe recipe);
   // Stops.
-  ~LlamaServer();
-  LlamaServer(const LlamaServer&) = delete;
-  LlamaServer& operator=(const LlamaServer&) = delete;
+  ~EngineServer();
+  EngineServer(const EngineServer&) = delete;
+  EngineServer& operator=(const EngineServer&) = delete;
 
   // Starts the server and polls its health until it is well; records the load phase and completes
   // the attempt's facts (argv, load_ms, load_state). nullopt: ready. A port that was taken
@@ -42,7 +50,9 @@ class LlamaServer {
   // Ends the server and everything it started.
   void Stop();
 
-  std::uint16_t port() const { return port_->port(); }
+  const Endpoint& endpoint() const { return endpoint_; }
+  // What it said when it was well.
+  const std::string& health_body() const { return health_body_; }
   std::string tail() const { return child_ ? child_->OutputTail() : std::string(); }
 
   // The outcome after the server broke `during` (such as "in run 2 of 4"): crashed (USER or OOM) if
@@ -57,12 +67,13 @@ class LlamaServer {
   Start AwaitHealth(std::int64_t deadline_ns, WorkloadOutcome& failure);
 
   Attempt& attempt_;
-  const v1::GenerateSpec& spec_;
-  const std::filesystem::path program_;
-  const std::filesystem::path model_;  // absolute: the server runs in the attempt's directory
+  const ServerRecipe recipe_;
+  std::filesystem::path program_;
   EngineLog log_;
   OomWatch oom_;
   std::optional<ReservedPort> port_;
+  Endpoint endpoint_;
+  std::string health_body_;
   std::unique_ptr<ChildProcess> child_;
   std::int64_t start_ns_ = 0;
 };
