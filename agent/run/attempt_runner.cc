@@ -68,6 +68,9 @@ std::optional<StopAttempt> AttemptRunner::StopReason() {
 
 void AttemptRunner::Moved(v1::AttemptState state, const std::string& detail) {
   if (state == v1::ATTEMPT_STATE_RUNNING) limits_->RunsBegin();
+  // An attempt never goes back: what a workload prepares after settling is part of it.
+  settling_ = settling_ || state == v1::ATTEMPT_STATE_SETTLING;
+  if (settling_ && state == v1::ATTEMPT_STATE_PREPARING) state = v1::ATTEMPT_STATE_SETTLING;
   if (callbacks_.moved) callbacks_.moved(grant_.fence(), state, detail);
 }
 
@@ -136,7 +139,17 @@ WorkloadOutcome AttemptRunner::Execute(SpoolRecorder& recorder, bool& clean) {
     stopped.outcome = v1::OUTCOME_CANCELED;
     return stopped;
   }
-  return RunWorkload(**workload, recorder, std::move(model_path), clean);
+  RunPlan plan(grant_.spec(), environment_.paths, environment_.plan,
+               environment_.environment_journal, &recorder, stop_source_.get_token(),
+               [this](v1::AttemptState state, const std::string& text) { Moved(state, text); });
+  std::optional<WorkloadOutcome> ended = plan.AwaitGates();
+  if (!ended) ended = plan.SetEnvironment();
+  if (!ended) ended = RunWorkload(**workload, plan, recorder, std::move(model_path), clean);
+  if (const absl::Status back = plan.PutBack(); !back.ok()) {
+    clean = false;
+    recorder.Log("agent", std::string(back.message()));
+  }
+  return *std::move(ended);
 }
 
 absl::StatusOr<std::optional<CachedArtifact>> AttemptRunner::FetchModel() {
@@ -167,7 +180,8 @@ absl::StatusOr<std::optional<CachedArtifact>> AttemptRunner::FetchModel() {
   }
 }
 
-WorkloadOutcome AttemptRunner::RunWorkload(Workload& workload, SpoolRecorder& recorder,
+WorkloadOutcome AttemptRunner::RunWorkload(Workload& workload, RunPlan& plan,
+                                           SpoolRecorder& recorder,
                                            std::optional<std::filesystem::path> model,
                                            bool& clean) {
   SamplerOptions sampling;
@@ -177,13 +191,14 @@ WorkloadOutcome AttemptRunner::RunWorkload(Workload& workload, SpoolRecorder& re
   sampling.ranking = std::move(power.ranking);
   Sampler sampler(std::move(sampling), &recorder);
   sampler.Start();
+  if (auto ended = plan.Begin(sampler)) return *std::move(ended);
   bool engine_up = false;
   WorkloadContext context;
   context.spec = &grant_.spec();
   context.work_dir = work_dir_;
   context.model_path = std::move(model);
   context.recorder = &recorder;
-  context.journal = environment_.spool;
+  context.journal = plan.EngineJournal(environment_.spool);
   context.engines = environment_.engines;
   context.engine_search = environment_.engine_search;
   context.agent_version = environment_.agent_version;
@@ -205,6 +220,7 @@ WorkloadOutcome AttemptRunner::RunWorkload(Workload& workload, SpoolRecorder& re
   const WorkloadOutcome outcome = workload.Run(context);
   sampler.Attach(std::nullopt);
   sampler.Stop();
+  plan.End();
   if (engine_up) clean = false;  // the workload never said that its engine is gone
   return outcome;
 }

@@ -23,6 +23,7 @@
 #include "agent/host/host_paths.h"
 #include "agent/power/registry.h"
 #include "agent/run/live_attempt.h"
+#include "agent/run/plan.h"
 #include "agent/run/run_limits.h"
 #include "agent/spool/spool.h"
 #include "agent/spool/spool_recorder.h"
@@ -35,9 +36,11 @@ struct RunEnvironment {
   Spool* spool = nullptr;
   ArtifactCache* artifacts = nullptr;
   LiveAttempt* live = nullptr;    // for people who watch; may be null
-  std::filesystem::path run_dir;  // attempts get a folder each below it
+  std::filesystem::path run_dir;              // attempts get a folder each below it
+  std::filesystem::path environment_journal;  // of RunPlan
   HostPaths paths;
   PowerSettings power;
+  PlanSettings plan;
   std::vector<v1::Engine> engines;
   std::string engine_search;
   std::string agent_version;
@@ -67,7 +70,7 @@ class AttemptRunner {
   void Run();
   WorkloadOutcome Execute(SpoolRecorder& recorder, bool& clean);
   absl::StatusOr<std::optional<CachedArtifact>> FetchModel();
-  WorkloadOutcome RunWorkload(Workload& workload, SpoolRecorder& recorder,
+  WorkloadOutcome RunWorkload(Workload& workload, RunPlan& plan, SpoolRecorder& recorder,
                               std::optional<std::filesystem::path> model, bool& clean);
   void Moved(v1::AttemptState state, const std::string& detail);
   std::optional<StopAttempt> StopReason();
@@ -79,6 +82,7 @@ class AttemptRunner {
   std::mutex mutex_;
   std::optional<StopAttempt> stop_;  // guarded by mutex_
   std::stop_source stop_source_;
+  bool settling_ = false;  // the attempt's thread only
   std::unique_ptr<RunLimits> limits_;
   std::thread thread_;
 };

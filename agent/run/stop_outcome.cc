@@ -33,6 +33,11 @@ WorkloadOutcome Resolve(const WorkloadOutcome& said, const StopAttempt* stop) {
                       (stop == nullptr || stop->why != StopWhy::kSpoolFailed);
   if (stop != nullptr && !counts) {
     WorkloadOutcome outcome = OutcomeOfStop(*stop);
+    // What it waited for when the limit passed says whose failure that is.
+    if (stop->why == StopWhy::kTimedOut && said.outcome == v1::OUTCOME_TIMED_OUT &&
+        said.failure_class != v1::FAILURE_CLASS_UNSPECIFIED) {
+      outcome.failure_class = said.failure_class;
+    }
     // What the workload saw when it was stopped (the engine's last output) is worth keeping.
     if (!said.reason.empty() && said.outcome != v1::OUTCOME_SUCCEEDED) {
       outcome.reason += "; " + said.reason;

@@ -1,25 +1,12 @@
 #include "agent/spool/fence_file.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <fstream>
-#include <system_error>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "agent/process/unique_fd.h"
+#include "agent/spool/durable_file.h"
 
 namespace joulefarm::agent {
-namespace {
-
-absl::Status Failed(absl::string_view what, const std::filesystem::path& path) {
-  const int error = errno;
-  return absl::ErrnoToStatus(error, absl::StrCat("cannot ", what, " ", path.string()));
-}
-
-}  // namespace
 
 std::map<std::string, std::int64_t> ReadFenceFile(const std::filesystem::path& path) {
   std::map<std::string, std::int64_t> fences;
@@ -40,23 +27,7 @@ absl::Status WriteFenceFile(const std::filesystem::path& path,
                             const std::map<std::string, std::int64_t>& fences) {
   std::string text;
   for (const auto& [device, fence] : fences) absl::StrAppend(&text, fence, " ", device, "\n");
-  const std::filesystem::path temporary = path.string() + ".new";
-  {
-    const UniqueFd file(open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-    if (!file.valid()) return Failed("create", temporary);
-    std::size_t written = 0;
-    while (written < text.size()) {
-      const ssize_t n = write(file.get(), text.data() + written, text.size() - written);
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) return Failed("write", temporary);
-      written += static_cast<std::size_t>(n);
-    }
-    if (fsync(file.get()) != 0) return Failed("sync", temporary);
-  }
-  if (rename(temporary.c_str(), path.c_str()) != 0) return Failed("replace", path);
-  const UniqueFd folder(open(path.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!folder.valid() || fsync(folder.get()) != 0) return Failed("sync", path.parent_path());
-  return absl::OkStatus();
+  return WriteDurably(path, text);
 }
 
 }  // namespace joulefarm::agent

@@ -71,8 +71,7 @@ void Attempt::NoteShortened() {
       facts_.add_shortened(
           absl::StrCat(name, "=", DurationText(ns), "<", DurationText(default_ns)));
   };
-  // Nothing here watches the power settle, so none of it may be claimed, whatever the plan says.
-  note("settle", 0, kDefaultSettleNs);
+  note("settle", plan.settle_ns(), kDefaultSettleNs);
   note("idle", plan.idle_ns(), kDefaultIdleNs);
   note("pause", plan.pause_ns(), kDefaultPauseNs);
   note("tail", plan.tail_ns(), kDefaultTailNs);

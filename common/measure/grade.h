@@ -27,6 +27,7 @@ enum class Code {
   kOutputDiffers,
   kBackgroundCpu,
   kSuspended,
+  kThrottled,
   kPhaseNotEnded,
   kThrottled,
   kPowerRequired,

@@ -1,0 +1,84 @@
+// The run plan around a workload: gates, environment, settling, what is recorded before and after.
+// docs/measurement.md has the order; the idles, warm-ups and the tail are the workload's.
+//
+// Threads: the attempt's own. Ownership: what the constructor is given outlives it; the destructor
+// puts the environment back.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "agent/host/host_paths.h"
+#include "agent/host/sampler.h"
+#include "agent/process/stop_fd.h"
+#include "agent/run/core_list.h"
+#include "agent/run/device_state.h"
+#include "agent/run/environment.h"
+#include "agent/workload/workload.h"
+
+namespace joulefarm::agent {
+
+// What the operator configured; the same for all attempts.
+struct PlanSettings {
+  EnvironmentSettings environment;
+  // A run starts within 2 °C of it.
+  std::optional<double> reference_temp_c;
+  std::string power_path;  // as in AttemptFacts; empty: not stated
+  std::map<std::string, std::string> operator_stated;
+  // How often gates and settling look.
+  std::int64_t poll_ns = 1'000'000'000;
+};
+
+class RunPlan {
+ public:
+  using Moved = std::function<void(v1::AttemptState, const std::string& detail)>;
+
+  // `environment_journal`: see Environment.
+  RunPlan(const v1::JobSpec& spec, const HostPaths& paths, const PlanSettings& settings,
+          const std::filesystem::path& environment_journal, Recorder* recorder,
+          std::stop_token stop, Moved moved);
+
+  // Each returns nullopt to go on. A stop ends the waits: then the outcome says what was waited
+  // for, with the failure class it would have as a time-out.
+  std::optional<WorkloadOutcome> AwaitGates();
+  std::optional<WorkloadOutcome> SetEnvironment();
+  // Settles, and records what the attempt begins with.
+  std::optional<WorkloadOutcome> Begin(Sampler& sampler);
+
+  // `journal`, or one that pins the engine as well. After SetEnvironment.
+  ProcessJournal* EngineJournal(ProcessJournal* journal);
+
+  // Records what the attempt ends with.
+  void End();
+  // See Environment::Restore.
+  absl::Status PutBack() { return environment_.Restore(); }
+
+ private:
+  std::optional<WorkloadOutcome> Settle(Sampler& sampler);
+  void RecordStated();
+  // What is waited for, now and then.
+  void Tell(v1::AttemptState state, const std::string& text);
+  void RecordFacts(v1::AttemptFacts facts);
+  void RecordReason(const v1::Reason& reason);
+  void RecordSettled(const std::string& text, const std::string& not_judged);
+
+  const v1::JobSpec& spec_;
+  const HostPaths paths_;
+  const PlanSettings& settings_;
+  Recorder* const recorder_;
+  const StopFd stop_;
+  const Moved moved_;
+  DeviceStateReader device_;
+  Environment environment_;
+  std::vector<int> cores_;
+  std::optional<CorePinning> pinning_;
+  DeviceState start_;
+  std::int64_t told_ns_ = 0;
+};
+
+}  // namespace joulefarm::agent

@@ -1,0 +1,111 @@
+#include "agent/run/settle.h"
+
+#include <cmath>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+
+namespace joulefarm::agent {
+namespace {
+
+constexpr double kSecondsPerNs = 1e-9;
+// Of the mean power, over the window.
+constexpr double kMostPowerShare = 0.01;
+constexpr double kMostDegreesPerMinute = 0.5;
+// Readings need not begin and end with the window, but must speak for most of it.
+constexpr double kLeastSpan = 0.8;
+constexpr std::size_t kFewestPoints = 3;
+
+std::string Seconds(std::int64_t ns) {
+  return absl::StrFormat("%.3g s", static_cast<double>(ns) * kSecondsPerNs);
+}
+
+}  // namespace
+
+SettleJudge::SettleJudge(std::int64_t window_ns, std::int64_t start_ns, bool judge_power)
+    : window_ns_(window_ns), start_ns_(start_ns), judge_power_(judge_power) {}
+
+void SettleJudge::AddPower(absl::Span<const PowerPoint> points) {
+  for (const PowerPoint& point : points) {
+    if (!powers_.empty() && point.t_ns <= powers_.back().t_ns) continue;
+    powers_.push_back({point.t_ns, point.power_w});
+  }
+}
+
+void SettleJudge::AddTemperature(std::int64_t t_ns, double temp_c) {
+  if (!temperatures_.empty() && t_ns <= temperatures_.back().t_ns) return;
+  judge_temperature_ = true;
+  temperatures_.push_back({t_ns, temp_c});
+}
+
+void SettleJudge::Forget(std::int64_t before_ns, std::deque<Point>& points) const {
+  while (!points.empty() && points.front().t_ns < before_ns) points.pop_front();
+}
+
+std::optional<SettleJudge::Line> SettleJudge::Fit(const std::deque<Point>& points) const {
+  if (points.size() < kFewestPoints) return std::nullopt;
+  const auto span_ns = static_cast<double>(points.back().t_ns - points.front().t_ns);
+  if (span_ns < kLeastSpan * static_cast<double>(window_ns_)) return std::nullopt;
+  const auto n = static_cast<double>(points.size());
+  // From the first point on: stamps themselves are too large to be squared.
+  const std::int64_t origin_ns = points.front().t_ns;
+  double t_mean = 0;
+  Line line;
+  for (const Point& point : points) {
+    t_mean += static_cast<double>(point.t_ns - origin_ns) * kSecondsPerNs / n;
+    line.mean += point.value / n;
+  }
+  double across = 0;
+  double along = 0;
+  for (const Point& point : points) {
+    const double t = static_cast<double>(point.t_ns - origin_ns) * kSecondsPerNs - t_mean;
+    across += t * (point.value - line.mean);
+    along += t * t;
+  }
+  line.slope_per_s = across / along;
+  return line;
+}
+
+SettleVerdict SettleJudge::Judge(std::int64_t now_ns) {
+  Forget(now_ns - window_ns_, powers_);
+  Forget(now_ns - window_ns_, temperatures_);
+  SettleVerdict verdict;
+  if (now_ns - start_ns_ < window_ns_) {
+    verdict.text =
+        absl::StrCat("watched for ", Seconds(now_ns - start_ns_), " of ", Seconds(window_ns_));
+    return verdict;
+  }
+  std::vector<std::string> texts;
+  if (judge_temperature_) {
+    if (const std::optional<Line> line = Fit(temperatures_)) {
+      const double per_minute = line->slope_per_s * 60;
+      verdict.temperature_moves = std::abs(per_minute) > kMostDegreesPerMinute;
+      texts.push_back(absl::StrFormat("temperature %+.2f °C/min %s %.1f", per_minute,
+                                      verdict.temperature_moves ? ">" : "within",
+                                      kMostDegreesPerMinute));
+    } else {
+      verdict.temperature_moves = true;
+      texts.push_back(absl::StrCat("too few temperatures in ", Seconds(window_ns_)));
+    }
+  }
+  if (judge_power_) {
+    if (const std::optional<Line> line = Fit(powers_)) {
+      const double change = line->slope_per_s * static_cast<double>(window_ns_) * kSecondsPerNs;
+      const double limit = kMostPowerShare * std::abs(line->mean);
+      verdict.power_moves = std::abs(change) > limit;
+      texts.push_back(absl::StrFormat("power %+.3g W in %s of %.3g W %s %.0f %%", change,
+                                      Seconds(window_ns_), line->mean,
+                                      verdict.power_moves ? ">" : "within", kMostPowerShare * 100));
+    } else {
+      verdict.power_moves = true;
+      texts.push_back(absl::StrCat("too few power readings in ", Seconds(window_ns_)));
+    }
+  }
+  verdict.settled = !verdict.temperature_moves && !verdict.power_moves && can_judge();
+  verdict.text = absl::StrJoin(texts, ", ");
+  return verdict;
+}
+
+}  // namespace joulefarm::agent
