@@ -152,7 +152,9 @@ absl::Status Agent::Shell::Open() {
   status = OpenSpool();
   if (!status.ok()) return status;
   environment_.run_dir = options_.state_dir / "run";
-  const absl::StatusOr<Recovered> recovered = Recover(*spool_, environment_.run_dir);
+  environment_.environment_journal = options_.state_dir / "environment";
+  Environment left_set(HostPaths(options_.root), environment_.environment_journal);
+  const absl::StatusOr<Recovered> recovered = Recover(*spool_, environment_.run_dir, left_set);
   if (!recovered.ok()) return recovered.status();
   for (const std::string& note : recovered->notes) Say(Severity::kWarning, note);
 
@@ -177,6 +179,7 @@ absl::Status Agent::Shell::Open() {
   environment_.artifacts = artifacts_.get();
   environment_.paths = HostPaths(options_.root);
   environment_.power = options_.power;
+  environment_.plan = options_.plan;
   environment_.agent_version = options_.version;
   environment_.make_workload = options_.make_workload ? options_.make_workload : MakeWorkload;
   environment_.live = &live_;

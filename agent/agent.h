@@ -15,6 +15,7 @@
 
 #include "absl/status/statusor.h"
 #include "agent/power/registry.h"
+#include "agent/run/plan.h"
 #include "agent/workload/workload.h"
 
 namespace joulefarm::agent {
@@ -27,6 +28,7 @@ struct AgentOptions {
   std::filesystem::path root = "/";
   std::map<std::string, std::string> labels;
   PowerSettings power;
+  PlanSettings plan;
   std::vector<std::filesystem::path> engine_dirs;
   std::int64_t spool_max_bytes = std::int64_t{1} << 30;
   // Absent: as much as the disk holds.

@@ -1,23 +1,18 @@
-// joulefarm-agent: flags and configuration, then an Agent until it ends.
+// joulefarm-agent: flags, then an Agent until it ends.
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
 #include <CLI/CLI.hpp>
-#include <filesystem>
 #include <iostream>
 #include <memory>
-#include <optional>
 #include <string>
 
-#include "absl/strings/str_cat.h"
 #include "agent/agent.h"
 #include "agent/commands/meters.h"
+#include "agent/config.h"
 #include "agent/doctor/host_checks.h"
 #include "agent/doctor/report.h"
-#include "common/config/yaml_proto.h"
 #include "common/daemon/notify.h"
-#include "common/daemon/state_dir.h"
-#include "joulefarm/config/v1/agent.pb.h"
 
 namespace joulefarm::agent {
 namespace {
@@ -25,70 +20,13 @@ namespace {
 constexpr int kExitUsage = 2;
 constexpr int kExitCannotStart = 1;
 
-struct Flags {
-  std::optional<std::string> config;
-  std::optional<std::string> controller;
-  std::optional<std::string> id;
-  std::optional<std::string> state;
-  std::string root = "/";
-  bool allow_plaintext = false;
-};
-
-// Flags win over the file, the file over defaults.
-absl::StatusOr<AgentOptions> MakeOptions(const Flags& flags) {
-  config::v1::AgentConfig file;
-  if (flags.config) {
-    SourceMap source;
-    const absl::Status parsed = ParseYamlFile(*flags.config, &file, &source);
-    if (!parsed.ok()) return parsed;
-  }
-  AgentOptions options;
-  options.version = JOULEFARM_VERSION;
-  if (file.has_controller()) options.controller = file.controller();
-  if (flags.controller) options.controller = *flags.controller;
-  if (file.has_id()) options.id = file.id();
-  if (flags.id) options.id = *flags.id;
-  options.state_dir = flags.state        ? std::filesystem::path(*flags.state)
-                      : file.has_state() ? std::filesystem::path(file.state())
-                                         : DefaultStateDir("agent");
-  options.root = flags.root;
-  for (const config::v1::Label& label : file.labels()) options.labels[label.key()] = label.value();
-  const config::v1::EstimatedPower& power = file.estimated_power();
-  if (power.has_idle_w()) options.power.estimate.idle_w = power.idle_w();
-  if (power.has_peak_w()) options.power.estimate.peak_w = power.peak_w();
-  if (power.has_relative_u()) options.power.estimate.relative_u = power.relative_u();
-  options.power.channel = file.power_channel();
-  for (const std::string& dir : file.engine_dirs()) options.engine_dirs.emplace_back(dir);
-  if (file.has_spool_max_bytes()) options.spool_max_bytes = file.spool_max_bytes();
-  if (file.has_artifact_max_bytes()) options.artifact_max_bytes = file.artifact_max_bytes();
-  options.allow_plaintext = flags.allow_plaintext || file.allow_plaintext();
-  return options;
-}
-
-// Prints what an agent with these flags would find; nothing is changed or started.
-int Doctor(const Flags& flags, const std::string& format) {
-  const absl::StatusOr<AgentOptions> options = MakeOptions(flags);
+int Serve(const AgentFlags& flags) {
+  absl::StatusOr<AgentOptions> options = MakeOptions(flags);
   if (!options.ok()) {
     spdlog::error("{}", std::string(options.status().message()));
     return kExitUsage;
   }
-  const Findings findings = Examine({.controller = options->controller,
-                                     .state_dir = options->state_dir,
-                                     .root = options->root,
-                                     .engine_dirs = options->engine_dirs,
-                                     .power = options->power,
-                                     .allow_plaintext = options->allow_plaintext});
-  std::cout << (format == "json" ? FindingsAsJson(findings) : FindingsAsText(findings))
-            << std::flush;
-  return ExitCodeOf(findings);
-}
-
-int Serve(const Flags& flags) {
-  const absl::StatusOr<AgentOptions> options = MakeOptions(flags);
-  if (!options.ok()) {
-    spdlog::error("{}", std::string(options.status().message()));
-    return kExitUsage;
-  }
+  options->version = JOULEFARM_VERSION;
   absl::StatusOr<std::unique_ptr<Agent>> agent = Agent::Create(*options);
   if (!agent.ok()) {
     spdlog::error("cannot start: {}", std::string(agent.status().message()));
@@ -104,7 +42,7 @@ int Serve(const Flags& flags) {
   return code;
 }
 
-int ShowMeters(const Flags& flags, const std::string& format) {
+int ShowMeters(const AgentFlags& flags, const std::string& format) {
   const absl::StatusOr<AgentOptions> options = MakeOptions(flags);
   if (!options.ok()) {
     spdlog::error("{}", std::string(options.status().message()));
@@ -148,7 +86,7 @@ int Main(int argc, char** argv) {
       "took "
       "over this id.");
   app.set_version_flag("--version", std::string("joulefarm-agent ") + JOULEFARM_VERSION);
-  Flags flags;
+  AgentFlags flags;
   app.add_option("--config", flags.config, "Configuration file (YAML)")->type_name("FILE");
   app.add_option("--controller", flags.controller, "Controller to dial, default 127.0.0.1:7070")
       ->type_name("HOST:PORT");

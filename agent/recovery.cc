@@ -29,6 +29,16 @@ absl::Status KillLeftovers(Spool& spool, Recovered& recovered) {
   return absl::OkStatus();
 }
 
+void PutBack(Environment& environment, Recovered& recovered) {
+  absl::StatusOr<std::vector<std::string>> notes = environment.RestoreLeft();
+  if (!notes.ok()) {
+    recovered.clean = false;
+    recovered.notes.emplace_back(notes.status().message());
+    return;
+  }
+  for (std::string& note : *notes) recovered.notes.push_back(std::move(note));
+}
+
 // The last word of an attempt that this process did not see end.
 absl::Status Interrupt(Spool& spool, const v1::Grant& grant, bool clean) {
   const absl::StatusOr<std::vector<v1::StreamCursor>> last = spool.LastSeqs(grant.fence());
@@ -48,10 +58,13 @@ absl::Status Interrupt(Spool& spool, const v1::Grant& grant, bool clean) {
 
 }  // namespace
 
-absl::StatusOr<Recovered> Recover(Spool& spool, const std::filesystem::path& run_dir) {
+absl::StatusOr<Recovered> Recover(Spool& spool, const std::filesystem::path& run_dir,
+                                  Environment& environment) {
   Recovered recovered;
   const absl::Status killed = KillLeftovers(spool, recovered);
   if (!killed.ok()) return killed;
+  // After the engines: what they measure must not change under them.
+  PutBack(environment, recovered);
   std::error_code ignored;  // a folder that stays is replaced when it is needed
   std::filesystem::remove_all(run_dir, ignored);
 

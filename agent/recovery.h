@@ -1,5 +1,6 @@
 // What an agent does about its predecessor before it says hello: kills the engines that were left,
-// gives interrupted attempts their last word, and clears their folders.
+// puts back governor and power mode, gives interrupted attempts their last word, and clears their
+// folders.
 //
 // Thread rule: before the agent starts. Ownership: none.
 #pragma once
@@ -10,18 +11,21 @@
 
 #include "absl/status/statusor.h"
 #include "agent/core/session.h"
+#include "agent/run/environment.h"
 #include "agent/spool/spool.h"
 
 namespace joulefarm::agent {
 
 struct Recovered {
   std::vector<KeptAttempt> kept;
-  // False: some process of the predecessor could not be killed.
+  // False: some process of the predecessor could not be killed, or something it had set could not
+  // be put back.
   bool clean = true;
   // For the log.
   std::vector<std::string> notes;
 };
 
-absl::StatusOr<Recovered> Recover(Spool& spool, const std::filesystem::path& run_dir);
+absl::StatusOr<Recovered> Recover(Spool& spool, const std::filesystem::path& run_dir,
+                                  Environment& environment);
 
 }  // namespace joulefarm::agent

@@ -19,9 +19,9 @@ namespace joulefarm::agent {
 
 // As the operator's configuration asks for; absent: left as it is.
 struct EnvironmentSettings {
-  std::optional<std::string> governor;
-  std::optional<int> power_mode;
-  std::optional<std::string> cores;  // see core_list.h
+  std::optional<std::string> governor = {};
+  std::optional<int> power_mode = {};
+  std::optional<std::string> cores = {};  // see core_list.h
 };
 
 // One thing as it was.

@@ -1,5 +1,6 @@
 #include "agent/run/settle.h"
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -16,11 +17,14 @@ constexpr double kMostPowerShare = 0.01;
 constexpr double kMostDegreesPerMinute = 0.5;
 // Readings need not begin and end with the window, but must speak for most of it.
 constexpr double kLeastSpan = 0.8;
-constexpr std::size_t kFewestPoints = 3;
+constexpr std::size_t kFewestPoints = 5;
 
 std::string Seconds(std::int64_t ns) {
   return absl::StrFormat("%.3g s", static_cast<double>(ns) * kSecondsPerNs);
 }
+
+// As two decimals show it, without the sign of what rounds to nothing.
+double Shown(double value) { return std::round(value * 100) / 100 + 0.0; }
 
 }  // namespace
 
@@ -41,7 +45,9 @@ void SettleJudge::AddTemperature(std::int64_t t_ns, double temp_c) {
 }
 
 void SettleJudge::Forget(std::int64_t before_ns, std::deque<Point>& points) const {
-  while (!points.empty() && points.front().t_ns < before_ns) points.pop_front();
+  if (!points.empty() && points.back().t_ns < before_ns) points.clear();
+  // Of a slow gauge a few points reach back further than a short window.
+  while (points.size() > kFewestPoints && points.front().t_ns < before_ns) points.pop_front();
 }
 
 std::optional<SettleJudge::Line> SettleJudge::Fit(const std::deque<Point>& points) const {
@@ -65,6 +71,8 @@ std::optional<SettleJudge::Line> SettleJudge::Fit(const std::deque<Point>& point
     along += t * t;
   }
   line.slope_per_s = across / along;
+  line.change =
+      line.slope_per_s * std::max(span_ns, static_cast<double>(window_ns_)) * kSecondsPerNs;
   return line;
 }
 
@@ -82,7 +90,7 @@ SettleVerdict SettleJudge::Judge(std::int64_t now_ns) {
     if (const std::optional<Line> line = Fit(temperatures_)) {
       const double per_minute = line->slope_per_s * 60;
       verdict.temperature_moves = std::abs(per_minute) > kMostDegreesPerMinute;
-      texts.push_back(absl::StrFormat("temperature %+.2f °C/min %s %.1f", per_minute,
+      texts.push_back(absl::StrFormat("temperature %+.2f °C/min %s %.1f", Shown(per_minute),
                                       verdict.temperature_moves ? ">" : "within",
                                       kMostDegreesPerMinute));
     } else {
@@ -92,12 +100,12 @@ SettleVerdict SettleJudge::Judge(std::int64_t now_ns) {
   }
   if (judge_power_) {
     if (const std::optional<Line> line = Fit(powers_)) {
-      const double change = line->slope_per_s * static_cast<double>(window_ns_) * kSecondsPerNs;
-      const double limit = kMostPowerShare * std::abs(line->mean);
-      verdict.power_moves = std::abs(change) > limit;
-      texts.push_back(absl::StrFormat("power %+.3g W in %s of %.3g W %s %.0f %%", change,
-                                      Seconds(window_ns_), line->mean,
-                                      verdict.power_moves ? ">" : "within", kMostPowerShare * 100));
+      verdict.power_moves = std::abs(line->change) > kMostPowerShare * std::abs(line->mean);
+      // Without a mean any change is too much, and there is no share of it to show.
+      const double share = line->mean == 0 ? 0 : line->change / std::abs(line->mean);
+      texts.push_back(absl::StrFormat("power %+.2f %% in %s %s %.0f %%", Shown(share * 100),
+                                      Seconds(window_ns_), verdict.power_moves ? ">" : "within",
+                                      kMostPowerShare * 100));
     } else {
       verdict.power_moves = true;
       texts.push_back(absl::StrCat("too few power readings in ", Seconds(window_ns_)));

@@ -44,6 +44,7 @@ class SettleJudge {
   };
   struct Line {
     double slope_per_s = 0;
+    double change = 0;  // over the window, or over the points where they reach back further
     double mean = 0;
   };
   void Forget(std::int64_t before_ns, std::deque<Point>& points) const;

@@ -63,7 +63,7 @@ TEST(SettleTest, PowerMayChangeByOnePerCentOfItsMeanInTheWindow) {
   const SettleVerdict falling = JudgePower(8, -0.4);
   EXPECT_TRUE(falling.power_moves);
   EXPECT_FALSE(falling.temperature_moves);
-  EXPECT_EQ(falling.text, "power -0.4 W in 30 s of 8 W > 1 %");
+  EXPECT_EQ(falling.text, "power -5.00 % in 30 s > 1 %");
 }
 
 TEST(SettleTest, TemperatureMayChangeByHalfADegreePerMinute) {
@@ -85,7 +85,7 @@ TEST(SettleTest, BothHaveToBeStill) {
   EXPECT_FALSE(verdict.settled);
   EXPECT_FALSE(verdict.power_moves);
   EXPECT_TRUE(verdict.temperature_moves);
-  EXPECT_EQ(verdict.text, "temperature -6.00 °C/min > 0.5, power +0 W in 30 s of 8 W within 1 %");
+  EXPECT_EQ(verdict.text, "temperature -6.00 °C/min > 0.5, power +0.00 % in 30 s within 1 %");
 }
 
 TEST(SettleTest, ADeviceThatCalmsDownSettlesWhenTheStepHasLeftTheWindow) {
@@ -155,6 +155,26 @@ TEST(SettleTest, QuietNoisePassesAndLoudNoiseDoesNot) {
   };
   EXPECT_GT(share_settled(0.15), 0.98);  // scatter 0.03 W, a third of the limit
   EXPECT_LT(share_settled(5), 0.15);     // scatter 1 W, ten times the limit
+}
+
+TEST(SettleTest, ASlowGaugeIsWaitedForInAShortWindow) {
+  SettleJudge judge(kSecond, kStart, true);
+  for (int s = 0; s <= 3; ++s) {
+    const PowerPoint point{kStart + s * kSecond, 8};
+    judge.AddPower({&point, 1});
+    EXPECT_FALSE(judge.Judge(kStart + s * kSecond).settled) << s;
+  }
+  const PowerPoint fifth{kStart + 4 * kSecond, 8};
+  judge.AddPower({&fifth, 1});
+  EXPECT_TRUE(judge.Judge(kStart + 4 * kSecond).settled);
+  // Its change is that over the time it took: 4 s.
+  SettleJudge drifting(kSecond, kStart, true);
+  for (int s = 0; s <= 4; ++s) {
+    const PowerPoint point{kStart + s * kSecond, 8 + 0.03 * s};
+    drifting.AddPower({&point, 1});
+  }
+  EXPECT_THAT(drifting.Judge(kStart + 4 * kSecond).text, HasSubstr("power +1.49 % in"));
+  EXPECT_FALSE(drifting.Judge(kStart + 4 * kSecond).settled);
 }
 
 TEST(SettleTest, AShortWindowIsJudgedByWhatItHas) {

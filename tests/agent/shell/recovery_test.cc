@@ -10,10 +10,15 @@
 namespace joulefarm::agent {
 namespace {
 
+absl::StatusOr<Recovered> RecoverIn(const TempDir& dir, Spool& spool) {
+  Environment environment(HostPaths(dir.path() / "root"), dir.path() / "environment");
+  return Recover(spool, dir.path() / "run", environment);
+}
+
 TEST(RecoveryTest, NothingHeldIsNothingToDo) {
   const TempDir dir;
   const auto spool = OpenSpool(TestSpoolOptions(dir.path()));
-  const auto recovered = Recover(*spool, dir.path() / "run");
+  const auto recovered = RecoverIn(dir, *spool);
   ASSERT_TRUE(recovered.ok()) << recovered.status();
   EXPECT_TRUE(recovered->kept.empty());
   EXPECT_TRUE(recovered->clean);
@@ -33,7 +38,7 @@ TEST(RecoveryTest, InterruptedAttemptGetsALastWordThatListsWhatWasStored) {
     std::ofstream(dir.path() / "run" / "5" / "litter") << "x";
   }
   const auto spool = OpenSpool(TestSpoolOptions(dir.path()));
-  const auto recovered = Recover(*spool, dir.path() / "run");
+  const auto recovered = RecoverIn(dir, *spool);
   ASSERT_TRUE(recovered.ok()) << recovered.status();
   ASSERT_EQ(recovered->kept.size(), 2u);
   EXPECT_EQ(recovered->kept[0].state, v1::ATTEMPT_STATE_UPLOADING);
@@ -58,10 +63,10 @@ TEST(RecoveryTest, SecondRecoveryFindsItEnded) {
   {
     const auto spool = OpenSpool(TestSpoolOptions(dir.path()));
     ASSERT_TRUE(spool->PersistGrant(MakeGrant(5)).ok());
-    ASSERT_TRUE(Recover(*spool, dir.path() / "run").ok());
+    ASSERT_TRUE(RecoverIn(dir, *spool).ok());
   }
   const auto spool = OpenSpool(TestSpoolOptions(dir.path()));
-  const auto recovered = Recover(*spool, dir.path() / "run");
+  const auto recovered = RecoverIn(dir, *spool);
   ASSERT_TRUE(recovered.ok());
   ASSERT_EQ(recovered->kept.size(), 1u);
   EXPECT_EQ(recovered->kept[0].state, v1::ATTEMPT_STATE_UPLOADING);

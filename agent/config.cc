@@ -1,0 +1,77 @@
+#include "agent/config.h"
+
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "agent/run/core_list.h"
+#include "common/config/diagnostics.h"
+#include "common/config/yaml_proto.h"
+#include "common/daemon/state_dir.h"
+#include "joulefarm/config/v1/agent.pb.h"
+
+namespace joulefarm::agent {
+namespace {
+
+PowerSettings Power(const config::v1::AgentConfig& file) {
+  PowerSettings power;
+  const config::v1::EstimatedPower& estimated = file.estimated_power();
+  if (estimated.has_idle_w()) power.estimate.idle_w = estimated.idle_w();
+  if (estimated.has_peak_w()) power.estimate.peak_w = estimated.peak_w();
+  if (estimated.has_relative_u()) power.estimate.relative_u = estimated.relative_u();
+  power.channel = file.power_channel();
+  return power;
+}
+
+absl::StatusOr<PlanSettings> Plan(const config::v1::AgentConfig& file, const SourceMap& source) {
+  PlanSettings plan;
+  const config::v1::Environment& environment = file.environment();
+  if (environment.has_governor()) plan.environment.governor = environment.governor();
+  if (environment.has_power_mode()) plan.environment.power_mode = environment.power_mode();
+  if (environment.has_cores()) {
+    const absl::StatusOr<std::vector<int>> cores = ParseCoreList(environment.cores());
+    if (!cores.ok()) {
+      Diagnostics diagnostics(source.file_name());
+      diagnostics.Add(source.Value("environment.cores"),
+                      absl::StrCat("cores: ", cores.status().message()));
+      return diagnostics.ToStatus();
+    }
+    plan.environment.cores = environment.cores();
+  }
+  if (file.has_reference_temp_c()) plan.reference_temp_c = file.reference_temp_c();
+  plan.power_path = file.power_path();
+  for (const config::v1::Label& stated : file.operator_())
+    plan.operator_stated[stated.key()] = stated.value();
+  return plan;
+}
+
+}  // namespace
+
+absl::StatusOr<AgentOptions> MakeOptions(const AgentFlags& flags) {
+  config::v1::AgentConfig file;
+  SourceMap source;
+  if (flags.config) {
+    const absl::Status parsed = ParseYamlFile(*flags.config, &file, &source);
+    if (!parsed.ok()) return parsed;
+  }
+  AgentOptions options;
+  if (file.has_controller()) options.controller = file.controller();
+  if (flags.controller) options.controller = *flags.controller;
+  if (file.has_id()) options.id = file.id();
+  if (flags.id) options.id = *flags.id;
+  options.state_dir = flags.state        ? std::filesystem::path(*flags.state)
+                      : file.has_state() ? std::filesystem::path(file.state())
+                                         : DefaultStateDir("agent");
+  options.root = flags.root;
+  for (const config::v1::Label& label : file.labels()) options.labels[label.key()] = label.value();
+  options.power = Power(file);
+  absl::StatusOr<PlanSettings> plan = Plan(file, source);
+  if (!plan.ok()) return plan.status();
+  options.plan = *std::move(plan);
+  for (const std::string& dir : file.engine_dirs()) options.engine_dirs.emplace_back(dir);
+  if (file.has_spool_max_bytes()) options.spool_max_bytes = file.spool_max_bytes();
+  if (file.has_artifact_max_bytes()) options.artifact_max_bytes = file.artifact_max_bytes();
+  options.allow_plaintext = flags.allow_plaintext || file.allow_plaintext();
+  return options;
+}
+
+}  // namespace joulefarm::agent

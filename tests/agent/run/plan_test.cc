@@ -1,0 +1,291 @@
+#include "agent/run/plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <mutex>
+
+#include "agent/process/boottime.h"
+#include "tests/agent/host/host_tree.h"
+#include "tests/agent/run/collecting_recorder.h"
+#include "tests/agent/temp_dir.h"
+
+namespace joulefarm::agent {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr std::int64_t kMs = 1'000'000;
+constexpr char kTemp[] = "sys/class/thermal/thermal_zone0/temp";
+constexpr char kGovernor[] = "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor";
+
+// 10 W, measured: a counter of joules whose clock is the sampler's.
+class SteadyCounter : public PowerSource {
+ public:
+  explicit SteadyCounter(v1::Provenance provenance) {
+    v1::ChannelInfo& channel = channels_.emplace_back();
+    channel.set_name("rail");
+    channel.set_quantity(v1::QUANTITY_ENERGY_COUNTER_J);
+    channel.set_scale(1e-6);
+    channel.set_nominal_hz(100);
+    channel.set_provenance(provenance);
+    channel.set_scope(v1::SCOPE_BOARD_RAIL);
+  }
+  const std::vector<v1::ChannelInfo>& channels() const override { return channels_; }
+  absl::Status Start() override { return absl::OkStatus(); }
+  absl::Status Poll(std::vector<PowerReading>& readings, std::int64_t&) override {
+    const std::int64_t t_ns = BoottimeNs();
+    readings.push_back({0, t_ns, t_ns / 100});
+    return absl::OkStatus();
+  }
+
+ private:
+  std::vector<v1::ChannelInfo> channels_;
+};
+
+class RunPlanTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    settings_.poll_ns = kMs;
+    spec_.set_power(v1::POWER_REQUIRE_OPTIONAL);
+    spec_.mutable_plan()->set_settle_ns(200 * kMs);
+    tree_.Write("sys/class/thermal/thermal_zone0/type", "cpu-thermal\n");
+    tree_.Write(kTemp, "40000\n");
+    tree_.Write(kGovernor, "schedutil\n");
+    tree_.Write("proc/stat", "cpu  100 0 0 900 0 0 0 0 0 0\ncpu0 100 0 0 900 0 0 0 0 0 0\n");
+  }
+  RunPlan& Plan() {
+    plan_.emplace(spec_, tree_.paths(), settings_, dir_.path() / "environment", &recorder_,
+                  stop_.get_token(), [this](v1::AttemptState state, const std::string& text) {
+                    told_.emplace_back(state, text);
+                    if (on_told_) on_told_();
+                  });
+    return *plan_;
+  }
+  Sampler& StartSampler(std::optional<v1::Provenance> provenance) {
+    SamplerOptions options;
+    options.paths = tree_.paths();
+    options.period_ns = 10 * kMs;
+    options.sensor_period_ns = 10 * kMs;
+    if (provenance) {
+      options.power.push_back(std::make_unique<SteadyCounter>(*provenance));
+      options.ranking = {"rail"};
+    }
+    sampler_.emplace(std::move(options), &recorder_);
+    sampler_->Start();
+    return *sampler_;
+  }
+  std::vector<std::string> Reasons() const {
+    std::vector<std::string> reasons;
+    for (const v1::Event& event : recorder_.events) {
+      if (event.has_reason())
+        reasons.push_back(absl::StrCat(event.reason().code(), ":", event.reason().detail()));
+    }
+    return reasons;
+  }
+  std::vector<std::string> MetricNames() const {
+    std::vector<std::string> names;
+    for (const v1::Metric& metric : recorder_.metrics) names.push_back(metric.name());
+    return names;
+  }
+
+  HostTree tree_;
+  const TempDir dir_;
+  v1::JobSpec spec_;
+  PlanSettings settings_;
+  CollectingRecorder recorder_;
+  std::stop_source stop_;
+  std::vector<std::pair<v1::AttemptState, std::string>> told_;
+  std::function<void()> on_told_;
+  std::optional<RunPlan> plan_;
+  std::optional<Sampler> sampler_;
+};
+
+TEST_F(RunPlanTest, GatesThatAreMetSayNothing) {
+  spec_.mutable_gates()->set_max_temp_c(45);
+  EXPECT_FALSE(Plan().AwaitGates());
+  EXPECT_THAT(told_, IsEmpty());
+  EXPECT_THAT(recorder_.logs, IsEmpty());
+}
+
+TEST_F(RunPlanTest, AHotDeviceWaitsUntilItHasCooled) {
+  spec_.mutable_gates()->set_max_temp_c(45);
+  tree_.Write(kTemp, "61200\n");
+  on_told_ = [this] { tree_.Write(kTemp, "44000\n"); };
+  EXPECT_FALSE(Plan().AwaitGates());
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_EQ(told_[0].first, v1::ATTEMPT_STATE_PREPARING);
+  EXPECT_EQ(told_[0].second, "waiting for gate max_temp_c: cpu-thermal has 61.2 °C > 45 °C");
+  EXPECT_THAT(recorder_.logs,
+              ElementsAre(HasSubstr("waiting for gate max_temp_c"), HasSubstr("gates met after")));
+}
+
+TEST_F(RunPlanTest, AStopEndsTheWaitAndSaysWhatForAndWhoseFailureItWouldBe) {
+  spec_.mutable_gates()->set_max_temp_c(45);
+  tree_.Write(kTemp, "61200\n");
+  on_told_ = [this] { stop_.request_stop(); };
+  const std::optional<WorkloadOutcome> outcome = Plan().AwaitGates();
+  ASSERT_TRUE(outcome);
+  EXPECT_EQ(outcome->outcome, v1::OUTCOME_TIMED_OUT);
+  EXPECT_EQ(outcome->failure_class, v1::FAILURE_CLASS_THERMAL);
+  EXPECT_THAT(outcome->reason, HasSubstr("waited for gate max_temp_c"));
+}
+
+TEST_F(RunPlanTest, ASensorThatIsMissingFailsAtOnce) {
+  spec_.mutable_gates()->set_max_temp_c(45);
+  tree_.Remove("sys/class/thermal");
+  const std::optional<WorkloadOutcome> outcome = Plan().AwaitGates();
+  ASSERT_TRUE(outcome);
+  EXPECT_EQ(outcome->outcome, v1::OUTCOME_FAILED);
+  EXPECT_EQ(outcome->failure_class, v1::FAILURE_CLASS_DEVICE);
+  EXPECT_THAT(outcome->reason, HasSubstr("a temperature cannot be read"));
+}
+
+TEST_F(RunPlanTest, TheModelHasToFitIntoMemory) {
+  tree_.Write("proc/meminfo", "MemAvailable: 1024 kB\n");
+  spec_.mutable_model()->set_size_bytes(2 << 20);
+  on_told_ = [this] { tree_.Write("proc/meminfo", "MemAvailable: 4096 kB\n"); };
+  EXPECT_FALSE(Plan().AwaitGates());
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_THAT(told_[0].second, HasSubstr("free_memory: 1 MiB are available"));
+}
+
+TEST_F(RunPlanTest, TheAgentsReferenceTemperatureIsAGate) {
+  settings_.reference_temp_c = 35;
+  on_told_ = [this] { tree_.Write(kTemp, "36900\n"); };
+  EXPECT_FALSE(Plan().AwaitGates());
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_THAT(told_[0].second, HasSubstr("runs start at 35 ± 2 °C"));
+}
+
+TEST_F(RunPlanTest, BusyProcessorsAreWaitedFor) {
+  spec_.mutable_gates()->set_max_background_cpu(0.5);
+  RunPlan& plan = Plan();
+  tree_.Write("proc/stat", "cpu  190 0 0 910 0 0 0 0 0 0\ncpu0 190 0 0 910 0 0 0 0 0 0\n");
+  on_told_ = [this] {
+    tree_.Write("proc/stat", "cpu  190 0 0 990 0 0 0 0 0 0\ncpu0 190 0 0 990 0 0 0 0 0 0\n");
+  };
+  EXPECT_FALSE(plan.AwaitGates());
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_THAT(told_[0].second, HasSubstr("others use 90 %"));
+}
+
+TEST_F(RunPlanTest, SettlesByMeasuredPowerAndTemperature) {
+  RunPlan& plan = Plan();
+  EXPECT_FALSE(plan.Begin(StartSampler(v1::PROVENANCE_MEASURED)));
+  const std::string settled = recorder_.Facts().settled();
+  EXPECT_THAT(settled, HasSubstr("settled in "));
+  EXPECT_THAT(settled, HasSubstr("temperature +0.00 °C/min within 0.5"));
+  EXPECT_THAT(settled, HasSubstr("power "));
+  EXPECT_THAT(Reasons(), IsEmpty());
+  ASSERT_FALSE(told_.empty());
+  EXPECT_EQ(told_[0].first, v1::ATTEMPT_STATE_SETTLING);
+}
+
+TEST_F(RunPlanTest, AnEstimateIsNotJudged) {
+  RunPlan& plan = Plan();
+  EXPECT_FALSE(plan.Begin(StartSampler(v1::PROVENANCE_ESTIMATED)));
+  EXPECT_THAT(recorder_.Facts().settled(), HasSubstr("power is estimated, not measured"));
+  EXPECT_THAT(recorder_.Facts().settled(), HasSubstr("temperature +0.00"));
+  EXPECT_THAT(Reasons(), ElementsAre("settle_not_judged:power"));
+}
+
+TEST_F(RunPlanTest, WithNothingToJudgeByItDoesNotWait) {
+  tree_.Remove("sys/class/thermal");
+  spec_.mutable_plan()->set_settle_ns(std::int64_t{3600} * 1000 * kMs);
+  RunPlan& plan = Plan();
+  EXPECT_FALSE(plan.Begin(StartSampler(std::nullopt)));
+  EXPECT_EQ(recorder_.Facts().settled(),
+            "not judged; power is not sampled; no temperature can be read");
+  EXPECT_THAT(Reasons(), ElementsAre("settle_not_judged:power,temperature"));
+}
+
+TEST_F(RunPlanTest, WithoutPowerOrWindowThereIsNoSettling) {
+  spec_.set_power(v1::POWER_REQUIRE_NONE);
+  spec_.mutable_plan()->set_settle_ns(std::int64_t{3600} * 1000 * kMs);
+  EXPECT_FALSE(Plan().Begin(StartSampler(v1::PROVENANCE_MEASURED)));
+  spec_.set_power(v1::POWER_REQUIRE_OPTIONAL);
+  spec_.mutable_plan()->set_settle_ns(0);
+  EXPECT_FALSE(Plan().Begin(*sampler_));
+  EXPECT_THAT(told_, IsEmpty());
+  EXPECT_FALSE(recorder_.Facts().has_settled());
+  EXPECT_THAT(Reasons(), IsEmpty());
+}
+
+TEST_F(RunPlanTest, AStopWhileSettlingSaysWhatItWaitedFor) {
+  // Never within half a degree per minute: it is a degree warmer every time somebody looks.
+  int temp_c = 40;
+  spec_.mutable_plan()->set_settle_ns(100 * kMs);
+  settings_.poll_ns = 20 * kMs;
+  RunPlan& plan = Plan();
+  Sampler& sampler = StartSampler(std::nullopt);
+  std::jthread heater([&](const std::stop_token& done) {
+    const StopFd stop(done);
+    while (stop.SleepUntil(BoottimeNs() + 10 * kMs) != Wake::kStop)
+      tree_.Write(kTemp, absl::StrCat(++temp_c % 100, "000\n"));
+  });
+  std::jthread limit([&](const std::stop_token& done) {
+    if (StopFd(done).SleepUntil(BoottimeNs() + 400 * kMs) != Wake::kStop) stop_.request_stop();
+  });
+  const std::optional<WorkloadOutcome> outcome = plan.Begin(sampler);
+  ASSERT_TRUE(outcome);
+  EXPECT_EQ(outcome->outcome, v1::OUTCOME_TIMED_OUT);
+  EXPECT_EQ(outcome->failure_class, v1::FAILURE_CLASS_THERMAL);
+  EXPECT_THAT(outcome->reason, HasSubstr("the device to settle: "));
+}
+
+TEST_F(RunPlanTest, WhatTheOperatorStatesAndWhatTheDeviceIsLikeIsRecorded) {
+  settings_.power_path = "internal";
+  settings_.operator_stated = {{"ambient_c", "21.5"}, {"fan", "off"}};
+  spec_.mutable_generate()->add_prompts()->set_text("hello");
+  tree_.Write("sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count", "3\n");
+  RunPlan& plan = Plan();
+  EXPECT_FALSE(plan.SetEnvironment());
+  EXPECT_FALSE(plan.Begin(StartSampler(std::nullopt)));
+  tree_.Write("sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count", "8\n");
+  plan.End();
+  const v1::AttemptFacts facts = recorder_.Facts();
+  EXPECT_EQ(facts.power_path(), "internal");
+  EXPECT_EQ(facts.operator_stated().at("ambient_c"), "21.5");
+  EXPECT_EQ(facts.prompts_sha256().size(), 64u);
+  EXPECT_FALSE(facts.has_pinned_cores());
+  EXPECT_FALSE(facts.has_power_mode());
+  EXPECT_THAT(MetricNames(), ElementsAre("start.temp.cpu-thermal", "start.throttle.core",
+                                         "end.temp.cpu-thermal", "end.throttle.core"));
+  EXPECT_THAT(Reasons(), Contains("throttled:5>0"));
+}
+
+TEST_F(RunPlanTest, TheEnvironmentIsSetAndPutBack) {
+  settings_.environment.governor = "performance";
+  RunPlan& plan = Plan();
+  EXPECT_FALSE(plan.SetEnvironment());
+  std::string governor;
+  std::ifstream(tree_.root() / kGovernor) >> governor;
+  EXPECT_EQ(governor, "performance");
+  EXPECT_TRUE(plan.PutBack().ok());
+  std::ifstream(tree_.root() / kGovernor) >> governor;
+  EXPECT_EQ(governor, "schedutil");
+}
+
+TEST_F(RunPlanTest, AnEnvironmentThatCannotBeSetIsInfra) {
+  settings_.environment.power_mode = 1;
+  const std::optional<WorkloadOutcome> outcome = Plan().SetEnvironment();
+  ASSERT_TRUE(outcome);
+  EXPECT_EQ(outcome->outcome, v1::OUTCOME_FAILED);
+  EXPECT_EQ(outcome->failure_class, v1::FAILURE_CLASS_INFRA);
+  EXPECT_THAT(outcome->reason, HasSubstr("has no nvpmodel"));
+}
+
+TEST_F(RunPlanTest, EnginesArePinnedOnlyWhereTheOperatorWantsIt) {
+  RunPlan& free_plan = Plan();
+  EXPECT_FALSE(free_plan.SetEnvironment());
+  EXPECT_EQ(free_plan.EngineJournal(nullptr), nullptr);
+  settings_.environment.cores = "0-100000";
+  EXPECT_TRUE(Plan().SetEnvironment());
+}
+
+}  // namespace
+}  // namespace joulefarm::agent
