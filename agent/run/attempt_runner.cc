@@ -191,7 +191,6 @@ WorkloadOutcome AttemptRunner::RunWorkload(Workload& workload, RunPlan& plan,
   sampling.ranking = std::move(power.ranking);
   Sampler sampler(std::move(sampling), &recorder);
   sampler.Start();
-  if (auto ended = plan.Begin(sampler)) return *std::move(ended);
   bool engine_up = false;
   WorkloadContext context;
   context.spec = &grant_.spec();
@@ -217,6 +216,7 @@ WorkloadOutcome AttemptRunner::RunWorkload(Workload& workload, RunPlan& plan,
   context.on_speed = [live = environment_.live](double tokens_per_s) {
     if (live != nullptr) live->Speed(tokens_per_s);
   };
+  if (auto ended = plan.Begin(sampler)) return *std::move(ended);
   const WorkloadOutcome outcome = workload.Run(context);
   sampler.Attach(std::nullopt);
   sampler.Stop();

@@ -35,7 +35,7 @@ namespace joulefarm::agent {
 struct RunEnvironment {
   Spool* spool = nullptr;
   ArtifactCache* artifacts = nullptr;
-  LiveAttempt* live = nullptr;    // for people who watch; may be null
+  LiveAttempt* live = nullptr;                // for people who watch; may be null
   std::filesystem::path run_dir;              // attempts get a folder each below it
   std::filesystem::path environment_journal;  // of RunPlan
   HostPaths paths;

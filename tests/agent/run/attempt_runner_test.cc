@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <fstream>
 #include <map>
+#include <stdexcept>
 
 #include "agent/process/stop_fd.h"
 #include "common/sha256/sha256.h"
@@ -270,6 +271,100 @@ TEST_F(AttemptRunnerTest, RequiredPowerThatNothingMeasuresFailsBeforeAnythingIsF
   EXPECT_EQ(final_word.outcome(), v1::OUTCOME_FAILED);
   EXPECT_EQ(final_word.failure_class(), v1::FAILURE_CLASS_INFRA);
   EXPECT_THAT(final_word.reason(), HasSubstr("requires measured power"));
+}
+
+// The host the plan is about, as files.
+class PlannedAttemptTest : public AttemptRunnerTest {
+ protected:
+  void SetUp() override {
+    AttemptRunnerTest::SetUp();
+    environment_.paths = HostPaths(dir_.path() / "root");
+    environment_.environment_journal = dir_.path() / "environment";
+    environment_.plan.poll_ns = 1'000'000;
+    Write("sys/class/thermal/thermal_zone0/type", "cpu-thermal\n");
+    Write("sys/class/thermal/thermal_zone0/temp", "61000\n");
+    Write(kGovernor, "schedutil\n");
+  }
+  void Write(const std::string& file, const std::string& text) {
+    const std::filesystem::path path = environment_.paths.Under(file);
+    std::filesystem::create_directories(path.parent_path());
+    std::ofstream(path) << text;
+  }
+  std::string Governor() {
+    std::string governor;
+    std::ifstream(environment_.paths.Under(kGovernor)) >> governor;
+    return governor;
+  }
+  static constexpr char kGovernor[] = "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor";
+};
+
+TEST_F(PlannedAttemptTest, AGateThatIsNotMetInTimeIsARetryableTimeout) {
+  grant_.mutable_spec()->mutable_gates()->set_max_temp_c(45);
+  grant_.mutable_spec()->mutable_limits()->set_prepare_ns(50'000'000);
+  const v1::Final final_word = Run();
+  EXPECT_EQ(final_word.outcome(), v1::OUTCOME_TIMED_OUT);
+  EXPECT_EQ(final_word.failure_class(), v1::FAILURE_CLASS_THERMAL);
+  EXPECT_THAT(final_word.reason(), HasSubstr("limit prepare"));
+  EXPECT_THAT(final_word.reason(), HasSubstr("gate max_temp_c: cpu-thermal has 61.0 °C > 45 °C"));
+  EXPECT_TRUE(final_word.clean());
+}
+
+TEST_F(PlannedAttemptTest, TheGovernorIsSetForTheWorkloadAndPutBackHoweverItEnds) {
+  environment_.plan.environment.governor = "performance";
+  for (const bool throws : {false, true}) {
+    script_ = [&](WorkloadContext&) {
+      EXPECT_EQ(Governor(), "performance");
+      EXPECT_TRUE(std::filesystem::exists(environment_.environment_journal));
+      if (throws) throw std::runtime_error("broken");
+      return Outcome(v1::OUTCOME_FAILED, v1::FAILURE_CLASS_USER, "exit code 3");
+    };
+    ended_ = false;
+    Run();
+    runner_.reset();
+    EXPECT_TRUE(clean_);
+    EXPECT_EQ(Governor(), "schedutil");
+    EXPECT_FALSE(std::filesystem::exists(environment_.environment_journal));
+    grant_.set_fence(2);
+    ASSERT_TRUE(spool_->PersistGrant(grant_).ok() || throws);
+  }
+}
+
+TEST_F(PlannedAttemptTest, AnEnvironmentThatCannotBeSetEndsItBeforeTheWorkload) {
+  environment_.plan.environment.power_mode = 3;
+  script_ = [](WorkloadContext&) {
+    ADD_FAILURE() << "ran";
+    return Outcome(v1::OUTCOME_SUCCEEDED);
+  };
+  const v1::Final final_word = Run();
+  EXPECT_EQ(final_word.outcome(), v1::OUTCOME_FAILED);
+  EXPECT_EQ(final_word.failure_class(), v1::FAILURE_CLASS_INFRA);
+  EXPECT_THAT(final_word.reason(), HasSubstr("cannot set power mode 3"));
+}
+
+TEST_F(PlannedAttemptTest, AnEnvironmentThatCannotBePutBackLeavesTheDeviceNotClean) {
+  environment_.plan.environment.governor = "performance";
+  script_ = [&](WorkloadContext&) {
+    std::filesystem::remove_all(environment_.paths.Under("sys/devices"));
+    return Outcome(v1::OUTCOME_SUCCEEDED);
+  };
+  EXPECT_FALSE(Run().clean());
+  EXPECT_FALSE(clean_);
+  EXPECT_TRUE(std::filesystem::exists(environment_.environment_journal));
+}
+
+TEST_F(PlannedAttemptTest, WhatTheWorkloadPreparesAfterSettlingIsSettling) {
+  grant_.mutable_spec()->set_power(v1::POWER_REQUIRE_OPTIONAL);
+  grant_.mutable_spec()->mutable_plan()->set_settle_ns(20'000'000);
+  script_ = [](WorkloadContext& context) {
+    context.on_state(v1::ATTEMPT_STATE_PREPARING, "loading the model");
+    context.on_state(v1::ATTEMPT_STATE_RUNNING, "run 1 of 1");
+    return Outcome(v1::OUTCOME_SUCCEEDED);
+  };
+  EXPECT_EQ(Run().outcome(), v1::OUTCOME_SUCCEEDED);
+  ASSERT_GE(states_.size(), 3u);
+  EXPECT_EQ(states_.front(), v1::ATTEMPT_STATE_PREPARING);
+  EXPECT_EQ(states_[states_.size() - 2], v1::ATTEMPT_STATE_SETTLING);
+  EXPECT_EQ(states_.back(), v1::ATTEMPT_STATE_RUNNING);
 }
 
 TEST_F(AttemptRunnerTest, ExceptionIsAFailureNotACrash) {

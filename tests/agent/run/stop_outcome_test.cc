@@ -58,5 +58,19 @@ TEST(StopOutcomeTest, WhoStoppedItDecidesAndWhatWasSeenIsKept) {
   EXPECT_EQ(outcome.reason, "because; engine died");
 }
 
+TEST(StopOutcomeTest, ALimitThatPassesInAWaitHasTheClassOfWhatWasWaitedFor) {
+  WorkloadOutcome waited = Said(v1::OUTCOME_TIMED_OUT, "waited for gate max_temp_c");
+  waited.failure_class = v1::FAILURE_CLASS_THERMAL;
+  const StopAttempt timeout = StopOf(StopWhy::kTimedOut);
+  const WorkloadOutcome outcome = Resolve(waited, &timeout);
+  EXPECT_EQ(outcome.outcome, v1::OUTCOME_TIMED_OUT);
+  EXPECT_EQ(outcome.failure_class, v1::FAILURE_CLASS_THERMAL);
+  EXPECT_EQ(outcome.reason, "because; waited for gate max_temp_c");
+  // Who stops it for another reason decides alone.
+  const StopAttempt shutdown = StopOf(StopWhy::kShutdown);
+  EXPECT_EQ(Resolve(waited, &shutdown).outcome, v1::OUTCOME_INTERRUPTED);
+  EXPECT_EQ(Resolve(waited, &shutdown).failure_class, v1::FAILURE_CLASS_INFRA);
+}
+
 }  // namespace
 }  // namespace joulefarm::agent

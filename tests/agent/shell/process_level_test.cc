@@ -146,6 +146,65 @@ TEST_F(ProcessLevelTest, KilledAgentLeavesNoOrphanAfterItsNextStartAndReportsThe
   EXPECT_EQ(WEXITSTATUS(status), 0) << ReadFile(Log());
 }
 
+// A host whose processors have a governor, in a tree of files, and an agent that sets it.
+class GovernedTest : public ProcessLevelTest {
+ protected:
+  void SetUp() override {
+    std::filesystem::create_directories(governor().parent_path());
+    std::ofstream(governor()) << "schedutil\n";
+    std::ofstream(dir_.path() / "agent.yaml") << "environment: {governor: performance}\n"
+                                                 "power_path: supply\n"
+                                                 "operator: {ambient_c: \"21\"}\n";
+  }
+  std::filesystem::path governor() const {
+    return dir_.path() / "root/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor";
+  }
+  std::string Governor() const {
+    std::string governor_now;
+    std::ifstream(governor()) >> governor_now;
+    return governor_now;
+  }
+  std::vector<std::string> GovernedArgs(const FakeController& controller) {
+    std::vector<std::string> args = Args(controller);
+    args.insert(args.end(), {"--config", (dir_.path() / "agent.yaml").string(), "--root",
+                             (dir_.path() / "root").string()});
+    return args;
+  }
+};
+
+TEST_F(GovernedTest, KilledAgentsGovernorIsPutBackBeforeTheNextSaysHello) {
+  FakeController controller;
+  {
+    AgentProcess agent(GovernedArgs(controller), Log());
+    controller.Greet();
+    EXPECT_EQ(Governor(), "schedutil") << "nothing is changed outside of attempts";
+    controller.SendGrant(1, "a", Sleeper());
+    PidIn("leader");
+    EXPECT_EQ(Governor(), "performance");
+    agent.End(SIGKILL);
+  }
+  EXPECT_EQ(Governor(), "performance") << "nobody was there to put it back";
+  AgentProcess agent(GovernedArgs(controller), Log());
+  // The first Hello of the old process may still be in the queue.
+  v1::Hello hello = controller.Greet(v1::VERDICT_KIND_UPLOAD_ONLY);
+  while (hello.held_size() == 0) hello = controller.Greet(v1::VERDICT_KIND_UPLOAD_ONLY);
+  EXPECT_EQ(Governor(), "schedutil");
+  EXPECT_TRUE(hello.devices(0).clean());
+  EXPECT_THAT(ReadFile(Log()), HasSubstr("put back what an earlier run had changed"));
+  EXPECT_EQ(agent.End(SIGTERM), 0);
+}
+
+TEST_F(GovernedTest, SigtermInARunPutsTheGovernorBack) {
+  FakeController controller;
+  AgentProcess agent(GovernedArgs(controller), Log());
+  controller.Greet();
+  controller.SendGrant(1, "a", Sleeper());
+  PidIn("leader");
+  EXPECT_EQ(Governor(), "performance");
+  EXPECT_EQ(agent.End(SIGTERM), 0) << ReadFile(Log());
+  EXPECT_EQ(Governor(), "schedutil");
+}
+
 TEST_F(ProcessLevelTest, SigtermInARunEndsTheEngineAndExitsZero) {
   FakeController controller;
   AgentProcess agent(Args(controller), Log());

@@ -1,0 +1,79 @@
+#include "agent/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "tests/agent/temp_dir.h"
+
+namespace joulefarm::agent {
+namespace {
+
+using testing::HasSubstr;
+
+class ConfigTest : public testing::Test {
+ protected:
+  absl::StatusOr<AgentOptions> Options(const std::string& yaml, AgentFlags flags = {}) {
+    const std::filesystem::path file = dir_.path() / "agent.yaml";
+    std::ofstream(file) << yaml;
+    flags.config = file.string();
+    return MakeOptions(flags);
+  }
+  TempDir dir_;
+};
+
+TEST_F(ConfigTest, WithoutAFileNothingIsSetAndNothingIsStated) {
+  const auto options = MakeOptions({});
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->controller, "127.0.0.1:7070");
+  EXPECT_FALSE(options->plan.environment.governor);
+  EXPECT_FALSE(options->plan.environment.power_mode);
+  EXPECT_FALSE(options->plan.environment.cores);
+  EXPECT_FALSE(options->plan.reference_temp_c);
+  EXPECT_EQ(options->plan.power_path, "");
+  EXPECT_TRUE(options->plan.operator_stated.empty());
+}
+
+TEST_F(ConfigTest, ThePlansSettings) {
+  const auto options = Options(
+      "environment: {governor: performance, power_mode: 2, cores: \"0,2-3\"}\n"
+      "reference_temp_c: 41.5\n"
+      "power_path: battery_bypass\n"
+      "operator: {ambient_c: \"21.5\", fan: \"off\"}\n"
+      "power_channel: VDD_IN\n");
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->plan.environment.governor, "performance");
+  EXPECT_EQ(options->plan.environment.power_mode, 2);
+  EXPECT_EQ(options->plan.environment.cores, "0,2-3");
+  EXPECT_EQ(options->plan.reference_temp_c, 41.5);
+  EXPECT_EQ(options->plan.power_path, "battery_bypass");
+  EXPECT_EQ(options->plan.operator_stated,
+            (std::map<std::string, std::string>{{"ambient_c", "21.5"}, {"fan", "off"}}));
+  EXPECT_EQ(options->power.channel, "VDD_IN");
+}
+
+TEST_F(ConfigTest, FlagsWinOverTheFile) {
+  AgentFlags flags;
+  flags.controller = "127.0.0.1:9";
+  flags.id = "b";
+  const auto options = Options("controller: 127.0.0.1:8\nid: a\n", flags);
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->controller, "127.0.0.1:9");
+  EXPECT_EQ(options->id, "b");
+}
+
+TEST_F(ConfigTest, MistakesAreNamedWithTheirPlace) {
+  for (const auto& [yaml, place, word] :
+       {std::tuple{"environment:\n  cores: \"3-1\"\n", ":2:10: ", "\"3-1\""},
+        std::tuple{"power_path: charger\n", ":1:13: ", "charger"},
+        std::tuple{"environment: {governer: x}\n", ":1:15: ", "governer"}}) {
+    const absl::Status status = Options(yaml).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << yaml;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(place)) << yaml;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(word)) << yaml;
+  }
+}
+
+}  // namespace
+}  // namespace joulefarm::agent
