@@ -20,6 +20,24 @@ namespace {
 constexpr int kExitUsage = 2;
 constexpr int kExitCannotStart = 1;
 
+// Prints what an agent with these flags would find; nothing is changed or started.
+int Doctor(const AgentFlags& flags, const std::string& format) {
+  const absl::StatusOr<AgentOptions> options = MakeOptions(flags);
+  if (!options.ok()) {
+    spdlog::error("{}", std::string(options.status().message()));
+    return kExitUsage;
+  }
+  const Findings findings = Examine({.controller = options->controller,
+                                     .state_dir = options->state_dir,
+                                     .root = options->root,
+                                     .engine_dirs = options->engine_dirs,
+                                     .power = options->power,
+                                     .allow_plaintext = options->allow_plaintext});
+  std::cout << (format == "json" ? FindingsAsJson(findings) : FindingsAsText(findings))
+            << std::flush;
+  return ExitCodeOf(findings);
+}
+
 int Serve(const AgentFlags& flags) {
   absl::StatusOr<AgentOptions> options = MakeOptions(flags);
   if (!options.ok()) {

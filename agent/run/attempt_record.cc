@@ -1,6 +1,5 @@
 #include "agent/run/attempt_record.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -37,21 +36,6 @@ void RecordDeviceState(absl::string_view when, const DeviceState& device, Record
   for (const DeviceState::Battery& battery : device.batteries) {
     if (battery.charge_pct) record("battery", battery.name, *battery.charge_pct, "%");
   }
-}
-
-std::optional<v1::Reason> ThrottleReason(const DeviceState& start, const DeviceState& end) {
-  for (const DeviceState::Count& before : start.throttles) {
-    const auto after =
-        std::find_if(end.throttles.begin(), end.throttles.end(),
-                     [&](const DeviceState::Count& count) { return count.name == before.name; });
-    if (after == end.throttles.end() || after->count <= before.count) continue;
-    v1::Reason reason;
-    reason.set_quality(v1::QUALITY_SUSPECT);
-    reason.set_code("throttled");
-    reason.set_detail(absl::StrCat(after->count - before.count, ">0"));
-    return reason;
-  }
-  return std::nullopt;
 }
 
 }  // namespace joulefarm::agent

@@ -24,7 +24,4 @@ std::optional<std::string> PromptsSha256(const v1::JobSpec& spec);
 // "start.battery.NAME" (%), with `when` for "start".
 void RecordDeviceState(absl::string_view when, const DeviceState& device, Recorder& recorder);
 
-// The hardware slowed itself down between the two; nullopt where it did not or cannot be known.
-std::optional<v1::Reason> ThrottleReason(const DeviceState& start, const DeviceState& end);
-
 }  // namespace joulefarm::agent

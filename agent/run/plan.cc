@@ -127,8 +127,7 @@ ProcessJournal* RunPlan::EngineJournal(ProcessJournal* journal) {
 std::optional<WorkloadOutcome> RunPlan::Begin(Sampler& sampler) {
   RecordStated();
   if (auto ended = Settle(sampler)) return ended;
-  start_ = device_.Read();
-  RecordDeviceState("start", start_, *recorder_);
+  RecordDeviceState("start", device_.Read(), *recorder_);
   return std::nullopt;
 }
 
@@ -210,11 +209,7 @@ void RunPlan::RecordStated() {
   if (facts.ByteSizeLong() > 0) RecordFacts(std::move(facts));
 }
 
-void RunPlan::End() {
-  const DeviceState end = device_.Read();
-  RecordDeviceState("end", end, *recorder_);
-  if (const auto reason = ThrottleReason(start_, end)) RecordReason(*reason);
-}
+void RunPlan::End() { RecordDeviceState("end", device_.Read(), *recorder_); }
 
 void RunPlan::RecordFacts(v1::AttemptFacts facts) {
   v1::Event event;

@@ -77,7 +77,6 @@ class RunPlan {
   Environment environment_;
   std::vector<int> cores_;
   std::optional<CorePinning> pinning_;
-  DeviceState start_;
   std::int64_t told_ns_ = 0;
 };
 

@@ -27,7 +27,6 @@ enum class Code {
   kOutputDiffers,
   kBackgroundCpu,
   kSuspended,
-  kThrottled,
   kPhaseNotEnded,
   kThrottled,
   kPowerRequired,

@@ -37,24 +37,5 @@ TEST(AttemptRecordTest, TheStateOfTheDeviceIsMetricsOfTheAttempt) {
   EXPECT_EQ(recorder.metrics[2].unit(), "%");
 }
 
-TEST(AttemptRecordTest, ThrottlingIsAReason) {
-  DeviceState start;
-  start.throttles = {{"core", 6}, {"oc1", 2}};
-  DeviceState end = start;
-  EXPECT_FALSE(ThrottleReason(start, end));
-  end.throttles[1].count = 5;
-  const auto reason = ThrottleReason(start, end);
-  ASSERT_TRUE(reason);
-  EXPECT_EQ(reason->code(), "throttled");
-  EXPECT_EQ(reason->detail(), "3>0");
-  EXPECT_EQ(reason->quality(), v1::QUALITY_SUSPECT);
-  // Of speed and energy both.
-  EXPECT_EQ(reason->domain(), v1::DOMAIN_UNSPECIFIED);
-  // What cannot be read any more is not known, and a counter that began anew says nothing.
-  EXPECT_FALSE(ThrottleReason(start, DeviceState{}));
-  end.throttles[1].count = 0;
-  EXPECT_FALSE(ThrottleReason(start, end));
-}
-
 }  // namespace
 }  // namespace joulefarm::agent
