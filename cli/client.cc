@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "absl/strings/numbers.h"
-#include "cli/table_chunk.h"
+#include "common/table/table_chunk.h"
 #include "joulefarm/v1/artifact_service.grpc.pb.h"
 #include "joulefarm/v1/farm_service.grpc.pb.h"
 

@@ -204,7 +204,7 @@ end
 complete -c joulefarm -f
 )sh");
   const auto values = [](const Kind& kind) -> std::string {
-    if (kind == "files") return " -F";
+    if (kind == "files") return " -r -F";
     const auto listing = Listings().find(kind);
     if (listing != Listings().end())
       return absl::StrCat(" -a '(joulefarm ", listing->second, " -o name 2>/dev/null)'");
@@ -225,7 +225,9 @@ complete -c joulefarm -f
       for (const std::string& name : option.names)
         absl::StrAppend(&script, name[1] == '-' ? " -l " : " -s ",
                         name.substr(name[1] == '-' ? 2 : 1));
-      if (option.kind != "flag") absl::StrAppend(&script, " -x", values(option.kind));
+      // -x: its value and no file.
+      if (option.kind != "flag")
+        absl::StrAppend(&script, option.kind == "files" ? "" : " -x", values(option.kind));
       absl::StrAppend(&script, " -d ", ShellQuoted(option.description), "\n");
     }
   }

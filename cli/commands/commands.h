@@ -24,6 +24,8 @@ void AddDevice(CLI::App& app, Session& session);
 void AddAgent(CLI::App& app, Session& session);
 void AddArtifact(CLI::App& app, Session& session);
 void AddResult(CLI::App& app, Session& session);
+// A command of the group `experiment`, in a file of its own.
+void AddExperimentReport(CLI::App& group, Session& session);
 // Commands of the group `result`, each in a file of its own.
 void AddResultTrace(CLI::App& group, Session& session);
 void AddResultExport(CLI::App& group, Session& session);

@@ -109,6 +109,7 @@ void AddExperiment(CLI::App& app, Session& session) {
   cancel->add_option("EXPERIMENT", *ids, "ids, or names (the newest so named)")->required();
   cancel->callback(
       [=, &session] { session.action = [=, &session] { return RunCancel(session, *ids); }; });
+  AddExperimentReport(*group, session);
 }
 
 }  // namespace joulefarm::cli

@@ -1,4 +1,4 @@
-// JSON text of values and rows.
+// JSON for people.
 //
 // Thread rule: pure functions. Ownership: values.
 #pragma once
@@ -8,26 +8,12 @@
 
 #include "absl/strings/string_view.h"
 #include "cli/output/table.h"
+#include "common/table/json.h"
 
 namespace joulefarm::cli {
 
-// A quoted JSON string; invalid UTF-8 is replaced by U+FFFD.
-std::string JsonString(absl::string_view text);
-
-// A value as JSON. int64 are numbers, reals shortest round trip, NaN and infinities null, blobs
-// lower-case hex strings. A column of kind JSON is embedded as what it says (text that is no JSON
-// stays a string); BOOLEAN takes 0 and 1 as false and true.
-std::string JsonValue(const Value& value, ColumnKind kind);
-
-// The columns' names as JSON keys: unique, a repeated name gets _2, _3, …
-std::vector<std::string> JsonKeys(const std::vector<Column>& columns);
-
-// {"key": value, …} on one line.
-std::string JsonObject(const std::vector<std::string>& keys, const std::vector<Column>& columns,
-                       const RowValues& row);
-
-// The same over several lines, for a single object; JSON columns are indented as well. Ends with a
-// line break.
+// A row as a JSON object over several lines, for a single object; JSON columns are indented as
+// well. Ends with a line break.
 std::string JsonObjectLines(const std::vector<Column>& columns, const RowValues& row);
 
 // Lines `path: value` of a JSON text for people, objects and arrays indented; the text itself when

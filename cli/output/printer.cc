@@ -68,7 +68,7 @@ class CsvPrinter : public StreamPrinter {
     for (std::size_t i = 0; i < columns.size(); ++i) {
       out_ << (i == 0 ? "" : ",") << CsvField(CleanUtf8(columns[i].name));
     }
-    out_ << "\r\n";
+    out_ << '\n';
   }
   void Row(const RowValues& row) override {
     for (std::size_t i = 0; i < row.size(); ++i) {
@@ -81,7 +81,7 @@ class CsvPrinter : public StreamPrinter {
         out_ << CsvField(CleanUtf8(PlainText(row[i])));
       }
     }
-    out_ << "\r\n";
+    out_ << '\n';
   }
 };
 

@@ -27,7 +27,8 @@ const std::vector<std::string>& FormatNames();
 std::unique_ptr<TableSink> MakeJsonPrinter(std::ostream& out);
 // One object per line.
 std::unique_ptr<TableSink> MakeJsonLinesPrinter(std::ostream& out);
-// RFC 4180 with a header and CRLF line ends; NULL is an empty field, an empty text "".
+// RFC 4180 with a header, but lines end in \n as everywhere else on these systems; NULL is an empty
+// field, an empty text "".
 std::unique_ptr<TableSink> MakeCsvPrinter(std::ostream& out);
 // The column `id`, else `job_id`, else the first; one value per line.
 std::unique_ptr<TableSink> MakeNamePrinter(std::ostream& out);

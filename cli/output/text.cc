@@ -1,53 +1,15 @@
 #include "cli/output/text.h"
 
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <cstdio>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "common/table/utf8.h"
 
 namespace joulefarm::cli {
 namespace {
-
-constexpr char kReplacement[] = "\xEF\xBF\xBD";
-
-// One code point at the front of the text. `length` is 0 when the first byte begins no valid
-// sequence.
-struct Decoded {
-  char32_t code = 0;
-  std::size_t length = 0;
-};
-
-Decoded Decode(absl::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(0);
-  if (lead < 0x80) return {lead, 1};
-  std::size_t length = 0;
-  char32_t code = 0;
-  if (lead >= 0xC2 && lead <= 0xDF) {
-    length = 2;
-    code = lead & 0x1F;
-  } else if (lead >= 0xE0 && lead <= 0xEF) {
-    length = 3;
-    code = lead & 0x0F;
-  } else if (lead >= 0xF0 && lead <= 0xF4) {
-    length = 4;
-    code = lead & 0x07;
-  } else {
-    return {};
-  }
-  if (text.size() < length) return {};
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return {};
-    code = (code << 6) | (byte(i) & 0x3F);
-  }
-  const bool overlong = (length == 3 && code < 0x800) || (length == 4 && code < 0x10000);
-  const bool surrogate = code >= 0xD800 && code <= 0xDFFF;
-  if (overlong || surrogate || code > 0x10FFFF) return {};
-  return {code, length};
-}
 
 struct Range {
   char32_t first;
@@ -91,9 +53,9 @@ std::string Clean(absl::string_view text, LineBreaks breaks) {
   std::string out;
   out.reserve(text.size());
   while (!text.empty()) {
-    const Decoded decoded = Decode(text);
+    const Utf8Code decoded = DecodeUtf8(text);
     if (decoded.length == 0) {
-      out += kReplacement;
+      out += kUtf8Replacement;
       text.remove_prefix(1);
       continue;
     }
@@ -137,22 +99,6 @@ int DecimalExponent(double value, int digits) {
 
 }  // namespace
 
-std::string CleanUtf8(absl::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  while (!text.empty()) {
-    const std::size_t length = Decode(text).length;
-    if (length == 0) {
-      out += kReplacement;
-      text.remove_prefix(1);
-    } else {
-      out.append(text.data(), length);
-      text.remove_prefix(length);
-    }
-  }
-  return out;
-}
-
 std::string OneLine(absl::string_view text) { return Clean(text, LineBreaks::kEscape); }
 
 std::string CleanLines(absl::string_view text) { return Clean(text, LineBreaks::kKeep); }
@@ -160,7 +106,7 @@ std::string CleanLines(absl::string_view text) { return Clean(text, LineBreaks::
 int DisplayWidth(absl::string_view text) {
   int width = 0;
   while (!text.empty()) {
-    const Decoded decoded = Decode(text);
+    const Utf8Code decoded = DecodeUtf8(text);
     width += decoded.length == 0 ? 1 : CodeWidth(decoded.code);
     text.remove_prefix(decoded.length == 0 ? 1 : decoded.length);
   }
@@ -172,7 +118,7 @@ std::string Clip(absl::string_view text, int width) {
   std::string out;
   int used = 0;
   while (!text.empty()) {
-    const Decoded decoded = Decode(text);
+    const Utf8Code decoded = DecodeUtf8(text);
     const std::size_t length = decoded.length == 0 ? 1 : decoded.length;
     const int step = decoded.length == 0 ? 1 : CodeWidth(decoded.code);
     if (used + step > width - 1) break;
@@ -181,14 +127,6 @@ std::string Clip(absl::string_view text, int width) {
     text.remove_prefix(length);
   }
   return out + "…";
-}
-
-std::string ShortestReal(double value) {
-  if (std::isnan(value)) return "nan";
-  if (std::isinf(value)) return value < 0 ? "-inf" : "inf";
-  std::array<char, 64> buffer{};
-  const auto result = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value);
-  return {buffer.data(), result.ptr};
 }
 
 std::string SignificantReal(double value, int digits) {

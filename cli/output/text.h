@@ -9,11 +9,10 @@
 
 #include "absl/strings/string_view.h"
 #include "cli/output/table.h"
+#include "common/table/json.h"
+#include "common/table/utf8.h"
 
 namespace joulefarm::cli {
-
-// Valid UTF-8: each byte that belongs to no valid sequence becomes U+FFFD.
-std::string CleanUtf8(absl::string_view text);
 
 // As CleanUtf8, and control characters become visible (\n, \t, \x1b): one line that cannot steer a
 // terminal.
@@ -28,9 +27,6 @@ int DisplayWidth(absl::string_view text);
 
 // The text itself when it fits `width` cells, otherwise its beginning and "…". width ≥ 1.
 std::string Clip(absl::string_view text, int width);
-
-// The shortest decimal text that reads back as the same double. "nan" and "inf" for those.
-std::string ShortestReal(double value);
 
 // A number for people: about `digits` significant digits, no exponent between 1e-4 and 1e15,
 // trailing zeros kept so that columns line up ("84.1", "212", "0.0610").

@@ -4,7 +4,7 @@
 #include <limits>
 #include <utility>
 
-#include "cli/table_chunk.h"
+#include "common/table/table_chunk.h"
 #include "controller/store/reader.h"
 
 namespace joulefarm::cli {

@@ -4,6 +4,9 @@
 #include <utility>
 
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "common/table/json.h"
+#include "common/table/table_chunk.h"
 #include "nlohmann/json.hpp"
 
 namespace joulefarm::controller {
@@ -26,26 +29,24 @@ int HttpStatus(const absl::Status& status) {
   return 500;
 }
 
-Json ToJson(const v1::Cell& cell, v1::ColumnKind kind) {
-  switch (cell.value_case()) {
-    case v1::Cell::kText: {
-      if (kind != v1::COLUMN_KIND_JSON) return cell.text();
-      Json parsed = Json::parse(cell.text(), nullptr, /*allow_exceptions=*/false);
-      return parsed.is_discarded() ? Json(cell.text()) : parsed;
-    }
-    case v1::Cell::kInteger:
-      if (kind == v1::COLUMN_KIND_BOOLEAN) return cell.integer() != 0;
-      return cell.integer();
-    case v1::Cell::kReal:
-      return cell.real();
-    case v1::Cell::kBoolean:
-      return cell.boolean();
-    case v1::Cell::kBlob:
-    case v1::Cell::VALUE_NOT_SET:
-      break;
+// Writes the rows as they come.
+class JsonRows : public joulefarm::TableSink {
+ public:
+  void Begin(const std::vector<Column>& columns) override {
+    columns_ = columns;
+    keys_ = JsonKeys(columns);
   }
-  return nullptr;
-}
+  void Row(const RowValues& row) override {
+    absl::StrAppend(&body_, body_.empty() ? "[\n  " : ",\n  ", JsonObject(keys_, columns_, row));
+  }
+  void End() override { body_ += body_.empty() ? "[]\n" : "\n]\n"; }
+  std::string& body() { return body_; }
+
+ private:
+  std::vector<Column> columns_;
+  std::vector<std::string> keys_;
+  std::string body_;
+};
 
 HttpReply ListAsJson(Reader& reader, v1::Listing listing, const HttpRequest& request) {
   v1::ListRequest list;
@@ -60,20 +61,18 @@ HttpReply ListAsJson(Reader& reader, v1::Listing listing, const HttpRequest& req
       return Error(400, "limit must be a number, 0 or more");
     }
   }
-  std::vector<v1::Column> columns;
-  Json rows = Json::array();
+  JsonRows rows;
+  ChunkFeeder feeder(rows);
+  absl::Status fed;
   const absl::Status read = reader.List(list, [&](const v1::TableChunk& chunk) {
-    if (columns.empty()) columns.assign(chunk.columns().begin(), chunk.columns().end());
-    for (const v1::Row& row : chunk.rows()) {
-      Json object = Json::object();
-      for (int i = 0; i < row.cells_size(); ++i)
-        object[columns[i].name()] = ToJson(row.cells(i), columns[i].kind());
-      rows.push_back(std::move(object));
-    }
-    return true;
+    fed = feeder.Feed(chunk);
+    return fed.ok();
   });
-  if (!read.ok()) return Error(HttpStatus(read), std::string(read.message()));
-  return {200, "application/json", Dump(rows)};
+  for (const absl::Status& status : {fed, read}) {
+    if (!status.ok()) return Error(HttpStatus(status), std::string(status.message()));
+  }
+  feeder.End();
+  return {200, "application/json", std::move(rows.body())};
 }
 
 }  // namespace

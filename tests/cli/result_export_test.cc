@@ -73,7 +73,7 @@ TEST_F(ResultExport, EveryColumnOfEveryRun) {
   EXPECT_EQ(outcome.err, Path("runs.csv") + ": 12 runs\n");
   EXPECT_EQ(outcome.out, "");
   EXPECT_THAT(Read("runs.csv"), StartsWith("experiment,cell,workload,job_id,"));
-  EXPECT_THAT(Read("runs.csv"), HasSubstr(",quality_reasons\r\n"));
+  EXPECT_THAT(Read("runs.csv"), HasSubstr(",quality_reasons\n"));
   EXPECT_EQ(farm_.lists().back().filters().at("experiment"), "exp-1");
 }
 
@@ -95,9 +95,9 @@ TEST_F(ResultExport, TracesGoBeside) {
       cli_.Run({"result", "export", "--experiment", "exp-1", "--traces", Path("runs.csv")});
   ASSERT_EQ(outcome.exit, 0) << outcome.err;
   EXPECT_EQ(Read("runs.traces.csv"),
-            "job_id,attempt,channel,quantity,t_ns,t_s,value,phase\r\n"
-            "job-1,1,power,power_w,5,5e-09,1,\r\njob-1,1,power,power_w,6,6e-09,0.5,\r\n"
-            "job-2,2,power,power_w,5,5e-09,2,\r\njob-2,2,power,power_w,6,6e-09,0.5,\r\n");
+            "job_id,attempt,channel,quantity,t_ns,t_s,value,phase\n"
+            "job-1,1,power,power_w,5,5e-09,1,\njob-1,1,power,power_w,6,6e-09,0.5,\n"
+            "job-2,2,power,power_w,5,5e-09,2,\njob-2,2,power,power_w,6,6e-09,0.5,\n");
   EXPECT_EQ(cli_.Run({"result", "export", "--experiment", "exp-1", "--traces", "-"}).exit, 2);
 }
 

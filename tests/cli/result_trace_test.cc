@@ -110,7 +110,7 @@ TEST_F(ResultTrace, MachineFormats) {
   EXPECT_EQ(rows[0].dump(), R"({"t_ns":10000000000,"t_s":0,"value":0,"phase":"idle_loaded"})");
   EXPECT_EQ(rows[100]["phase"], nullptr);
   EXPECT_THAT(cli_.Run({"result", "trace", "job-7", "-o", "csv"}).out,
-              StartsWith("t_ns,t_s,value,phase\r\n10000000000,0,0,idle_loaded\r\n"));
+              StartsWith("t_ns,t_s,value,phase\n10000000000,0,0,idle_loaded\n"));
   EXPECT_THAT(cli_.Run({"result", "trace", "job-7", "-o", "jsonl"}).out,
               StartsWith("{\"t_ns\": 10000000000, "));
   EXPECT_EQ(cli_.Run({"result", "trace", "job-7", "-o", "name"}).exit, 2);
@@ -130,7 +130,7 @@ TEST_F(ResultTrace, OneRunCountsFromItsBeginning) {
 
 TEST_F(ResultTrace, ExportsInTheFormatOfTheName) {
   ASSERT_EQ(cli_.Run({"result", "trace", "job-7", "--export", Path("a.csv")}).exit, 0);
-  EXPECT_THAT(Read("a.csv"), StartsWith("t_ns,t_s,value,phase\r\n"));
+  EXPECT_THAT(Read("a.csv"), StartsWith("t_ns,t_s,value,phase\n"));
   ASSERT_EQ(cli_.Run({"result", "trace", "job-7", "--export", Path("a.json")}).exit, 0);
   EXPECT_EQ(Json::parse(Read("a.json")).size(), 101u);
   ASSERT_EQ(cli_.Run({"result", "trace", "job-7", "--export", Path("a.dat"), "-o", "jsonl"}).exit,

@@ -132,7 +132,7 @@ TEST_F(OperatorTest, ASweepOnTwoDevicesGivesTheRowsItShould) {
   EXPECT_EQ(RunCli({"sql", "--db", (controller_state() / "joulefarm.db").string(), "-o", "csv",
                     "select count(*) as n from result"})
                 .out,
-            "n\r\n12\r\n");
+            "n\n12\n");
 }
 
 TEST_F(OperatorTest, JsonHasExactlyTheDocumentedKeysAndExplicitNulls) {
@@ -324,7 +324,7 @@ TEST_F(OperatorTest, SqlIsReadOnlyAndLimited) {
     EXPECT_EQ(ended.code, 2) << query << ended.err;
     EXPECT_THAT(ended.err, Not(IsEmpty())) << query;
   }
-  EXPECT_EQ(RunCli({"sql", "-o", "csv", "select count(*) as n from job"}).out, "n\r\n0\r\n");
+  EXPECT_EQ(RunCli({"sql", "-o", "csv", "select count(*) as n from job"}).out, "n\n0\n");
   EXPECT_TRUE(controller().Running());
 }
 

@@ -69,9 +69,9 @@ TEST(Printer, JsonLines) {
 
 TEST(Printer, CsvTellsNullFromEmpty) {
   EXPECT_EQ(PrintAs(Format::kCsv, Example()),
-            "name,id,n,ok,more\r\n"
-            "\"a, \"\"quoted\"\"\nline\",id-1,0.5,true,\"{\"\"k\"\":1}\"\r\n"
-            "\"\",id-2,,false,\r\n");
+            "name,id,n,ok,more\n"
+            "\"a, \"\"quoted\"\"\nline\",id-1,0.5,true,\"{\"\"k\"\":1}\"\n"
+            "\"\",id-2,,false,\n");
 }
 
 TEST(Printer, NameIsTheIdOrTheFirstColumn) {

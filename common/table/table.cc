@@ -1,6 +1,6 @@
-#include "cli/output/table.h"
+#include "common/table/table.h"
 
-namespace joulefarm::cli {
+namespace joulefarm {
 
 int Table::Find(absl::string_view name) const {
   for (std::size_t i = 0; i < columns.size(); ++i) {
@@ -16,4 +16,4 @@ const Value& Table::At(const RowValues& row, absl::string_view name) const {
   return row[static_cast<std::size_t>(index)];
 }
 
-}  // namespace joulefarm::cli
+}  // namespace joulefarm

@@ -1,4 +1,4 @@
-#include "cli/table_chunk.h"
+#include "common/table/table_chunk.h"
 
 #include <cstdint>
 #include <utility>
@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace joulefarm::cli {
+namespace joulefarm {
 namespace {
 
 ColumnKind KindOf(v1::ColumnKind kind) {
@@ -72,4 +72,4 @@ void ChunkFeeder::End() {
   sink_.End();
 }
 
-}  // namespace joulefarm::cli
+}  // namespace joulefarm

@@ -1,4 +1,4 @@
-// Tables as they come over the wire, in the CLI's own terms.
+// Tables as they come over the wire or from the store, as values.
 //
 // Thread rule: one thread. Ownership: the sink outlives the feeder.
 #pragma once
@@ -6,10 +6,10 @@
 #include <cstddef>
 
 #include "absl/status/status.h"
-#include "cli/output/table.h"
+#include "common/table/table.h"
 #include "joulefarm/v1/farm_service.pb.h"
 
-namespace joulefarm::cli {
+namespace joulefarm {
 
 // Passes the chunks of one table on: the columns of the first one, then rows.
 class ChunkFeeder {
@@ -26,4 +26,4 @@ class ChunkFeeder {
   std::size_t width_ = 0;
 };
 
-}  // namespace joulefarm::cli
+}  // namespace joulefarm
