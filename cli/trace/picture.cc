@@ -115,8 +115,9 @@ std::vector<std::string> Picture::Notes() const {
                                  ": lowest to highest sample, and their mean"));
   }
   if (info.lost > 0) {
-    notes.push_back(
-        absl::StrCat(info.lost, info.lost == 1 ? " sample was" : " samples were", " lost"));
+    notes.push_back(absl::StrCat(info.lost, info.lost == 1 ? " sample" : " samples",
+                                 run ? " of the whole attempt" : "",
+                                 info.lost == 1 ? " was lost" : " were lost"));
   }
   return notes;
 }

@@ -30,7 +30,7 @@ constexpr char kStyle[] =
     ".title{font-size:20px;font-weight:bold}.small{font-size:12px;fill:#555}"
     ".grid{stroke:#DDD}.axis{stroke:#222;fill:none}"
     ".run{stroke:#555;stroke-dasharray:4 3}.curve{stroke:#0072B2;stroke-width:1.6;fill:none;"
-    "stroke-linejoin:round}.range{fill:#0072B2;fill-opacity:.3}</style>\n";
+    "stroke-linejoin:round}.range{fill:#0072B2;fill-opacity:.4}</style>\n";
 
 std::string Escaped(absl::string_view text) {
   return absl::StrReplaceAll(CleanUtf8(text),

@@ -32,7 +32,9 @@ int Columns(const Look& look) {
 class Dots {
  public:
   Dots(int columns, int rows)
-      : columns_(columns), rows_(rows), cells_(static_cast<std::size_t>(columns * rows), 0) {}
+      : columns_(columns),
+        rows_(rows),
+        cells_(static_cast<std::size_t>(columns) * static_cast<std::size_t>(rows), 0) {}
 
   // The dots of one column between two heights (0 at the bottom), in either order.
   void Line(int x, int a, int b) {
@@ -40,7 +42,7 @@ class Dots {
   }
 
   std::string Cell(int column, int row) const {
-    const unsigned bits = cells_[static_cast<std::size_t>(row * columns_ + column)];
+    const unsigned bits = cells_[IndexOf(column, row)];
     if (bits == 0) return " ";
     // U+2800 + bits in UTF-8.
     return {static_cast<char>(0xE2), static_cast<char>(0xA0 | (bits >> 6)),
@@ -48,11 +50,15 @@ class Dots {
   }
 
  private:
+  std::size_t IndexOf(int column, int row) const {
+    return static_cast<std::size_t>(row) * static_cast<std::size_t>(columns_) +
+           static_cast<std::size_t>(column);
+  }
   void Set(int x, int y) {
     const int top = rows_ * kDotsPerRow - 1 - y;
     if (x < 0 || x >= columns_ * kDotsPerColumn || top < 0 || y < 0) return;
     static constexpr unsigned kBits[2][4] = {{0x01, 0x02, 0x04, 0x40}, {0x08, 0x10, 0x20, 0x80}};
-    cells_[static_cast<std::size_t>(top / kDotsPerRow * columns_ + x / kDotsPerColumn)] |=
+    cells_[IndexOf(x / kDotsPerColumn, top / kDotsPerRow)] |=
         kBits[x % kDotsPerColumn][top % kDotsPerRow];
   }
 
