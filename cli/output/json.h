@@ -12,6 +12,9 @@
 
 namespace joulefarm::cli {
 
+// A quoted JSON string; invalid UTF-8 is replaced by U+FFFD.
+inline std::string JsonString(absl::string_view text) { return JsonText(text); }
+
 // A row as a JSON object over several lines, for a single object; JSON columns are indented as
 // well. Ends with a line break.
 std::string JsonObjectLines(const std::vector<Column>& columns, const RowValues& row);

@@ -31,7 +31,7 @@ void AppendSpaced(const Json& json, std::string& out) {
     out += '{';
     const char* separator = "";
     for (const auto& [key, value] : json.items()) {
-      absl::StrAppend(&out, separator, JsonString(key), ": ");
+      absl::StrAppend(&out, separator, JsonText(key), ": ");
       AppendSpaced(value, out);
       separator = ", ";
     }
@@ -60,7 +60,7 @@ std::string ShortestReal(double value) {
   return {buffer.data(), result.ptr};
 }
 
-std::string JsonString(absl::string_view text) {
+std::string JsonText(absl::string_view text) {
   std::string out = "\"";
   for (const char c : CleanUtf8(text)) {
     switch (c) {
@@ -102,7 +102,7 @@ std::string JsonValue(const Value& value, ColumnKind kind) {
           return out;
         }
       }
-      return JsonString(text);
+      return JsonText(text);
     }
     std::string operator()(std::int64_t number) const {
       if (kind == ColumnKind::kBoolean && (number == 0 || number == 1)) {
@@ -115,7 +115,7 @@ std::string JsonValue(const Value& value, ColumnKind kind) {
     }
     std::string operator()(bool truth) const { return truth ? "true" : "false"; }
     std::string operator()(const Blob& blob) const {
-      return JsonString(absl::BytesToHexString(blob.bytes));
+      return JsonText(absl::BytesToHexString(blob.bytes));
     }
   };
   return std::visit(Visitor{kind}, value);
@@ -142,7 +142,7 @@ std::string JsonObject(const std::vector<std::string>& keys, const std::vector<C
                        const RowValues& row) {
   std::string out = "{";
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    absl::StrAppend(&out, i == 0 ? "" : ", ", JsonString(keys[i]), ": ",
+    absl::StrAppend(&out, i == 0 ? "" : ", ", JsonText(keys[i]), ": ",
                     JsonValue(row[i], columns[i].kind));
   }
   return out + "}";

@@ -15,7 +15,7 @@ namespace joulefarm {
 std::string ShortestReal(double value);
 
 // A quoted JSON string; invalid UTF-8 is replaced by U+FFFD.
-std::string JsonString(absl::string_view text);
+std::string JsonText(absl::string_view text);
 
 // A value as JSON. int64 are numbers, reals shortest round trip, NaN and infinities null, blobs
 // lower-case hex strings. A column of kind JSON is embedded as what it says (text that is no JSON

@@ -11,8 +11,8 @@ namespace {
 using ::testing::ElementsAre;
 
 TEST(Json, StringsAreEscaped) {
-  EXPECT_EQ(JsonString("a\"b\\c\n\t\x01"), R"("a\"b\\c\n\t\u0001")");
-  EXPECT_EQ(JsonString("é\xFF"), "\"é\xEF\xBF\xBD\"");
+  EXPECT_EQ(JsonText("a\"b\\c\n\t\x01"), R"("a\"b\\c\n\t\u0001")");
+  EXPECT_EQ(JsonText("é\xFF"), "\"é\xEF\xBF\xBD\"");
 }
 
 TEST(Json, ValuesKeepTheirTypes) {
