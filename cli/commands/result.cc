@@ -43,7 +43,9 @@ Listing ResultListing() { return {v1::LISTING_RESULTS, "results", ResultView}; }
 void AddResult(CLI::App& app, Session& session) {
   CLI::App* group = AddGroup(app, "result", "What was measured",
                              "  joulefarm result list --experiment exp-1\n"
-                             "  joulefarm result get job-7 --run 2");
+                             "  joulefarm result get job-7 --run 2\n"
+                             "  joulefarm result trace job-7 --plot\n"
+                             "  joulefarm result compare exp-1 exp-2");
   group->group("Results");
 
   auto options = std::make_shared<ListingOptions>();
