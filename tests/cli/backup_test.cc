@@ -75,7 +75,7 @@ TEST_F(Backup, MakesACheckedCopyAndSaysHowBigItIs) {
   EXPECT_THAT(outcome.out, HasSubstr("kB  checked\n"));
   EXPECT_EQ(Files(), 1u);
   EXPECT_EQ(cli_.Run({"sql", "--db", file_, "select count(*) as n from run", "-o", "csv"}).out,
-            "n\r\n0\r\n");
+            "n\n0\n");
 }
 
 TEST_F(Backup, DoesNotReplaceAFileUnlessItIsForced) {
