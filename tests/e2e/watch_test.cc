@@ -111,7 +111,7 @@ TEST_F(WatchTest, ABackupMadeWhileTheFarmWorksIsAWholeDatabase) {
   ASSERT_EQ(made.code, 0) << made.err;
   EXPECT_THAT(made.out, HasSubstr("checked\n"));
   EXPECT_EQ(RunCli({"sql", "--db", file, "select state from job", "-o", "csv"}).out,
-            "state\r\nACTIVE\r\n");
+            "state\nACTIVE\n");
   EXPECT_EQ(RunCli({"backup", file}).code, 2);
   EXPECT_EQ(RunCli({"backup", file, "--force"}).code, 0);
   EXPECT_FALSE(std::filesystem::exists(file + ".part"));
