@@ -33,6 +33,16 @@ TEST_F(BoundedWriterTest, BoundIsKept) {
   EXPECT_TRUE(writer_.Push(5));
 }
 
+TEST_F(BoundedWriterTest, WhatIsInFlightWaitsToo) {
+  EXPECT_EQ(writer_.waiting(), 0U);
+  writer_.Push(1);
+  writer_.Push(2);
+  EXPECT_EQ(writer_.waiting(), 2U);
+  writer_.Done();
+  writer_.Done();
+  EXPECT_EQ(writer_.waiting(), 0U);
+}
+
 TEST_F(BoundedWriterTest, NothingStartsAfterClose) {
   writer_.Push(1);
   writer_.Push(2);
