@@ -52,18 +52,20 @@ class GenerateTest : public WorkloadTest {
   }
 };
 
-TEST_F(GenerateTest, TellsTheSpeedOfEveryRequestToWhoeverLooks) {
+TEST_F(GenerateTest, TellsTheSpeedToWhoeverLooks) {
   std::vector<double> speeds;
   context_.on_speed = [&speeds](double tokens_per_s) { speeds.push_back(tokens_per_s); };
-  const WorkloadOutcome outcome = Run("normal");
+  const WorkloadOutcome outcome = Run("slow");
   ASSERT_EQ(outcome.outcome, v1::OUTCOME_SUCCEEDED) << outcome.reason;
-  const auto requests = recorder_.requests();
-  ASSERT_THAT(requests, SizeIs(3));
-  ASSERT_GE(speeds.size(), requests.size());
-  // The last word on a request is what its stamps say.
-  const v1::RequestDone& last = requests.back();
-  EXPECT_DOUBLE_EQ(speeds.back(), (last.idx_last() - last.idx_first()) * 1e9 /
-                                      static_cast<double>(last.t_last_ns() - last.t_first_ns()));
+  // The last word on a request is what its stamps say, where they differ.
+  std::optional<double> last;
+  for (const v1::RequestDone& request : recorder_.requests()) {
+    const std::int64_t ns = request.t_last_ns() - request.t_first_ns();
+    if (ns > 0) last = (request.idx_last() - request.idx_first()) * 1e9 / static_cast<double>(ns);
+  }
+  ASSERT_TRUE(last.has_value());
+  ASSERT_FALSE(speeds.empty());
+  EXPECT_DOUBLE_EQ(speeds.back(), *last);
 }
 
 TEST_F(GenerateTest, RecordsRunsPhasesRequestsAndTokens) {
