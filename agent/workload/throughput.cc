@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "agent/host/page_cache.h"
 #include "agent/process/boottime.h"
@@ -144,7 +145,10 @@ class ThroughputAttempt {
     attempt_.RecordPhase(v1::PHASE_LOAD, start_ns_, end_ns);
     if (loaded_ns) attempt_.facts().set_load_ms(static_cast<double>(end_ns - start_ns_) / 1e6);
     for (const BenchResult& result : output_.results()) {
-      if (!result.build.empty()) attempt_.facts().set_engine_version(result.build);
+      // llama-server's version stands where it names the same build.
+      const std::string number = result.build.substr(0, result.build.find(' '));
+      if (!absl::StrContains(attempt_.facts().engine_version(), number))
+        attempt_.facts().set_engine_version(result.build);
     }
     attempt_.RecordFacts();
   }

@@ -107,6 +107,9 @@ TEST_F(ThroughputTest, FactsAreThoseOfTheProgramThatRan) {
   EXPECT_EQ(facts.engine_version(), "77 (fake)");
   EXPECT_GT(facts.load_ms(), 0);
   EXPECT_EQ(facts.load_state(), "warm");
+  context_.engines[0].set_version("0.7.0 (build 77, commit fake)");
+  ASSERT_EQ(Run("normal").outcome, v1::OUTCOME_SUCCEEDED);
+  EXPECT_EQ(recorder_.facts().back().engine_version(), "0.7.0 (build 77, commit fake)");
   EXPECT_THAT(facts.engine_argv(), AllOf(Contains("--no-warmup"), Contains("--progress")));
 }
 
