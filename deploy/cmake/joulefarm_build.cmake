@@ -48,10 +48,11 @@ function(jf_program)
   jf_warnings(${ARG_NAME})
 endfunction()
 
-# jf_test(NAME <target> SOURCES … LIBS … [TIMEOUT s] [LABELS …] [SANITIZED] [THREADED]): one ctest entry per test program.
-# SANITIZED: deploy/test runs it under ASan and UBSan, too. THREADED: under TSan, too; without gRPC, about which TSan reports falsely.
+# jf_test(NAME <target> SOURCES … LIBS … [TIMEOUT s] [LABELS …] [PLAIN] [THREADED]): one ctest entry per test program.
+# deploy/test runs each under ASan and UBSan, too, except with PLAIN: whole processes and engines, which have a build of their own.
+# THREADED: under TSan, too; without gRPC, about which TSan reports falsely.
 function(jf_test)
-  cmake_parse_arguments(ARG "SANITIZED;THREADED" "NAME;TIMEOUT" "SOURCES;LIBS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "PLAIN;THREADED" "NAME;TIMEOUT" "SOURCES;LIBS;LABELS" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 300)
   endif()
@@ -59,8 +60,7 @@ function(jf_test)
   target_include_directories(${ARG_NAME} PRIVATE ${CMAKE_SOURCE_DIR})
   target_link_libraries(${ARG_NAME} PRIVATE ${ARG_LIBS} GTest::gmock GTest::gtest GTest::gtest_main)
   jf_warnings(${ARG_NAME})
-  # What deploy/test builds and runs under sanitizers (docs/testing.md says why not all).
-  if(ARG_SANITIZED)
+  if(NOT ARG_PLAIN)
     if(NOT TARGET sanitized_tests)
       add_custom_target(sanitized_tests)
     endif()
