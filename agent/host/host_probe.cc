@@ -29,11 +29,15 @@ void HostProbe::ReadPower(LiveReading& reading) {
   if (!power_) return;
   std::vector<PowerReading> readings;
   std::int64_t lost = 0;
-  // What a source could not say is absent from the reading; an attempt would log why.
-  if (!sources_[primary_source_]->Poll(readings, lost).ok()) return;
+  const bool all_read = sources_[primary_source_]->Poll(readings, lost).ok();
+  bool read = false;
   for (const PowerReading& of : readings) {
-    if (of.channel == primary_channel_) power_->Add(of.t_ns, of.raw);
+    if (of.channel != primary_channel_) continue;
+    power_->Add(of.t_ns, of.raw);
+    read = true;
   }
+  // What a source could not say is absent from the reading; an attempt would log why.
+  if (!all_read && !read) return;
   reading.channel = power_->channel().name();
   reading.provenance = power_->channel().provenance();
   double sum = 0;

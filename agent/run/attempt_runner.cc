@@ -5,6 +5,7 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "agent/host/clock.h"
 #include "agent/host/sampler.h"
@@ -87,6 +88,7 @@ void AttemptRunner::Run() {
       said = Execute(recorder, clean);
     } catch (const std::exception& error) {
       said = Infra(absl::StrCat("the agent failed: ", error.what()));
+      clean = false;  // nobody saw to what the workload had started
     }
     RecordClocks(recorder);
     const std::optional<StopAttempt> stop = StopReason();
@@ -142,13 +144,16 @@ WorkloadOutcome AttemptRunner::Execute(SpoolRecorder& recorder, bool& clean) {
   RunPlan plan(grant_.spec(), environment_.paths, environment_.plan,
                environment_.environment_journal, &recorder, stop_source_.get_token(),
                [this](v1::AttemptState state, const std::string& text) { Moved(state, text); });
+  // After an exception too.
+  const absl::Cleanup put_back = [&] {
+    if (const absl::Status back = plan.PutBack(); !back.ok()) {
+      clean = false;
+      recorder.Log("agent", std::string(back.message()));
+    }
+  };
   std::optional<WorkloadOutcome> ended = plan.AwaitGates();
   if (!ended) ended = plan.SetEnvironment();
   if (!ended) ended = RunWorkload(**workload, plan, recorder, std::move(model_path), clean);
-  if (const absl::Status back = plan.PutBack(); !back.ok()) {
-    clean = false;
-    recorder.Log("agent", std::string(back.message()));
-  }
   return *std::move(ended);
 }
 

@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "agent/host/sysfs.h"
 #include "agent/process/proc_stat.h"
 #include "agent/process/unique_fd.h"
@@ -28,18 +29,35 @@ constexpr char kCpus[] = "sys/devices/system/cpu";
 constexpr char kPowerModeLine[] = "power_mode";
 constexpr char kFileLine[] = "file";
 
-// The files that hold a governor, below the root; one for all names the kernel has for it.
+// Whether the processor that a governor's file is named after is offline; the kernel then refuses
+// to read or write it, unless another processor shares it.
+bool IsOffline(const HostPaths& paths, const std::string& file) {
+  for (absl::string_view part : absl::StrSplit(file, '/')) {
+    int number = 0;
+    if ((absl::ConsumePrefix(&part, "cpu") || absl::ConsumePrefix(&part, "policy")) &&
+        absl::SimpleAtoi(part, &number)) {
+      const absl::StatusOr<std::int64_t> online =
+          ReadSysfsNumber(paths.Under(absl::StrCat(kCpus, "/cpu", number, "/online")));
+      return online.ok() && *online == 0;
+    }
+  }
+  return false;
+}
+
+// The files that hold a governor, below the root; one for all names the kernel has for it, and none
+// for processors that are offline.
 std::vector<std::string> GovernorFiles(const HostPaths& paths) {
   std::vector<std::string> files;
   std::set<std::filesystem::path> seen;
   const auto add = [&](const std::vector<Numbered>& entries, const char* tail,
                        const std::string& folder) {
     for (const Numbered& entry : entries) {
-      const std::filesystem::path file = entry.path / tail;
+      std::string file = absl::StrCat(folder, "/", entry.path.filename().string(), "/", tail);
+      if (IsOffline(paths, file)) continue;
       std::error_code error;
-      const std::filesystem::path real = std::filesystem::canonical(file, error);
+      const std::filesystem::path real = std::filesystem::canonical(entry.path / tail, error);
       if (error || !seen.insert(real).second) continue;
-      files.push_back(absl::StrCat(folder, "/", entry.path.filename().string(), "/", tail));
+      files.push_back(std::move(file));
     }
   };
   add(ListNumbered(paths.Under(kCpus), "cpu"), "cpufreq/scaling_governor", kCpus);
@@ -181,7 +199,9 @@ absl::Status Environment::PutBack(const EarlierSetting& earlier) const {
     const std::filesystem::path file = paths_.Under(earlier.file);
     const absl::StatusOr<std::string> now = ReadSysfsText(file);
     if (now.ok() && *now == earlier.value) return absl::OkStatus();
-    return WriteSetting(file, earlier.value);
+    const absl::Status status = WriteSetting(file, earlier.value);
+    // Its line must not stay for ever, and every attempt fail over it.
+    return !status.ok() && IsOffline(paths_, earlier.file) ? absl::OkStatus() : status;
   }
   int number = 0;
   if (!absl::SimpleAtoi(earlier.value, &number)) {
@@ -197,7 +217,11 @@ absl::Status Environment::Restore() {
   if (earlier_.empty()) return absl::OkStatus();
   std::vector<std::string> failures;
   std::vector<EarlierSetting> left;
-  // In the order of setting: the power mode first, then governors, which it may have touched.
+  // Governors while the processors are there that the power mode may take away, ...
+  for (const EarlierSetting& earlier : earlier_) {
+    if (!earlier.file.empty()) PutBack(earlier).IgnoreError();
+  }
+  // ... then, in the order of setting, the mode, and what it brought up or touched.
   for (EarlierSetting& earlier : earlier_) {
     const absl::Status status = PutBack(earlier);
     if (status.ok()) continue;

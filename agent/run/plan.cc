@@ -109,10 +109,12 @@ std::optional<WorkloadOutcome> RunPlan::SetEnvironment() {
   absl::Status status;
   if (settings_.environment.cores) {
     absl::StatusOr<std::vector<int>> cores = ParseCoreList(*settings_.environment.cores);
-    status = cores.ok() ? CheckCores(*cores) : cores.status();
+    status = cores.status();
     if (cores.ok()) cores_ = *std::move(cores);
   }
   if (status.ok()) status = environment_.Apply(settings_.environment);
+  // Afterwards: the power mode may bring them up or take them away.
+  if (status.ok()) status = CheckCores(cores_);
   // The operator asked for it: a result under other conditions would only look like one.
   if (!status.ok()) return Failed(v1::FAILURE_CLASS_INFRA, std::string(status.message()));
   return std::nullopt;

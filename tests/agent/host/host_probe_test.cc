@@ -44,6 +44,28 @@ TEST_F(HostProbeTest, SaysWhatItEstimatesAndSenses) {
   EXPECT_NEAR(*reading.power_w, 3, 0.01);
 }
 
+TEST_F(HostProbeTest, APartThatCannotBeReadLeavesTheWhole) {
+  const std::string dir = "sys/bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon3/";
+  const auto rail = [&](int input, const std::string& label, const std::string& ma) {
+    host_.Write(absl::StrCat(dir, "in", input, "_label"), label + "\n");
+    host_.Write(absl::StrCat(dir, "in", input, "_input"), "5000\n");
+    host_.Write(absl::StrCat(dir, "curr", input, "_input"), ma + "\n");
+  };
+  rail(1, "VDD_IN", "1400");
+  rail(2, "VDD_SOC", "400");
+  HostProbe probe(host_.paths(), PowerSettings{});
+  host_.Remove(dir + "curr2_input");
+  LiveReading reading = probe.Read();
+  EXPECT_EQ(reading.channel, "VDD_IN");
+  ASSERT_TRUE(reading.power_w);
+  EXPECT_DOUBLE_EQ(*reading.power_w, 7);
+  // What was read before is not what is there now.
+  host_.Remove(dir + "curr1_input");
+  reading = probe.Read();
+  EXPECT_EQ(reading.channel, "");
+  EXPECT_FALSE(reading.power_w);
+}
+
 TEST_F(HostProbeTest, WhatCannotBeReadIsAbsent) {
   host_.Remove("proc/stat");
   HostProbe probe(host_.paths(), PowerSettings{});

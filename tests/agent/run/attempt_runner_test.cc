@@ -8,6 +8,7 @@
 #include <map>
 #include <stdexcept>
 
+#include "absl/strings/str_cat.h"
 #include "agent/process/stop_fd.h"
 #include "common/sha256/sha256.h"
 #include "tests/agent/spool/spool_fixture.h"
@@ -123,6 +124,17 @@ class AttemptRunnerTest : public testing::Test {
   v1::Final Run() {
     Start();
     return AwaitEnd();
+  }
+  // The lines of log that were stored.
+  std::string Logged() {
+    std::string text;
+    for (const StoredFrame& stored : ReadAll(*spool_)) {
+      v1::LogBatch batch;
+      if (stored.frame.stream() != v1::STREAM_LOG) continue;
+      EXPECT_TRUE(batch.ParseFromString(stored.frame.payload()));
+      for (const v1::LogLine& line : batch.lines()) absl::StrAppend(&text, line.text(), "\n");
+    }
+    return text;
   }
 
   TempDir dir_;
@@ -321,7 +333,7 @@ TEST_F(PlannedAttemptTest, TheGovernorIsSetForTheWorkloadAndPutBackHoweverItEnds
     ended_ = false;
     Run();
     runner_.reset();
-    EXPECT_TRUE(clean_);
+    EXPECT_EQ(clean_, !throws);
     EXPECT_EQ(Governor(), "schedutil");
     EXPECT_FALSE(std::filesystem::exists(environment_.environment_journal));
     grant_.set_fence(2);
@@ -341,16 +353,22 @@ TEST_F(PlannedAttemptTest, AnEnvironmentThatCannotBeSetEndsItBeforeTheWorkload) 
   EXPECT_THAT(final_word.reason(), HasSubstr("cannot set power mode 3"));
 }
 
-TEST_F(PlannedAttemptTest, AnEnvironmentThatCannotBePutBackLeavesTheDeviceNotClean) {
+class NotPutBackTest : public PlannedAttemptTest, public testing::WithParamInterface<bool> {};
+
+TEST_P(NotPutBackTest, LeavesTheDeviceNotCleanAndIsLogged) {
   environment_.plan.environment.governor = "performance";
   script_ = [&](WorkloadContext&) {
     std::filesystem::remove_all(environment_.paths.Under("sys/devices"));
+    if (GetParam()) throw std::runtime_error("broken");
     return Outcome(v1::OUTCOME_SUCCEEDED);
   };
   EXPECT_FALSE(Run().clean());
   EXPECT_FALSE(clean_);
   EXPECT_TRUE(std::filesystem::exists(environment_.environment_journal));
+  EXPECT_THAT(Logged(), HasSubstr("not put back as it was"));
 }
+
+INSTANTIATE_TEST_SUITE_P(Throws, NotPutBackTest, testing::Bool());
 
 TEST_F(PlannedAttemptTest, WhatTheWorkloadPreparesAfterSettlingIsSettling) {
   grant_.mutable_spec()->set_power(v1::POWER_REQUIRE_OPTIONAL);
@@ -372,6 +390,8 @@ TEST_F(AttemptRunnerTest, ExceptionIsAFailureNotACrash) {
   const v1::Final final_word = Run();
   EXPECT_EQ(final_word.failure_class(), v1::FAILURE_CLASS_INFRA);
   EXPECT_THAT(final_word.reason(), HasSubstr("boom"));
+  EXPECT_FALSE(final_word.clean()) << "an engine may be left";
+  EXPECT_FALSE(clean_);
 }
 
 TEST_F(AttemptRunnerTest, EngineNeverReportedGoneLeavesTheDeviceDirty) {

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "tests/agent/host/host_tree.h"
+#include "tests/agent/run/fake_nvpmodel.h"
 #include "tests/agent/temp_dir.h"
 
 namespace joulefarm::agent {
@@ -35,21 +36,6 @@ class EnvironmentTest : public testing::Test {
   }
   std::string Governor(const char* file) const { return Text(tree_.root() / file); }
   std::filesystem::path journal() const { return dir_.path() / "environment"; }
-
-  // A tool as a Jetson has it, whose mode is in a file beside it; mode 7 does not take.
-  void AddPowerModes() {
-    tree_.Write("usr/sbin/mode", "2");
-    tree_.Write(
-        "usr/sbin/nvpmodel",
-        "#!/bin/sh\n"
-        "here=$(dirname \"$0\")\n"
-        "if [ \"$1\" = -m ]; then [ \"$2\" = 7 ] || printf %s \"$2\" > \"$here/mode\"; exit 0; fi\n"
-        "echo \"NV Power Mode: MODE_$(cat \"$here/mode\")0W\"\n"
-        "cat \"$here/mode\"\n");
-    std::filesystem::permissions(tree_.root() / "usr/sbin/nvpmodel",
-                                 std::filesystem::perms::owner_all);
-  }
-  std::string Mode() const { return Text(tree_.root() / "usr/sbin/mode"); }
 
   // Sets it in a process that dies without a chance to put anything back.
   void SetAndDie(const EnvironmentSettings& settings) {
@@ -146,20 +132,20 @@ TEST_F(EnvironmentTest, NothingIsChangedThatCouldNotBeRemembered) {
 }
 
 TEST_F(EnvironmentTest, ThePowerModeIsSetAndPutBack) {
-  AddPowerModes();
+  const FakeNvpmodel nvpmodel(tree_);
   {
     Environment environment(tree_.paths(), journal());
     ASSERT_TRUE(environment.Apply({.governor = "performance", .power_mode = 1}).ok());
-    EXPECT_EQ(Mode(), "1");
+    EXPECT_EQ(nvpmodel.mode(), "1");
     EXPECT_EQ(Governor(kCpu0), "performance");
     EXPECT_THAT(Text(journal()), HasSubstr("power_mode 2\n"));
   }
-  EXPECT_EQ(Mode(), "2");
+  EXPECT_EQ(nvpmodel.mode(), "2");
   EXPECT_EQ(Governor(kCpu0), "schedutil");
 }
 
 TEST_F(EnvironmentTest, AModeThatDoesNotTakeIsAnError) {
-  AddPowerModes();
+  const FakeNvpmodel nvpmodel(tree_);
   Environment environment(tree_.paths(), journal());
   const absl::Status status = environment.Apply({.governor = "performance", .power_mode = 7});
   EXPECT_THAT(std::string(status.message()), HasSubstr("left the board in mode 2 (20W)"));
@@ -167,11 +153,83 @@ TEST_F(EnvironmentTest, AModeThatDoesNotTakeIsAnError) {
   EXPECT_FALSE(std::filesystem::exists(journal()));
 }
 
+// The journal has cores that the mode brought up and that go with it.
+TEST_F(EnvironmentTest, AGovernorIsPutBackBeforeTheModeTakesItsCoreAway) {
+  FakeNvpmodel nvpmodel(tree_);
+  nvpmodel.TakeAway(2, 1);
+  nvpmodel.Set(2);
+  Environment environment(tree_.paths(), journal());
+  ASSERT_TRUE(environment.Apply({.governor = "performance", .power_mode = 1}).ok());
+  EXPECT_EQ(Governor(kCpu1), "performance");
+  const absl::Status status = environment.Restore();
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(nvpmodel.mode(), "2");
+  EXPECT_EQ(Governor(kCpu0), "schedutil");
+  EXPECT_FALSE(std::filesystem::exists(journal()));
+  nvpmodel.Set(1);
+  EXPECT_EQ(Governor(kCpu1), "powersave");
+}
+
+TEST_F(EnvironmentTest, AGovernorIsPutBackAfterTheModeHasBroughtItsCoreUp) {
+  FakeNvpmodel nvpmodel(tree_);
+  nvpmodel.TakeAway(3, 1);
+  SetAndDie({.governor = "performance", .power_mode = 1});
+  nvpmodel.Set(3);
+  Environment next(tree_.paths(), journal());
+  ASSERT_TRUE(next.RestoreLeft().ok());
+  EXPECT_EQ(nvpmodel.mode(), "2");
+  EXPECT_EQ(Governor(kCpu1), "powersave");
+}
+
+TEST_F(EnvironmentTest, ACoreThatStaysAwayNeedsNoGovernor) {
+  FakeNvpmodel nvpmodel(tree_);
+  nvpmodel.TakeAway(3, 1);
+  SetAndDie({.governor = "performance"});
+  nvpmodel.Set(3);
+  Environment next(tree_.paths(), journal());
+  const auto notes = next.RestoreLeft();
+  EXPECT_TRUE(notes.ok()) << notes.status();
+  EXPECT_EQ(Governor(kCpu0), "schedutil");
+  EXPECT_FALSE(std::filesystem::exists(journal()));
+}
+
+TEST_F(EnvironmentTest, TheGovernorIsSetWhereACoreIsAway) {
+  FakeNvpmodel nvpmodel(tree_);
+  nvpmodel.TakeAway(1, 1);
+  Environment environment(tree_.paths(), journal());
+  const absl::Status status = environment.Apply({.governor = "performance", .power_mode = 1});
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(Governor(kCpu0), "performance");
+  EXPECT_TRUE(environment.Restore().ok());
+  EXPECT_EQ(Governor(kCpu0), "schedutil");
+  EXPECT_EQ(Governor(kCpu1), "powersave\n");
+}
+
+// The governor of cores that share one is theirs for as long as one of them is there.
+TEST_F(EnvironmentTest, AGovernorThatIsSharedIsSetForTheCoreThatIsThere) {
+  const std::string policy = "sys/devices/system/cpu/cpufreq/policy0/scaling_governor";
+  tree_.Write(policy, "schedutil\n");
+  for (const char* cpu : {"cpu0", "cpu1"}) {
+    const std::string cpufreq = absl::StrCat("sys/devices/system/cpu/", cpu, "/cpufreq");
+    tree_.Remove(cpufreq);
+    std::filesystem::create_symlink("../cpufreq/policy0", tree_.root() / cpufreq);
+  }
+  tree_.Write("sys/devices/system/cpu/cpu0/online", "0\n");
+  Environment environment(tree_.paths(), journal());
+  ASSERT_TRUE(environment.Apply({.governor = "performance"}).ok());
+  EXPECT_EQ(Text(journal()), absl::StrCat("file schedutil ", kCpu1, "\n"));
+  // The other way round it is still written through the core that went.
+  tree_.Write("sys/devices/system/cpu/cpu1/online", "0\n");
+  tree_.Write("sys/devices/system/cpu/cpu0/online", "1\n");
+  EXPECT_TRUE(environment.Restore().ok());
+  EXPECT_EQ(Governor(policy.c_str()), "schedutil");
+}
+
 TEST_F(EnvironmentTest, WhatACrashLeftIsPutBackByTheNext) {
-  AddPowerModes();
+  const FakeNvpmodel nvpmodel(tree_);
   SetAndDie({.governor = "performance", .power_mode = 1});
   EXPECT_EQ(Governor(kCpu0), "performance");
-  EXPECT_EQ(Mode(), "1");
+  EXPECT_EQ(nvpmodel.mode(), "1");
   Environment next(tree_.paths(), journal());
   const auto notes = next.RestoreLeft();
   ASSERT_TRUE(notes.ok()) << notes.status();
@@ -179,7 +237,7 @@ TEST_F(EnvironmentTest, WhatACrashLeftIsPutBackByTheNext) {
               ElementsAre(HasSubstr("power mode to 2"), HasSubstr(kCpu0), HasSubstr(kCpu1)));
   EXPECT_EQ(Governor(kCpu0), "schedutil");
   EXPECT_EQ(Governor(kCpu1), "powersave");
-  EXPECT_EQ(Mode(), "2");
+  EXPECT_EQ(nvpmodel.mode(), "2");
   EXPECT_FALSE(std::filesystem::exists(journal()));
   EXPECT_THAT(*next.RestoreLeft(), IsEmpty());
 }

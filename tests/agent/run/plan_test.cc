@@ -9,6 +9,7 @@
 #include "agent/process/boottime.h"
 #include "tests/agent/host/host_tree.h"
 #include "tests/agent/run/collecting_recorder.h"
+#include "tests/agent/run/fake_nvpmodel.h"
 #include "tests/agent/temp_dir.h"
 
 namespace joulefarm::agent {
@@ -284,6 +285,25 @@ TEST_F(RunPlanTest, EnginesArePinnedOnlyWhereTheOperatorWantsIt) {
   EXPECT_EQ(free_plan.EngineJournal(nullptr), nullptr);
   settings_.environment.cores = "0-100000";
   EXPECT_TRUE(Plan().SetEnvironment());
+}
+
+// Which may be what brings them up.
+TEST_F(RunPlanTest, CoresAreLookedForInThePowerModeTheyAreUsedIn) {
+  const FakeNvpmodel nvpmodel(tree_);
+  settings_.environment.power_mode = 1;
+  settings_.environment.cores = "0,1023";
+  RunPlan& plan = Plan();
+  const std::optional<WorkloadOutcome> outcome = plan.SetEnvironment();
+  ASSERT_TRUE(outcome);
+  EXPECT_EQ(outcome->failure_class, v1::FAILURE_CLASS_INFRA);
+  EXPECT_THAT(outcome->reason, HasSubstr("may not use processor 1023"));
+  EXPECT_EQ(nvpmodel.modes(), "1\n");
+  EXPECT_TRUE(plan.PutBack().ok());
+  EXPECT_EQ(nvpmodel.modes(), "1\n2\n");
+  // What is no list at all changes nothing.
+  settings_.environment.cores = "some";
+  EXPECT_TRUE(Plan().SetEnvironment());
+  EXPECT_EQ(nvpmodel.modes(), "1\n2\n");
 }
 
 }  // namespace
