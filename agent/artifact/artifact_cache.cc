@@ -38,20 +38,6 @@ absl::Status WriteAll(int fd, absl::string_view bytes, const fs::path& path) {
   return absl::OkStatus();
 }
 
-// Feeds what an earlier try left into the hash; its length.
-absl::StatusOr<std::int64_t> HashSoFar(int fd, Sha256& hash, const fs::path& path) {
-  std::vector<char> buffer(256 << 10);
-  std::int64_t total = 0;
-  while (true) {
-    const ssize_t n = read(fd, buffer.data(), buffer.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return Failed("read", path);
-    if (n == 0) return total;
-    hash.Update(absl::string_view(buffer.data(), static_cast<std::size_t>(n)));
-    total += n;
-  }
-}
-
 std::int64_t SizeOf(const fs::path& path) {
   std::error_code error;
   const std::uintmax_t size = fs::file_size(path, error);
@@ -130,7 +116,15 @@ absl::StatusOr<CachedArtifact> ArtifactCache::Get(
   CachedArtifact artifact;
   artifact.path_ = dir_ / request.sha256;
   artifact.hold_ = Hold(request.sha256);  // before it is looked at, so that nobody evicts it then
-  if (IsVerified(artifact.path_, request.sha256, options_.wall_now_ns())) {
+  const auto in_error = [&](const absl::Status& status) {
+    return absl::Status(status.code(),
+                        absl::StrCat("artifact ", request.name, " (", request.sha256.substr(0, 12),
+                                     "): ", status.message()));
+  };
+  const absl::StatusOr<bool> verified =
+      IsVerified(artifact.path_, request.sha256, options_.wall_now_ns(), stop);
+  if (!verified.ok()) return in_error(verified.status());
+  if (*verified) {
     TouchRecord(artifact.path_, options_.wall_now_ns());
     return artifact;
   }
@@ -139,9 +133,7 @@ absl::StatusOr<CachedArtifact> ArtifactCache::Get(
   if (absl::IsDataLoss(status) && !stop.stop_requested())
     status = Fetch(request, stop, progress, artifact.fetched_bytes_);
   if (status.ok()) return artifact;
-  return absl::Status(status.code(),
-                      absl::StrCat("artifact ", request.name, " (", request.sha256.substr(0, 12),
-                                   "): ", status.message()));
+  return in_error(status);
 }
 
 absl::Status ArtifactCache::Fetch(const ArtifactRequest& request, const std::stop_token& stop,
@@ -156,7 +148,8 @@ absl::Status ArtifactCache::Fetch(const ArtifactRequest& request, const std::sto
       .request = request, .part = dir_ / (request.sha256 + ".part"), .fd = {}, .hash = {}};
   download.fd = UniqueFd(open(download.part.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
   if (!download.fd.valid()) return Failed("create", download.part);
-  absl::StatusOr<std::int64_t> kept = HashSoFar(download.fd.get(), download.hash, download.part);
+  absl::StatusOr<std::int64_t> kept =
+      HashRest(download.fd.get(), download.hash, download.part, stop);
   if (!kept.ok()) return kept.status();
   if (request.size_bytes > 0 && *kept > request.size_bytes) {
     if (ftruncate(download.fd.get(), 0) != 0 || lseek(download.fd.get(), 0, SEEK_SET) != 0)

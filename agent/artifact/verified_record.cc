@@ -2,13 +2,16 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <fstream>
 #include <optional>
 #include <system_error>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "common/sha256/sha256.h"
+#include "agent/process/unique_fd.h"
 
 namespace joulefarm::agent {
 namespace {
@@ -29,8 +32,27 @@ std::optional<std::string> Identity(const std::filesystem::path& file) {
 
 }  // namespace
 
-bool IsVerified(const std::filesystem::path& file, const std::string& sha256,
-                std::int64_t wall_now_ns) {
+absl::StatusOr<std::int64_t> HashRest(int fd, Sha256& hash, const std::filesystem::path& path,
+                                      const std::stop_token& stop) {
+  std::vector<char> buffer(256 << 10);
+  std::int64_t total = 0;
+  while (true) {
+    if (stop.stop_requested())
+      return absl::CancelledError(absl::StrCat("stopped while reading ", path.string()));
+    const ssize_t n = read(fd, buffer.data(), buffer.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) {
+      const int error = errno;
+      return absl::ErrnoToStatus(error, absl::StrCat("cannot read ", path.string()));
+    }
+    if (n == 0) return total;
+    hash.Update(absl::string_view(buffer.data(), static_cast<std::size_t>(n)));
+    total += n;
+  }
+}
+
+absl::StatusOr<bool> IsVerified(const std::filesystem::path& file, const std::string& sha256,
+                                std::int64_t wall_now_ns, const std::stop_token& stop) {
   const std::optional<std::string> identity = Identity(file);
   if (!identity) return false;
   std::ifstream in(RecordOf(file));
@@ -41,8 +63,11 @@ bool IsVerified(const std::filesystem::path& file, const std::string& sha256,
       hashed_ns <= wall_now_ns && wall_now_ns - hashed_ns <= kTrustedNs) {
     return true;
   }
-  const absl::StatusOr<std::string> actual = Sha256File(file);
-  if (actual.ok() && *actual == sha256) {
+  const UniqueFd fd(open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  Sha256 hash;
+  const absl::StatusOr<std::int64_t> read = HashRest(fd.get(), hash, file, stop);
+  if (absl::IsCancelled(read.status())) return read.status();
+  if (read.ok() && hash.HexDigest() == sha256) {
     RecordVerified(file, wall_now_ns);
     return true;
   }

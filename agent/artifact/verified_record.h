@@ -5,15 +5,24 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <stop_token>
 #include <string>
+
+#include "absl/status/statusor.h"
+#include "common/sha256/sha256.h"
 
 namespace joulefarm::agent {
 
 // Whether `file` has this hash: by its record when size, mtime, ctime and inode are still those
 // that were recorded and that was at most a week ago, otherwise by reading it. A file that is
-// something else is removed.
-bool IsVerified(const std::filesystem::path& file, const std::string& sha256,
-                std::int64_t wall_now_ns);
+// something else is removed. CANCELLED after a stop, which leaves the file as it is.
+absl::StatusOr<bool> IsVerified(const std::filesystem::path& file, const std::string& sha256,
+                                std::int64_t wall_now_ns, const std::stop_token& stop);
+
+// Feeds what `fd` has from where it stands into the hash; its length. `path` is for messages.
+// CANCELLED soon after a stop.
+absl::StatusOr<std::int64_t> HashRest(int fd, Sha256& hash, const std::filesystem::path& path,
+                                      const std::stop_token& stop);
 
 // Records that the file was found right just now.
 void RecordVerified(const std::filesystem::path& file, std::int64_t wall_now_ns);

@@ -1,6 +1,7 @@
 #include "agent/artifact/artifact_cache.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -162,6 +163,47 @@ TEST_F(ArtifactCacheTest, StopEndsTheDownload) {
   });
   EXPECT_TRUE(absl::IsCancelled(file.status())) << file.status();
   EXPECT_FALSE(std::filesystem::exists(File()));
+}
+
+TEST_F(ArtifactCacheTest, StopEndsTheHashOfAFileAndKeepsIt) {
+  ASSERT_TRUE(cache_.Get(request_, {}).ok());
+  std::filesystem::remove(File().string() + ".ok");
+  std::stop_source stop;
+  stop.request_stop();
+  const auto file = cache_.Get(request_, stop.get_token());
+  EXPECT_TRUE(absl::IsCancelled(file.status())) << file.status();
+  EXPECT_EQ(ReadFile(File()), source_.content);
+  EXPECT_FALSE(std::filesystem::exists(File().string() + ".ok")) << "it was not proved";
+  ASSERT_TRUE(cache_.Get(request_, {}).ok());
+  EXPECT_EQ(source_.fetches, 1);
+}
+
+TEST_F(ArtifactCacheTest, StopEndsTheHashOfAnEarlierTryAndKeepsIt) {
+  std::ofstream(File().string() + ".part", std::ios::binary) << source_.content;
+  std::stop_source stop;
+  stop.request_stop();
+  const auto file = cache_.Get(request_, stop.get_token());
+  EXPECT_TRUE(absl::IsCancelled(file.status())) << file.status();
+  EXPECT_EQ(ReadFile(File().string() + ".part"), source_.content);
+  ASSERT_TRUE(cache_.Get(request_, {}).ok());
+  EXPECT_EQ(source_.fetches, 0);
+}
+
+// A pipe goes on until its writer ends it.
+TEST_F(ArtifactCacheTest, StopIsSeenBetweenTwoPiecesOfAFile) {
+  ASSERT_EQ(mkfifo(File().c_str(), 0600), 0);
+  signal(SIGPIPE, SIG_IGN);  // the reader may be gone first
+  std::stop_source stop;
+  std::thread writer([&] {
+    std::ofstream pipe(File(), std::ios::binary);
+    pipe << std::string(100'000, 'x') << std::flush;  // more than a pipe holds: some was read
+    stop.request_stop();
+    pipe << 'x' << std::flush;
+  });
+  const auto file = cache_.Get(request_, stop.get_token());
+  writer.join();
+  EXPECT_TRUE(absl::IsCancelled(file.status())) << file.status();
+  EXPECT_TRUE(std::filesystem::exists(File()));
 }
 
 TEST_F(ArtifactCacheTest, SeveralAskersShareOneDownload) {
