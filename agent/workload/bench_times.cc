@@ -99,6 +99,16 @@ absl::StatusOr<BenchResult> ParseBenchResult(absl::string_view line) {
   return result;
 }
 
+bool FitIntoSpan(const std::vector<std::int64_t>& durations_ns, std::int64_t span_ns) {
+  std::int64_t left_ns = span_ns + kClockSlackNs + span_ns / kClockSlackPart;
+  for (const std::int64_t duration_ns : durations_ns) {
+    // Counted down: any sum of them may overflow.
+    if (duration_ns > left_ns) return false;
+    left_ns -= duration_ns;
+  }
+  return true;
+}
+
 std::vector<RepetitionSpan> PlaceRepetitions(const std::vector<RepetitionStamp>& stamps,
                                              const std::vector<std::int64_t>& durations_ns,
                                              std::int64_t done_ns) {

@@ -54,12 +54,16 @@ struct RepetitionSpan {
   bool fits = true;  // false: the durations are too long for the time between the lines
 };
 
+// Whether the durations of one process's repetitions together fit into `span_ns`, the time it ran.
+bool FitIntoSpan(const std::vector<std::int64_t>& durations_ns, std::int64_t span_ns);
+
 // Places all repetitions of one process in order. A repetition starts not after its line arrived,
 // not before the line's earliest, and not before the one before has ended; the last ends not after
 // `done_ns`. From these the latest and the earliest possible start follow, backward and forward:
 //   latest_i = min(arrival_i, latest_{i+1} − duration_i), earliest_i = max(earliest_i,
 //   earliest_{i−1} + duration_{i−1}), bound_i = |latest_i − earliest_i|.
-// Spans never overlap. Both vectors have one element per repetition.
+// Spans never overlap. Both vectors have one element per repetition; the durations fit
+// into the process's span.
 std::vector<RepetitionSpan> PlaceRepetitions(const std::vector<RepetitionStamp>& stamps,
                                              const std::vector<std::int64_t>& durations_ns,
                                              std::int64_t done_ns);

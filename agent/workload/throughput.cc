@@ -181,6 +181,8 @@ class ThroughputAttempt {
         durations_ns.push_back(result.samples_ns[i]);
       }
     }
+    if (!FitIntoSpan(durations_ns, output_.done_ns() - start_ns_))
+      return "its samples_ns say more time than it ran";
     return std::nullopt;
   }
 

@@ -110,6 +110,15 @@ TEST(PlaceRepetitions, SpansNeverOverlapAndImpossibleOnesAreTold) {
   EXPECT_TRUE(PlaceRepetitions({{0, 0}}, {1'000'500'000}, 1'000'000'000)[0].fits);
 }
 
+TEST(FitIntoSpan, SumsAreBoundedAndDoNotOverflow) {
+  constexpr std::int64_t kSecond = 1'000'000'000;
+  EXPECT_TRUE(FitIntoSpan({kSecond / 2, kSecond / 2}, kSecond));
+  EXPECT_TRUE(FitIntoSpan({kSecond / 2, kSecond / 2 + 1'500'000}, kSecond)) << "a slewed clock";
+  EXPECT_FALSE(FitIntoSpan({kSecond / 2, kSecond / 2 + 2'500'000}, kSecond));
+  EXPECT_FALSE(FitIntoSpan({INT64_MAX, INT64_MAX, 3}, kSecond));
+  EXPECT_FALSE(FitIntoSpan({1, INT64_MAX}, kSecond));
+}
+
 TEST(ThreadAwake, DoesNotCountSleep) {
   const std::int64_t start_ns = BoottimeNs();
   const auto before = ThreadAwakeNs();

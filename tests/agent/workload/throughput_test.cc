@@ -179,6 +179,7 @@ TEST_F(ThroughputTest, GarbageIsNamed) {
   ExpectFailure("no_progress", v1::FAILURE_CLASS_USER, "announced 0 of 6 repetitions");
   ExpectFailure("few_samples", v1::FAILURE_CLASS_USER, "n_depth 0, 2 samples");
   ExpectFailure("other_test", v1::FAILURE_CLASS_USER, "n_prompt 65, n_gen 0");
+  ExpectFailure("for_ever", v1::FAILURE_CLASS_USER, "its samples_ns say more time than it ran");
 }
 
 TEST_F(ThroughputTest, DurationsThatDoNotFitAreInvalid) {
