@@ -50,6 +50,8 @@ struct CompletionLimits {
   std::optional<std::int64_t> deadline_ns;  // BOOTTIME
   std::int64_t first_token_ns = 0;          // longest wait from the request to the first token
   std::int64_t stall_ns = 0;                // longest wait between tokens
+  // More token-carrying events than this are no completion; absent: the engine's index bounds them.
+  std::optional<std::int64_t> max_arrivals = std::nullopt;
   // Told the decode speed so far, tokens per second, a few times a second; may be empty.
   std::function<void(double)> on_speed;
 };

@@ -17,12 +17,20 @@ constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::int64_t kHealthPollNs = 4'000'000;
 constexpr std::int64_t kHealthAnswerNs = kSecond;
 constexpr std::int64_t kGraceNs = kSecond / 2;
+// How long whoever listens where nobody should may take to accept a connection.
+constexpr std::int64_t kInUseNs = 2 * kSecond;
 constexpr int kPortTries = 5;
 
 bool SaysPortTaken(const std::string& output) {
   const std::string lower = absl::AsciiStrToLower(output);
   return absl::StrContains(lower, "couldn't bind") ||
          absl::StrContains(lower, "address already in use");
+}
+
+WorkloadOutcome PortInUse(const Endpoint& endpoint) {
+  return Failed(
+      v1::FAILURE_CLASS_INFRA,
+      absl::StrCat(endpoint.host, " is already in use; stop what listens there or use {port}"));
 }
 
 }  // namespace
@@ -59,7 +67,8 @@ std::optional<WorkloadOutcome> EngineServer::Load() {
   const std::int64_t deadline_ns = prepare_ns > 0 ? BoottimeNs() + prepare_ns : INT64_MAX;
   WorkloadOutcome failure;
   Start result = Start::kPortTaken;
-  for (int i = 0; i < kPortTries && result == Start::kPortTaken; ++i) {
+  const int tries = recipe_.fixed_endpoint ? 1 : kPortTries;
+  for (int i = 0; i < tries && result == Start::kPortTaken; ++i) {
     child_.reset();
     result = StartOnce(deadline_ns, failure);
   }
@@ -69,6 +78,7 @@ std::optional<WorkloadOutcome> EngineServer::Load() {
   attempt_.RecordFacts();
   if (result == Start::kHealthy) return std::nullopt;
   if (result == Start::kFailed) return failure;
+  if (recipe_.fixed_endpoint) return PortInUse(endpoint_);
   return Failed(
       v1::FAILURE_CLASS_INFRA,
       absl::StrCat(recipe_.name, " found its port taken ", kPortTries,
@@ -89,6 +99,12 @@ EngineServer::Start EngineServer::StartOnce(std::int64_t deadline_ns, WorkloadOu
     return Start::kFailed;
   }
   endpoint_ = *std::move(endpoint);
+  if (recipe_.fixed_endpoint) {
+    if (auto in_use = InUse()) {
+      failure = *std::move(in_use);
+      return Start::kFailed;
+    }
+  }
   options.argv = recipe_.argv(port_->port());
   options.environment = recipe_.environment;
   program_ = options.argv.empty() ? "" : options.argv.front();
@@ -111,6 +127,18 @@ EngineServer::Start EngineServer::StartOnce(std::int64_t deadline_ns, WorkloadOu
   const Start result = AwaitHealth(deadline_ns, failure);
   if (result == Start::kPortTaken) Stop();
   return result;
+}
+
+std::optional<WorkloadOutcome> EngineServer::InUse() const {
+  TcpConnection connection;
+  switch (connection.Connect(endpoint_, BoottimeNs() + kInUseNs, attempt_.stop())) {
+    case TcpConnection::Result::kOk:
+      return PortInUse(endpoint_);
+    case TcpConnection::Result::kStop:
+      return Canceled();
+    default:
+      return std::nullopt;
+  }
 }
 
 EngineServer::Start EngineServer::AwaitHealth(std::int64_t deadline_ns, WorkloadOutcome& failure) {
@@ -150,6 +178,12 @@ EngineServer::Start EngineServer::AwaitHealth(std::int64_t deadline_ns, Workload
       return Start::kFailed;
     }
   }
+}
+
+std::optional<WorkloadOutcome> EngineServer::Ended(const std::string& during) {
+  if (child_->Wait(attempt_.stop(), 0) != Wake::kReady) return std::nullopt;
+  child_->Terminate(0);
+  return EngineEnded(recipe_.name, program_, *child_->exit_status(), during, oom_, tail());
 }
 
 WorkloadOutcome EngineServer::Broken(const std::string& during, const std::string& symptom,

@@ -29,6 +29,8 @@ struct ServerRecipe {
   // Changes to the environment; those that set something are recorded with the command line.
   std::vector<std::pair<std::string, std::optional<std::string>>> environment;
   std::function<absl::StatusOr<Endpoint>(std::uint16_t port)> endpoint;
+  // The endpoint does not depend on the port, so that somebody else may be there already.
+  bool fixed_endpoint = false;
   std::string health_target;  // "/health"
   // Also a server that does not know the target is well: it answers.
   bool target_may_be_unknown = false;
@@ -45,12 +47,14 @@ class EngineServer {
 
   // Starts the server and polls its health until it is well; records the load phase and completes
   // the attempt's facts (argv, load_ms, load_state). nullopt: ready. A port that was taken
-  // meanwhile is replaced by another.
+  // meanwhile is replaced by another; a fixed endpoint where somebody listens already is INFRA.
   std::optional<WorkloadOutcome> Load();
   // Ends the server and everything it started.
   void Stop();
 
   const Endpoint& endpoint() const { return endpoint_; }
+  // The outcome when it has ended by itself, also where somebody else answers in its place.
+  std::optional<WorkloadOutcome> Ended(const std::string& during);
   // What it said when it was well.
   const std::string& health_body() const { return health_body_; }
   std::string tail() const { return child_ ? child_->OutputTail() : std::string(); }
@@ -64,6 +68,8 @@ class EngineServer {
  private:
   enum class Start { kHealthy, kPortTaken, kFailed };
   Start StartOnce(std::int64_t deadline_ns, WorkloadOutcome& failure);
+  // nullopt: nobody listens at the endpoint yet.
+  std::optional<WorkloadOutcome> InUse() const;
   Start AwaitHealth(std::int64_t deadline_ns, WorkloadOutcome& failure);
 
   Attempt& attempt_;

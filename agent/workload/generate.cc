@@ -33,7 +33,8 @@ class GenerateAttempt {
                                  : MakeOpenAiEngine(attempt_, spec_)) {}
 
   WorkloadOutcome Execute() {
-    if (attempt_.IdleUnloaded() == Wake::kStop) return Canceled();
+    // With a server that runs already nothing is unloaded, and what it uses is no background.
+    if (!engine_->external() && attempt_.IdleUnloaded() == Wake::kStop) return Canceled();
     if (auto failure = engine_->Load()) return *failure;
     attempt_.StartRunLimit();
     for (int run = 0; run < attempt_.runs(); ++run) {
@@ -68,7 +69,9 @@ class GenerateAttempt {
       digest.Update("\n");
       has_ids = has_ids || !result.completion.ids.empty();
     }
-    attempt_.RecordRun(run, start_ns, BoottimeNs(),
+    const std::int64_t end_ns = BoottimeNs();
+    if (auto ended = engine_->Ended(absl::StrCat("in ", attempt_.RunName(run)))) return ended;
+    attempt_.RecordRun(run, start_ns, end_ns,
                        has_ids ? std::optional(digest.HexDigest()) : std::nullopt);
     return std::nullopt;
   }

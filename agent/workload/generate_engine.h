@@ -23,6 +23,11 @@ class GenerateEngine {
   virtual std::optional<WorkloadOutcome> Load() = 0;
   // One prompt.
   virtual CompletionResult Stream(const std::string& prompt, const CompletionLimits& limits) = 0;
+  // Whether what was started has ended by itself, with the outcome then: somebody else may answer
+  // in its place.
+  virtual std::optional<WorkloadOutcome> Ended(const std::string& during) = 0;
+  // It ran before the attempt and is not ours.
+  virtual bool external() const = 0;
   virtual void Stop() = 0;
   virtual std::string name() const = 0;
   // The last output of what was started.

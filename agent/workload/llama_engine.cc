@@ -43,6 +43,10 @@ class LlamaEngine : public GenerateEngine {
     return StreamCompletion(server_.endpoint(), CompletionBody(spec_, prompt), limits,
                             attempt_.stop());
   }
+  std::optional<WorkloadOutcome> Ended(const std::string& during) override {
+    return server_.Ended(during);
+  }
+  bool external() const override { return false; }
   void Stop() override { server_.Stop(); }
   std::string name() const override { return "llama-server"; }
   std::string tail() const override { return server_.tail(); }

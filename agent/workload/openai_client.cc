@@ -63,6 +63,12 @@ class OpenAiStream : public EventStream {
     Completion& completion = this->completion();
     if (event->has_text) {
       completion.arrivals.push_back(Arrival{std::nullopt, t_ns});
+      const std::int64_t most = limits().max_arrivals.value_or(INT64_MAX);
+      if (static_cast<std::int64_t>(completion.arrivals.size()) > most) {
+        return End(
+            StreamEnd::kGarbage,
+            absl::StrCat("more than ", most, " events carry text; does it keep max_tokens?"));
+      }
       Alive(t_ns);
     }
     if (event->finished) {

@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "agent/process/boottime.h"
@@ -17,6 +18,9 @@ constexpr std::int64_t kSecond = 1'000'000'000;
 // How long a server that should be running may take to answer.
 constexpr std::int64_t kAnswerNs = 10 * kSecond;
 constexpr std::int64_t kPollNs = kSecond / 10;
+// A server may cut tokens into several events, though not without end.
+constexpr std::int64_t kArrivalsPerToken = 16;
+constexpr std::int64_t kMoreArrivals = 1000;
 
 std::string WithPort(absl::string_view text, std::uint16_t port) {
   return absl::StrReplaceAll(text, {{"{port}", absl::StrCat(port)}});
@@ -36,6 +40,7 @@ class OpenAiEngine : public GenerateEngine {
     if (auto failure = server_ ? server_->Load() : Find(*url)) return failure;
     if (server_) {
       endpoint_ = server_->endpoint();
+      NoteWhere();
       models_ = server_->health_body();
     }
     model_ = ModelName();
@@ -43,9 +48,17 @@ class OpenAiEngine : public GenerateEngine {
   }
 
   CompletionResult Stream(const std::string& prompt, const CompletionLimits& limits) override {
+    CompletionLimits bounded = limits;
+    bounded.max_arrivals = kArrivalsPerToken * spec_.max_tokens() + kMoreArrivals;
     return StreamOpenAi(endpoint_, paths_.generate, OpenAiBody(spec_, paths_.api, model_, prompt),
-                        limits, attempt_.stop());
+                        bounded, attempt_.stop());
   }
+
+  std::optional<WorkloadOutcome> Ended(const std::string& during) override {
+    return server_ ? server_->Ended(during) : std::nullopt;
+  }
+
+  bool external() const override { return !server_; }
 
   void Stop() override {
     if (server_) server_->Stop();
@@ -88,6 +101,7 @@ class OpenAiEngine : public GenerateEngine {
     };
     const auto url = ParseHttpUrl(WithPort(spec_.url(), 1));
     if (url.ok()) recipe.health_target = OpenAiPathsOf(url->path).models;
+    recipe.fixed_endpoint = !absl::StrContains(spec_.url(), "{port}");
     recipe.target_may_be_unknown = true;
     return recipe;
   }
@@ -102,6 +116,7 @@ class OpenAiEngine : public GenerateEngine {
     if (absl::IsCancelled(endpoint.status())) return Canceled();
     if (!endpoint.ok()) return Absent(std::string(endpoint.status().message()));
     endpoint_ = *endpoint;
+    NoteWhere();
     while (true) {
       const HealthResult answer = AskHealth(
           endpoint_, paths_.models, std::min(give_up_ns, BoottimeNs() + kSecond), attempt_.stop());
@@ -118,6 +133,18 @@ class OpenAiEngine : public GenerateEngine {
       }
       if (attempt_.stop().SleepUntil(BoottimeNs() + kPollNs) == Wake::kStop) return Canceled();
     }
+  }
+
+  // What this host uses is not what an engine on another one does.
+  void NoteWhere() {
+    if (IsOnThisHost(endpoint_)) return;
+    v1::Event event;
+    v1::Reason& reason = *event.mutable_reason();
+    reason.set_domain(v1::DOMAIN_ENERGY);
+    reason.set_quality(v1::QUALITY_INVALID);
+    reason.set_code("engine_elsewhere");
+    reason.set_detail(endpoint_.host);
+    attempt_.Record(std::move(event));
   }
 
   WorkloadOutcome Absent(const std::string& why) const {

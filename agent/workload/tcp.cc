@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <ifaddrs.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -34,6 +35,21 @@ sockaddr_in LoopbackAddress(std::uint16_t port) {
   return address;
 }
 
+// Without port and scope; of an IPv4 address written as IPv6, the IPv4 one. nullopt: another
+// family.
+std::optional<std::string> AddressBytes(const sockaddr_storage& address) {
+  if (address.ss_family == AF_INET) {
+    sockaddr_in v4{};
+    std::memcpy(&v4, &address, sizeof v4);
+    return std::string(reinterpret_cast<const char*>(&v4.sin_addr), sizeof v4.sin_addr);
+  }
+  if (address.ss_family != AF_INET6) return std::nullopt;
+  sockaddr_in6 v6{};
+  std::memcpy(&v6, &address, sizeof v6);
+  const std::string bytes(reinterpret_cast<const char*>(&v6.sin6_addr), sizeof v6.sin6_addr);
+  return IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr) ? bytes.substr(12) : bytes;
+}
+
 TcpConnection::Result FromWake(Wake wake) {
   switch (wake) {
     case Wake::kReady:
@@ -55,6 +71,29 @@ Endpoint LoopbackEndpoint(std::uint16_t port) {
   endpoint.length = sizeof address;
   endpoint.host = absl::StrCat("127.0.0.1:", port);
   return endpoint;
+}
+
+bool IsOnThisHost(const Endpoint& endpoint) {
+  const auto address = AddressBytes(endpoint.address);
+  if (!address) return false;
+  const bool loopback = address->size() == 4 ? address->front() == '\x7f'
+                                             : *address == std::string(15, '\0') + '\x01';
+  // To connect to no address is to connect to oneself.
+  if (loopback || address->find_first_not_of('\0') == std::string::npos) return true;
+  ifaddrs* all = nullptr;
+  if (getifaddrs(&all) != 0) return false;
+  bool own = false;
+  for (const ifaddrs* one = all; one != nullptr && !own; one = one->ifa_next) {
+    if (one->ifa_addr == nullptr) continue;
+    const int family = one->ifa_addr->sa_family;
+    if (family != AF_INET && family != AF_INET6) continue;
+    sockaddr_storage other{};
+    std::memcpy(&other, one->ifa_addr,
+                family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6));
+    own = AddressBytes(other) == address;
+  }
+  freeifaddrs(all);
+  return own;
 }
 
 absl::StatusOr<Endpoint> Resolve(const std::string& host, std::uint16_t port,

@@ -28,6 +28,9 @@ struct Endpoint {
 // On this host.
 Endpoint LoopbackEndpoint(std::uint16_t port);
 
+// Whether its address is a loopback one or one of this host's own.
+bool IsOnThisHost(const Endpoint& endpoint);
+
 // Looks the name up; UNAVAILABLE with the system's words when that fails or takes until the
 // deadline, CANCELLED on a stop.
 absl::StatusOr<Endpoint> Resolve(const std::string& host, std::uint16_t port,

@@ -75,6 +75,8 @@ constexpr std::array kCodes = {
              "a channel of the whole device while its battery lies between it and the meter "
              "(power_path inline_battery_present)",
              ""},
+    CodeInfo{Code::kEngineElsewhere, "engine_elsewhere", kEnergy, v1::QUALITY_INVALID,
+             "where the engine is: on another host than the one whose energy this is", ""},
     CodeInfo{Code::kTraceDamaged, "trace_damaged", kEnergy, v1::QUALITY_SUSPECT,
              "chunks of the channel that cannot be decoded and count as lost", "> 0"},
     CodeInfo{Code::kStreamBroken, "stream_broken", kEnergy, v1::QUALITY_INVALID,

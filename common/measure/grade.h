@@ -38,6 +38,7 @@ enum class Code {
   kPhaseOverlap,
   kSettleNotJudged,
   kBatteryInPath,
+  kEngineElsewhere,
   kTraceDamaged,
   kStreamBroken,
   kNoSamples,

@@ -53,7 +53,7 @@ void FillSpeed(const AttemptData& data, const AttemptView& view, const RunView& 
   std::vector<Finding> findings;
   if (run.done.has_bench()) {
     const Speed speed = MeasureBench(run.done.bench());
-    AddBackground(view.channels, run.span(), findings);
+    AddBackground(data.spec, view, run.span(), findings);
     result.speed_method = "bench";
     result.n_prompt = speed.n_prompt;
     result.n_gen = speed.n_gen;
@@ -66,7 +66,7 @@ void FillSpeed(const AttemptData& data, const AttemptView& view, const RunView& 
     if (const std::size_t outputs = GreedyOutputs(data, view); outputs > 1) {
       AddFinding(findings, MakeFinding(Code::kOutputDiffers, absl::StrCat(outputs, ">1")));
     }
-    AddBackground(view.channels, run.span(), findings);
+    AddBackground(data.spec, view, run.span(), findings);
     result.speed_method = "stream";
     result.n_prompt = speed.n_prompt;
     result.n_gen = speed.n_gen;

@@ -38,6 +38,17 @@ void AddStates(const TraceSamples& samples, std::vector<Throttle>& throttles) {
   }
 }
 
+// A server of somebody else's, which the agent neither started nor can sample.
+bool RanAlready(const v1::GenerateSpec& spec) {
+  return spec.engine() == "openai" && spec.server().empty();
+}
+
+bool IsElsewhere(const AttemptView& view) {
+  return std::any_of(view.reasons.begin(), view.reasons.end(), [](const v1::Reason& reason) {
+    return reason.code() == Info(Code::kEngineElsewhere).name;
+  });
+}
+
 // The highest value in the parts and up to `reach_ns` around each.
 std::optional<double> HighestWithin(const ChannelTrace& trace, double scale,
                                     const std::vector<Interval>& parts, std::int64_t reach_ns) {
@@ -81,9 +92,10 @@ void AddThrottles(const std::vector<Throttle>& throttles, const Interval& interv
                                    domain));
 }
 
-void AddBackground(const std::vector<ChannelView>& channels, const Interval& run,
+void AddBackground(const v1::JobSpec& spec, const AttemptView& view, const Interval& run,
                    std::vector<Finding>& findings) {
-  for (const ChannelView& channel : channels) {
+  if (RanAlready(spec.generate()) && !IsElsewhere(view)) return;
+  for (const ChannelView& channel : view.channels) {
     if (channel.info.name() != kBackgroundChannel) continue;
     Interval window = run;
     window.start_ns = std::min(window.start_ns, window.end_ns - kShortestBackgroundNs);

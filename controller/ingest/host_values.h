@@ -19,8 +19,9 @@ std::vector<Throttle> FindThrottles(const std::vector<ChannelView>& channels);
 void AddThrottles(const std::vector<Throttle>& throttles, const Interval& interval,
                   v1::Domain domain, std::vector<Finding>& findings);
 
-// Others used the machine while the engine ran.
-void AddBackground(const std::vector<ChannelView>& channels, const Interval& run,
+// Others used the machine while the engine ran. Not judged of a server on this host that ran before
+// the attempt: nothing tells it from others.
+void AddBackground(const v1::JobSpec& spec, const AttemptView& view, const Interval& run,
                    std::vector<Finding>& findings);
 
 // Highest temperature and memory of each run. Where a run was too short for a zone's sample, those

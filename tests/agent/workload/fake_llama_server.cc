@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -24,6 +25,17 @@ using namespace nlohmann::literals;  // NOLINT: for _json_pointer
 std::string Mode() {
   const char* mode = getenv("FAKE_LLAMA_MODE");
   return mode != nullptr ? mode : "normal";
+}
+
+// Who started the process that serves; 0: nobody that is to end.
+std::atomic<pid_t> launcher = 0;
+
+// The launcher ends, and who serves stays.
+void EndLauncher() {
+  const pid_t pid = launcher.exchange(0);
+  if (pid == 0) return;
+  kill(pid, SIGTERM);
+  while (getppid() == pid) std::this_thread::yield();
 }
 
 [[noreturn]] void Hang() {
@@ -113,7 +125,8 @@ void Complete(int fd, const nlohmann::json& request) {
 // The same over OpenAI's API.
 void CompleteOpenAi(int fd, const nlohmann::json& request, bool chat) {
   const std::string mode = Mode();
-  const int max_tokens = request.value("max_tokens", 1);
+  const int max_tokens = mode == "flood" ? 3000 : request.value("max_tokens", 1);
+  EndLauncher();
   Send(fd,
        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n");
   const auto choice = [&](const std::string& text, const nlohmann::json& finish) {
@@ -243,6 +256,11 @@ int main(int argc, char** argv) {
   }
   if (mode == "ignores_term") signal(SIGTERM, SIG_IGN);
   if (mode == "leaves_child" && fork() == 0) Hang();
+  if (mode == "hands_over") {
+    const pid_t self = getpid();
+    if (fork() != 0) Hang();
+    launcher = self;
+  }
   const int listener = Listen(port);
   const auto ready = std::chrono::steady_clock::now() + std::chrono::milliseconds(30);
   while (true) {

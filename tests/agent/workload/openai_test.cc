@@ -147,9 +147,66 @@ TEST_F(OpenAiTest, Failures) {
   ExpectFailure("truncated", v1::FAILURE_CLASS_USER, "the connection was closed before the last");
   ExpectFailure("error_event", v1::FAILURE_CLASS_USER, "decode failed");
   ExpectFailure("no_tokens", v1::FAILURE_CLASS_USER, "without any text");
+  ExpectFailure("flood", v1::FAILURE_CLASS_USER, "more than 1160 events carry text");
   EXPECT_TRUE(recorder_.runs().empty());
   generate().set_server(0, "/does/not/exist");
   ExpectFailure("normal", v1::FAILURE_CLASS_INFRA, "could not be started");
+}
+
+TEST_F(OpenAiTest, AFixedPortIsTakenAsItStands) {
+  const auto port = ReservedPort::Reserve();
+  ASSERT_TRUE(port.ok());
+  Started();
+  generate().set_server(4, absl::StrCat(port->port()));
+  generate().set_url(absl::StrCat("http://127.0.0.1:", port->port(), "/v1"));
+  const WorkloadOutcome outcome = Run("normal");
+  EXPECT_EQ(outcome.outcome, v1::OUTCOME_SUCCEEDED) << outcome.reason;
+  // Somebody was faster.
+  journal_.all.clear();
+  const std::string in_use = absl::StrCat(
+      "127.0.0.1:", port->port(), " is already in use; stop what listens there or use {port}");
+  ExpectFailure("port_taken", v1::FAILURE_CLASS_INFRA, in_use);
+  EXPECT_THAT(journal_.all, SizeIs(1)) << "the port stays the same";
+}
+
+TEST_F(OpenAiTest, WhoListensAtAFixedPortAlreadyIsNotMeasured) {
+  const auto port = ReservedPort::Reserve();
+  ASSERT_TRUE(port.ok());
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int on = 1;
+  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  const Endpoint endpoint = LoopbackEndpoint(port->port());
+  ASSERT_EQ(bind(listener, reinterpret_cast<const sockaddr*>(&endpoint.address), endpoint.length),
+            0);
+  ASSERT_EQ(listen(listener, 1), 0);
+  Started();
+  generate().set_url(absl::StrCat("http://127.0.0.1:", port->port(), "/v1"));
+  ExpectFailure("normal", v1::FAILURE_CLASS_INFRA, "is already in use; stop what listens there");
+  EXPECT_TRUE(journal_.all.empty()) << "a server was started";
+  close(listener);
+}
+
+TEST_F(OpenAiTest, AServerThatEndedIsNotMeasuredBySomebodyElsesAnswers) {
+  Started();
+  ExpectFailure("hands_over", v1::FAILURE_CLASS_USER, "ended in run 1 of 3 (warm-up)");
+  EXPECT_TRUE(recorder_.runs().empty());
+}
+
+TEST_F(OpenAiTest, TheEnergyOfThisHostIsNotThatOfAServerElsewhere) {
+  generate().set_url("http://192.0.2.1:9/v1");  // for documentation: nobody's address
+  std::thread canceller([this] {
+    recorder_.WaitUntil([this] { return !recorder_.reasons().empty(); });
+    stop_.request_stop();
+  });
+  EXPECT_NE(Run("normal").outcome, v1::OUTCOME_SUCCEEDED);
+  canceller.join();
+  const auto reasons = recorder_.reasons();
+  ASSERT_THAT(reasons, SizeIs(1));
+  EXPECT_EQ(reasons[0].code(), "engine_elsewhere");
+  EXPECT_EQ(reasons[0].domain(), v1::DOMAIN_ENERGY);
+  EXPECT_EQ(reasons[0].quality(), v1::QUALITY_INVALID);
+  EXPECT_EQ(reasons[0].detail(), "192.0.2.1:9");
+  EXPECT_FALSE(reasons[0].has_run());
 }
 
 TEST_F(OpenAiTest, AHangIsATimeOut) {
@@ -169,12 +226,18 @@ TEST_F(OpenAiTest, UsesAServerThatRunsAlready) {
   const auto server = ChildProcess::Start(std::move(options), nullptr);
   ASSERT_TRUE(server.ok()) << server.status();
   generate().set_url(absl::StrCat("http://localhost:", port->port(), "/v1/"));
+  spec_.set_power(v1::POWER_REQUIRE_OPTIONAL);
+  spec_.mutable_plan()->set_idle_ns(1'000'000);
   const WorkloadOutcome outcome = Run("normal");
   ASSERT_EQ(outcome.outcome, v1::OUTCOME_SUCCEEDED) << outcome.reason;
   EXPECT_THAT(recorder_.runs(), SizeIs(3));
   EXPECT_EQ(LastRequest()["model"], "the-one") << "the only one the server lists";
   EXPECT_EQ(engine_changes_, 0) << "it is not ours to sample";
   EXPECT_FALSE(recorder_.facts().back().has_load_ms());
+  EXPECT_FALSE(recorder_.facts().back().has_background_cpu()) << "it is part of that itself";
+  for (const v1::PhaseDone& phase : recorder_.phases())
+    EXPECT_NE(phase.phase(), v1::PHASE_IDLE_UNLOADED);
+  EXPECT_TRUE(recorder_.reasons().empty()) << "it is on this host";
   EXPECT_EQ((*server)->exit_status(), std::nullopt) << "it is not ours to stop";
 }
 

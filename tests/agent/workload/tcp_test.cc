@@ -2,9 +2,11 @@
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <ifaddrs.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <cstring>
 #include <set>
 #include <thread>
 #include <vector>
@@ -46,6 +48,28 @@ TEST(ReservedPort, IsNotGivenTwiceButAnEngineCanBindIt) {
     EXPECT_GE(engine, 0);
     close(engine);
   }
+}
+
+TEST(IsOnThisHost, KnowsLoopbackAndItsOwnAddresses) {
+  const auto here = [](const std::string& address) {
+    const auto endpoint = Resolve(address, 80, BoottimeNs() + 10'000'000'000, StopFd({}));
+    EXPECT_TRUE(endpoint.ok()) << endpoint.status();
+    return endpoint.ok() && IsOnThisHost(*endpoint);
+  };
+  for (const char* address : {"127.0.0.1", "127.8.9.1", "0.0.0.0", "::1", "::ffff:127.0.0.1"})
+    EXPECT_TRUE(here(address)) << address;
+  for (const char* address : {"192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1"})
+    EXPECT_FALSE(here(address)) << address;
+  ifaddrs* all = nullptr;
+  ASSERT_EQ(getifaddrs(&all), 0);
+  for (const ifaddrs* one = all; one != nullptr; one = one->ifa_next) {
+    if (one->ifa_addr == nullptr || one->ifa_addr->sa_family != AF_INET) continue;
+    Endpoint endpoint;
+    std::memcpy(&endpoint.address, one->ifa_addr, sizeof(sockaddr_in));
+    endpoint.length = sizeof(sockaddr_in);
+    EXPECT_TRUE(IsOnThisHost(endpoint)) << one->ifa_name;
+  }
+  freeifaddrs(all);
 }
 
 TEST(TcpConnection, NobodyListeningIsAnError) {

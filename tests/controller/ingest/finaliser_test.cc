@@ -582,6 +582,34 @@ TEST(FinaliserTest, ABusyMachineIsAReason) {
   EXPECT_EQ(results.runs[0].speed_quality, v1::QUALITY_VALID);
   EXPECT_THAT(results.runs[1].quality_reasons, ElementsAre("speed background_cpu:42%>10%"));
   EXPECT_EQ(results.runs[1].speed_quality, v1::QUALITY_SUSPECT);
+  // What a server that ran already uses cannot be told from what others do.
+  attempt.generate().set_engine("openai");
+  EXPECT_THAT(attempt.Finalised().runs[1].quality_reasons, IsEmpty());
+  attempt.generate().add_server("llama-server");
+  EXPECT_THAT(attempt.Finalised().runs[1].quality_reasons,
+              ElementsAre("speed background_cpu:42%>10%"));
+  // On another host it uses nothing of this one.
+  attempt.generate().clear_server();
+  attempt.Event().mutable_reason()->set_code("engine_elsewhere");
+  EXPECT_THAT(attempt.Finalised().runs[1].quality_reasons,
+              Contains("speed background_cpu:42%>10%"));
+}
+
+TEST(FinaliserTest, TheEnergyOfAnotherHostIsNotTheEngines) {
+  Attempt attempt;
+  attempt.Meter({2000});
+  attempt.Request(0, 0, 2000);
+  attempt.Run(0, 2000, 2200);
+  v1::Reason& reason = *attempt.Event().mutable_reason();
+  reason.set_domain(v1::DOMAIN_ENERGY);
+  reason.set_quality(v1::QUALITY_INVALID);
+  reason.set_code("engine_elsewhere");
+  reason.set_detail("10.0.0.7:8000");
+  const AttemptResults results = attempt.Finalised();
+  EXPECT_EQ(results.runs[0].energy_quality, v1::QUALITY_INVALID);
+  EXPECT_EQ(results.runs[0].speed_quality, v1::QUALITY_VALID);
+  EXPECT_THAT(results.runs[0].quality_reasons,
+              ElementsAre("energy engine_elsewhere:10.0.0.7:8000"));
 }
 
 TEST(FinaliserTest, TheHottestZoneAroundAShortRun) {
