@@ -17,6 +17,7 @@ struct LiveReading {
   // Mean of the energy channel results are reported from, over about the last second.
   std::optional<double> power_w;
   v1::Provenance provenance = v1::PROVENANCE_UNSPECIFIED;  // of power_w's channel
+  v1::Scope scope = v1::SCOPE_UNSPECIFIED;                 // likewise
   std::string channel;                                     // its name; empty: there is none
   std::optional<double> temp_c;                            // of the hottest zone
   std::optional<double> cpu_hz;                            // of the fastest core

@@ -16,7 +16,10 @@ constexpr double kPeriodsPerMean = 3;
 
 PowerHistory::PowerHistory(v1::ChannelInfo channel)
     : channel_(std::move(channel)),
-      span_ns_(std::max(kShortestSpanNs, kRefreshesPerSpan * channel_.refresh_ns())) {}
+      // Of samples it says what they average over, which they are not differences of.
+      span_ns_(channel_.quantity() == v1::QUANTITY_ENERGY_COUNTER_J
+                   ? std::max(kShortestSpanNs, kRefreshesPerSpan * channel_.refresh_ns())
+                   : kShortestSpanNs) {}
 
 void PowerHistory::Add(std::int64_t t_ns, std::int64_t raw) {
   if (channel_.quantity() == v1::QUANTITY_ENERGY_COUNTER_J) {

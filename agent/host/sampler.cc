@@ -253,6 +253,7 @@ LiveReading Sampler::Live() {
   if (power_) {
     reading.power_w = power_->MeanBefore(reading.t_ns);
     reading.provenance = power_->channel().provenance();
+    reading.scope = power_->channel().scope();
     reading.channel = power_->channel().name();
   }
   reading.temp_c = hottest_c_;

@@ -100,15 +100,12 @@ void FindBoardRails(const HostPaths& paths, FoundPower& found) {
     whole = found.Name(input->label, input->chip);
   } else if (!parts.empty()) {
     whole = found.Name("total", "ina3221");
-  } else if (rails.size() == 1) {
-    whole = found.Name(rails[0].label, rails[0].chip);
   }
   if (whole) found.totals.push_back({*whole, Width::kBoard});
-  const Rail* named = input != nullptr ? input : (rails.size() == 1 ? &rails[0] : nullptr);
   std::vector<int> summed;
   std::vector<std::string> names;
   for (const Rail& rail : rails) {
-    const bool is_whole = &rail == named;
+    const bool is_whole = &rail == input;
     const std::string name = is_whole ? *whole : found.Name(rail.label, rail.chip);
     v1::ChannelInfo channel = Channel(
         name, rail,
@@ -121,7 +118,9 @@ void FindBoardRails(const HostPaths& paths, FoundPower& found) {
     names.push_back(name);
   }
   if (!parts.empty()) source->AddSum(SumChannel(*whole, parts), summed);
-  if (!whole) {
+  if (!whole && names.size() == 1) {
+    found.AddLoneRail(names[0]);
+  } else if (!whole) {
     found.obstacles.push_back(absl::StrCat(
         "rails ", absl::StrJoin(names, ", "),
         ": none is known to be the whole board, so results are not reported from them; name one as "

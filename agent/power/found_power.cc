@@ -15,6 +15,14 @@ std::string FoundPower::Name(absl::string_view label, absl::string_view where) {
   return name;
 }
 
+void FoundPower::AddLoneRail(const std::string& channel) {
+  totals.push_back({channel, Width::kRail});
+  obstacles.push_back(absl::StrCat(
+      "rail ", channel,
+      ": not known to be the whole board, so results are reported from it only where nothing else "
+      "measures; name it as power_channel in the agent's configuration to choose it"));
+}
+
 v1::ChannelInfo PowerChannel(std::string name, v1::Quantity quantity, double scale,
                              double nominal_hz, v1::Scope scope, std::string description) {
   v1::ChannelInfo channel;

@@ -14,11 +14,13 @@
 
 namespace joulefarm::agent {
 
-// How much of the device a channel covers, widest first.
-enum class Width { kDevice, kBattery, kBoard, kPackage };
+// How much of the device a channel covers, widest first. kRail: nobody knows, it may be a
+// peripheral's.
+enum class Width { kDevice, kBattery, kBoard, kPackage, kRail };
 
 // A channel that is no part of another and covers all that its kind of source sees: results may be
-// reported from it. Rails of which none is known to be the whole are no totals.
+// reported from it. Rails of which none is known to be the whole are no totals; one that is alone
+// is of Width::kRail, the last resort.
 struct PowerTotal {
   std::string channel;
   Width width = Width::kPackage;
@@ -35,6 +37,8 @@ struct FoundPower {
 
   // `label`, or where another channel has that, "label@where".
   std::string Name(absl::string_view label, absl::string_view where);
+  // The one rail a source has, which is not known to feed the board.
+  void AddLoneRail(const std::string& channel);
 };
 
 // A power or energy channel with what every source states.

@@ -22,6 +22,9 @@ namespace fs = std::filesystem;
 constexpr double kMicro = 1e-6;
 constexpr double kHz = 20;
 constexpr double kAverageHz = 10;
+constexpr std::int64_t kNsPerMs = 1'000'000;
+// Of averages whose driver does not say over how long (amdgpu): longer than any known.
+constexpr std::int64_t kAverageMs = 1000;
 constexpr int kMostInputs = 32;
 
 struct Chip {
@@ -34,6 +37,7 @@ struct Input {
   std::string label;
   std::string what;
   double hz = kHz;
+  std::int64_t average_ns = 0;  // 0: of an instant
   PolledPower::Reader read;
 };
 
@@ -93,9 +97,14 @@ std::vector<Input> Inputs(const Chip& chip, FoundPower& found) {
   };
   for (int number = 1; number <= kMostInputs; ++number) {
     const std::string label = Label(chip, absl::StrCat("power", number, "_label"), number);
-    Input now{label, "power", kHz,
+    Input now{label, "power", kHz, 0,
               [path = file("power", number, "_input")] { return ReadSysfsNumber(path); }};
-    Input average{label, "average power", kAverageHz,
+    const absl::StatusOr<std::int64_t> stated_ms =
+        ReadSysfsNumber(file("power", number, "_average_interval"));
+    const bool stated = stated_ms.ok() && *stated_ms > 0;
+    const std::int64_t ms = stated ? *stated_ms : kAverageMs;
+    Input average{label, absl::StrCat("average power of ", ms, " ms", stated ? "" : " (assumed)"),
+                  kAverageHz, ms * kNsPerMs,
                   [path = file("power", number, "_average")] { return ReadSysfsNumber(path); }};
     if (Readable(chip, now, found)) {
       inputs.push_back(std::move(now));
@@ -106,7 +115,7 @@ std::vector<Input> Inputs(const Chip& chip, FoundPower& found) {
   if (!inputs.empty() || !MeasuresPairs(chip.name)) return inputs;
   for (int number = 1; number <= kMostInputs; ++number) {
     Input pair{Label(chip, absl::StrCat("in", number, "_label"), number),
-               absl::StrCat("in", number, "_input times curr", number, "_input"), kHz,
+               absl::StrCat("in", number, "_input times curr", number, "_input"), kHz, 0,
                [volts = file("in", number, "_input"),
                 amps = file("curr", number, "_input")]() -> absl::StatusOr<std::int64_t> {
                  const absl::StatusOr<std::int64_t> mv = ReadSysfsNumber(volts);
@@ -133,9 +142,11 @@ void FindHwmonPower(const HostPaths& paths, FoundPower& found) {
     const v1::Scope scope = ScopeOf(chip.name);
     for (Input& input : inputs) {
       const std::string name = found.Name(input.label, chip.place);
-      source->Add(PowerChannel(name, v1::QUANTITY_POWER_W, kMicro, input.hz, scope,
-                               absl::StrCat(input.what, " by ", chip.name, " ", chip.place)),
-                  std::move(input.read));
+      v1::ChannelInfo channel =
+          PowerChannel(name, v1::QUANTITY_POWER_W, kMicro, input.hz, scope,
+                       absl::StrCat(input.what, " by ", chip.name, " ", chip.place));
+      if (input.average_ns > 0) channel.set_refresh_ns(input.average_ns);
+      source->Add(std::move(channel), std::move(input.read));
       if (scope == v1::SCOPE_DEVICE) found.totals.push_back({name, Width::kDevice});
       if (scope == v1::SCOPE_BOARD_RAIL) rails.push_back(name);
     }
@@ -145,7 +156,7 @@ void FindHwmonPower(const HostPaths& paths, FoundPower& found) {
       std::any_of(found.totals.begin(), found.totals.end(),
                   [](const PowerTotal& total) { return total.width == Width::kBoard; });
   if (rails.size() == 1 && !board_known) {
-    found.totals.push_back({rails[0], Width::kBoard});
+    found.AddLoneRail(rails[0]);
   } else if (rails.size() > 1 && !board_known) {
     found.obstacles.push_back(absl::StrCat(
         "rails ", absl::StrJoin(rails, ", "),

@@ -13,9 +13,11 @@
 namespace joulefarm::agent {
 
 struct PowerReading {
-  int channel = 0;        // index into channels()
-  std::int64_t t_ns = 0;  // BOOTTIME of this host, taken first, then the value is read
-  std::int64_t raw = 0;   // value = raw * the channel's scale
+  int channel = 0;  // index into channels()
+  // BOOTTIME of this host. Of power: taken first, then the value is read. Of a counter: taken after
+  // it was read, so that no reading shows the counter of later than its stamp.
+  std::int64_t t_ns = 0;
+  std::int64_t raw = 0;  // value = raw * the channel's scale
 };
 
 class PowerSource {

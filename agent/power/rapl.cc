@@ -21,8 +21,10 @@ namespace {
 constexpr double kMicro = 1e-6;
 // As often as the estimate: a phase of a second has bounds of a few per cent.
 constexpr double kHz = 50;
-// The counters move about every millisecond; twice that is a bound.
-constexpr std::int64_t kRefreshNs = 2'000'000;
+// The counters move about every millisecond; twice that is a bound. Reading takes time as well.
+constexpr std::int64_t kCountNs = 2'000'000;
+constexpr std::int64_t kRefreshNs = kCountNs + PolledPower::kLongestReadNs;
+constexpr std::int64_t kSumRefreshNs = kCountNs + PolledPower::kLongestSumNs;
 // What comparisons with meters found; no vendor states it.
 constexpr double kGainU = 0.05;
 constexpr char kControlType[] = "intel-rapl";
@@ -136,6 +138,7 @@ void FindRapl(const HostPaths& paths, FoundPower& found) {
   auto source = std::make_unique<PolledPower>("RAPL");
   std::map<int, std::string> package_names;  // by the first number of the id
   std::vector<int> package_channels;
+  std::int64_t smallest_range_uj = 0;
   std::optional<std::string> whole;
   if (platforms == 1) {
     const auto platform = std::find_if(zones.begin(), zones.end(),
@@ -172,15 +175,21 @@ void FindRapl(const HostPaths& paths, FoundPower& found) {
       channel.set_parent(package_names[zone.id[0]]);
     }
     const bool package = zone.IsPackage();
+    if (package)
+      smallest_range_uj =
+          smallest_range_uj == 0 ? zone.range_uj : std::min(smallest_range_uj, zone.range_uj);
     const int index = source->Add(
         std::move(channel), [file = zone.dir / "energy_uj"] { return ReadSysfsNumber(file); });
     if (package) package_channels.push_back(index);
   }
   if (whole && platforms != 1) {
-    source->AddSum(
-        Counter(*whole, absl::StrCat("sum of the ", packages,
-                                     " packages' RAPL counters since the attempt began")),
-        package_channels);
+    v1::ChannelInfo sum = Counter(
+        *whole,
+        absl::StrCat("sum of the ", packages, " packages' RAPL counters since the attempt began"));
+    sum.set_refresh_ns(kSumRefreshNs);
+    // It does not itself run over, but it has to be read as often as the part that does so first.
+    sum.set_wrap_raw(smallest_range_uj);
+    source->AddSum(std::move(sum), package_channels);
   }
   found.sources.push_back(std::move(source));
 }

@@ -36,6 +36,19 @@ std::string NamesOf(Sources sources) {
   return names.empty() ? "none" : absl::StrJoin(names, ", ");
 }
 
+// False: there is a total that is known to be one, or another rail that may as well be the whole.
+bool RailIsAlone(const FoundPower& found) {
+  if (found.totals.size() != 1) return false;
+  std::ptrdiff_t rails = 0;
+  for (const std::unique_ptr<PowerSource>& source : found.sources) {
+    const std::vector<v1::ChannelInfo>& channels = source->channels();
+    rails += std::count_if(channels.begin(), channels.end(), [](const v1::ChannelInfo& channel) {
+      return channel.scope() == v1::SCOPE_BOARD_RAIL;
+    });
+  }
+  return rails == 1;
+}
+
 // Totals, the strongest provenance and the widest first.
 std::vector<std::string> Best(const FoundPower& found) {
   std::vector<std::tuple<v1::Provenance, Width, std::string>> order;
@@ -46,6 +59,8 @@ std::vector<std::string> Best(const FoundPower& found) {
   std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
     return std::tie(std::get<0>(a), std::get<1>(a)) < std::tie(std::get<0>(b), std::get<1>(b));
   });
+  if (!RailIsAlone(found))
+    std::erase_if(order, [](const auto& total) { return std::get<1>(total) == Width::kRail; });
   std::vector<std::string> names;
   std::transform(order.begin(), order.end(), std::back_inserter(names),
                  [](const auto& total) { return std::get<2>(total); });

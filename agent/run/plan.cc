@@ -142,7 +142,7 @@ std::optional<WorkloadOutcome> RunPlan::Settle(Sampler& sampler) {
   std::vector<std::string> not_judged;
   if (!measured) not_judged.emplace_back("power");
   if (!first.temp_c) not_judged.emplace_back("temperature");
-  SettleJudge judge(window_ns, start_ns, measured);
+  SettleJudge judge(window_ns, start_ns, measured, first.scope == v1::SCOPE_BATTERY);
   const std::int64_t poll_ns =
       std::clamp(window_ns / 20, kShortestPollNs, std::max(kShortestPollNs, settings_.poll_ns));
   told_ns_ = 0;

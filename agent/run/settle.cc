@@ -28,13 +28,17 @@ double Shown(double value) { return std::round(value * 100) / 100 + 0.0; }
 
 }  // namespace
 
-SettleJudge::SettleJudge(std::int64_t window_ns, std::int64_t start_ns, bool judge_power)
-    : window_ns_(window_ns), start_ns_(start_ns), judge_power_(judge_power) {}
+SettleJudge::SettleJudge(std::int64_t window_ns, std::int64_t start_ns, bool judge_power,
+                         bool gauge)
+    : window_ns_(window_ns), start_ns_(start_ns), judge_power_(judge_power), gauge_(gauge) {}
 
 void SettleJudge::AddPower(absl::Span<const PowerPoint> points) {
   for (const PowerPoint& point : points) {
-    if (!powers_.empty() && point.t_ns <= powers_.back().t_ns) continue;
-    powers_.push_back({point.t_ns, point.power_w});
+    if (last_power_ && point.t_ns <= last_power_->t_ns) continue;
+    // How old the first value of a gauge is cannot be told.
+    const bool counts = !gauge_ || (last_power_ && point.power_w != last_power_->value);
+    last_power_ = {point.t_ns, point.power_w};
+    if (counts) powers_.push_back(*last_power_);
   }
 }
 
@@ -44,8 +48,9 @@ void SettleJudge::AddTemperature(std::int64_t t_ns, double temp_c) {
   temperatures_.push_back({t_ns, temp_c});
 }
 
-void SettleJudge::Forget(std::int64_t before_ns, std::deque<Point>& points) const {
-  if (!points.empty() && points.back().t_ns < before_ns) points.clear();
+void SettleJudge::Forget(std::int64_t before_ns, std::int64_t last_ns,
+                         std::deque<Point>& points) const {
+  if (last_ns < before_ns) points.clear();
   // Of a slow gauge a few points reach back further than a short window.
   while (points.size() > kFewestPoints && points.front().t_ns < before_ns) points.pop_front();
 }
@@ -77,8 +82,9 @@ std::optional<SettleJudge::Line> SettleJudge::Fit(const std::deque<Point>& point
 }
 
 SettleVerdict SettleJudge::Judge(std::int64_t now_ns) {
-  Forget(now_ns - window_ns_, powers_);
-  Forget(now_ns - window_ns_, temperatures_);
+  const std::int64_t before_ns = now_ns - window_ns_;
+  if (last_power_) Forget(before_ns, last_power_->t_ns, powers_);
+  if (!temperatures_.empty()) Forget(before_ns, temperatures_.back().t_ns, temperatures_);
   SettleVerdict verdict;
   if (now_ns - start_ns_ < window_ns_) {
     verdict.text =
@@ -108,7 +114,10 @@ SettleVerdict SettleJudge::Judge(std::int64_t now_ns) {
                                       kMostPowerShare * 100));
     } else {
       verdict.power_moves = true;
-      texts.push_back(absl::StrCat("too few power readings in ", Seconds(window_ns_)));
+      texts.push_back(gauge_ && powers_.size() < kFewestPoints
+                          ? absl::StrCat("the gauge has refreshed ", powers_.size(), " times of ",
+                                         kFewestPoints)
+                          : absl::StrCat("too few power readings in ", Seconds(window_ns_)));
     }
   }
   verdict.settled = !verdict.temperature_moves && !verdict.power_moves && can_judge();

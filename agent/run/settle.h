@@ -24,8 +24,9 @@ struct SettleVerdict {
 
 class SettleJudge {
  public:
-  // Watching begins at `start_ns`. Power is only judged where it is measured.
-  SettleJudge(std::int64_t window_ns, std::int64_t start_ns, bool judge_power);
+  // Watching begins at `start_ns`. Power is only judged where it is measured. `gauge`: its power
+  // repeats a value until it refreshes, so that only changes are readings.
+  SettleJudge(std::int64_t window_ns, std::int64_t start_ns, bool judge_power, bool gauge = false);
 
   // In order of time; points at or before the last one are passed over, so that a caller may hand
   // in overlapping stretches.
@@ -47,7 +48,8 @@ class SettleJudge {
     double change = 0;  // over the window, or over the points where they reach back further
     double mean = 0;
   };
-  void Forget(std::int64_t before_ns, std::deque<Point>& points) const;
+  // `last_ns`: of the last reading, also of one that is no point.
+  void Forget(std::int64_t before_ns, std::int64_t last_ns, std::deque<Point>& points) const;
   // Least squares; nullopt for points too few or too close together to speak for the window.
   std::optional<Line> Fit(const std::deque<Point>& points) const;
 
@@ -55,6 +57,8 @@ class SettleJudge {
   const std::int64_t start_ns_;
   const bool judge_power_;
   bool judge_temperature_ = false;  // once there was one
+  const bool gauge_;
+  std::optional<Point> last_power_;
   std::deque<Point> powers_;
   std::deque<Point> temperatures_;
 };

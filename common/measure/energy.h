@@ -36,9 +36,11 @@ struct PowerTrace {
   std::int64_t period_ns =
       0;  // nominal; the median interval where none is stated; 0: fewer than 2 samples
   std::int64_t duplicates = 0;  // samples left out because their stamp did not rise
-  // A sample may show the power of up to this long before its stamp (a gauge that refreshes
-  // slowly).
+  // A sample may show the power of up to this long before its stamp (a gauge that refreshes slowly,
+  // a meter that averages).
   std::int64_t hold_ns = 0;
+  // A gauge that said the same all the time: of when its power was is nothing known.
+  bool never_refreshed = false;
   std::vector<KnownLoss> losses;
   SourceErrors errors;
 };

@@ -186,6 +186,10 @@ Energy IntegratePower(const PowerTrace& trace, absl::Span<const Interval> parts)
     Refuse(Code::kEdgeUncovered, absl::StrCat(Seconds(outside), ">0"), energy);
     return energy;
   }
+  if (trace.never_refreshed) {
+    Refuse(Code::kSmoothing, "0 changes<1", energy);
+    return energy;
+  }
   Pass pass;
   for (const Interval& part : joined) Integrate(trace, part, pass);
   if (!joined.empty()) {

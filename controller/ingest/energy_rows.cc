@@ -118,13 +118,22 @@ void Fill(const Energy& energy, EnergyResult& row) {
   row.peak_w = energy.peak_w;
 }
 
-// The usual time between changes of what the samples say; 0 where they change too seldom to tell.
-std::int64_t HoldOf(const PowerTrace& trace) {
+// The usual time between changes of what the samples say; where they change too seldom to tell, the
+// longest they stayed the same. Absent: they never changed.
+std::optional<std::int64_t> HoldOf(const PowerTrace& trace) {
   std::vector<std::int64_t> changes;
   for (std::size_t i = 1; i < trace.t_ns.size(); ++i) {
     if (trace.power_w[i] != trace.power_w[i - 1]) changes.push_back(trace.t_ns[i]);
   }
-  if (changes.size() < kFewestChanges) return 0;
+  if (changes.empty()) return std::nullopt;
+  if (changes.size() < kFewestChanges) {
+    std::int64_t longest_ns = 0;
+    std::int64_t since_ns = trace.t_ns.front();
+    changes.push_back(trace.t_ns.back());
+    for (const std::int64_t change_ns : changes)
+      longest_ns = std::max(longest_ns, change_ns - std::exchange(since_ns, change_ns));
+    return longest_ns;
+  }
   std::vector<std::int64_t> between(changes.size() - 1);
   std::transform(changes.begin() + 1, changes.end(), changes.begin(), between.begin(),
                  std::minus<>());
@@ -167,8 +176,14 @@ class Integrator {
     } else {
       powers_ = MakePowerTrace(samples.t_ns, samples.raw, info.scale(), info.nominal_hz());
       powers_.losses = trace.losses;
-      // How slowly a gauge refreshes shows only in what it says.
-      if (info.scope() == v1::SCOPE_BATTERY) powers_.hold_ns = HoldOf(powers_);
+      powers_.hold_ns = std::max<std::int64_t>(0, info.refresh_ns());
+      // How slowly a gauge refreshes shows only in what it says. Of other samples unchanged ones
+      // are those of a load that does not change.
+      if (info.scope() == v1::SCOPE_BATTERY) {
+        const std::optional<std::int64_t> hold_ns = HoldOf(powers_);
+        powers_.hold_ns = std::max(powers_.hold_ns, hold_ns.value_or(0));
+        powers_.never_refreshed = !hold_ns;
+      }
       powers_.errors = errors;
     }
   }

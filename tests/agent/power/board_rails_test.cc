@@ -177,6 +177,15 @@ TEST_F(BoardRailsTest, RailsOfWhichNoneIsTheWholeAreNotReportedFrom) {
   EXPECT_THAT(found.obstacles, ElementsAre(HasSubstr("power_channel")));
 }
 
+TEST_F(BoardRailsTest, OneRailThatIsNoKnownInputIsNotTheBoard) {
+  Hwmon("1-0040", 1, "VDD_FAN", "5000", "100");
+  const FoundPower found = Find();
+  ASSERT_EQ(found.totals.size(), 1U);
+  EXPECT_EQ(found.totals[0].width, Width::kRail);
+  EXPECT_THAT(found.obstacles, ElementsAre(HasSubstr("rail VDD_FAN: not known")));
+  EXPECT_EQ(ChannelsOf(found).at("VDD_FAN").description(), "rail VDD_FAN of INA3221 1-0040");
+}
+
 TEST_F(BoardRailsTest, NoPermissionIsAnObstacle) {
   Hwmon("1-0040", 1, "VDD_IN", "5016", "1496");
   std::filesystem::permissions(

@@ -42,8 +42,24 @@ TEST_F(HwmonPowerTest, APowerSensorOnTheSupply) {
   const v1::ChannelInfo channel = ChannelsOf(found).at("ina226");
   EXPECT_EQ(channel.scope(), v1::SCOPE_BOARD_RAIL);
   EXPECT_FALSE(channel.has_gain_u()) << "nobody stated its shunt's tolerance";
-  ASSERT_EQ(found.totals.size(), 1U) << "the only rail there is";
+  ASSERT_EQ(found.totals.size(), 1U);
   EXPECT_EQ(found.totals[0].channel, "ina226");
+  EXPECT_EQ(found.totals[0].width, Width::kRail) << "what it feeds is not known";
+  EXPECT_THAT(found.obstacles, ElementsAre(HasSubstr("not known to be the whole board")));
+  EXPECT_FALSE(channel.has_refresh_ns()) << "of an instant";
+}
+
+TEST_F(HwmonPowerTest, AnAverageSaysOverHowLong) {
+  Set(0, "name", "power_meter");
+  Set(0, "power1_average", "180000000");
+  Set(0, "power1_average_interval", "3000");
+  Set(1, "name", "amdgpu");
+  Set(1, "power1_average", "35000000");
+  const auto channels = ChannelsOf(Find());
+  EXPECT_EQ(channels.at("power_meter").refresh_ns(), 3'000'000'000);
+  EXPECT_THAT(channels.at("power_meter").description(), HasSubstr("average power of 3000 ms by"));
+  EXPECT_EQ(channels.at("amdgpu").refresh_ns(), 1'000'000'000);
+  EXPECT_THAT(channels.at("amdgpu").description(), HasSubstr("(assumed)"));
 }
 
 TEST_F(HwmonPowerTest, VoltageTimesCurrentWhereThereIsNoPower) {

@@ -27,8 +27,14 @@ inline std::map<std::string, double> PollOnce(const FoundPower& found) {
   std::map<std::string, double> values;
   for (const auto& source : found.sources) {
     std::vector<PowerReading> readings;
-    std::int64_t lost = 0;
-    const absl::Status polled = source->Poll(readings, lost);
+    absl::Status polled;
+    // A busy machine may lose readings of counters.
+    for (int attempt = 0; attempt < 20; ++attempt) {
+      std::int64_t lost = 0;
+      readings.clear();
+      polled = source->Poll(readings, lost);
+      if (lost == 0) break;
+    }
     for (const PowerReading& reading : readings) {
       const v1::ChannelInfo& channel =
           source->channels()[static_cast<std::size_t>(reading.channel)];

@@ -83,6 +83,28 @@ TEST_F(RegistryTest, MeasuredBeforeEstimatedAndTheWidestFirst) {
   EXPECT_THAT(Select({}).ranking, ElementsAre("power_meter", "VDD_IN", "package-0", "estimated"));
 }
 
+TEST_F(RegistryTest, ARailThatMayFeedAnythingIsTheLastResort) {
+  host_.Write("sys/class/hwmon/hwmon9/name", "coolant\n");
+  host_.Write("sys/class/hwmon/hwmon9/power1_input", "90000000\n");
+  EXPECT_THAT(Select({}).ranking, ElementsAre("coolant", "estimated"));
+  Rapl("1000000");
+  const PowerSelection selection = Select({});
+  EXPECT_THAT(selection.ranking, ElementsAre("package-0", "estimated"));
+  EXPECT_THAT(selection.totals, ElementsAre("package-0"));
+  EXPECT_THAT(selection.obstacles, ElementsAre(HasSubstr("power_channel")));
+  EXPECT_THAT(Select({.channel = "coolant"}).ranking, ElementsAre("coolant", "estimated"));
+}
+
+TEST_F(RegistryTest, OfTwoRailsAloneOnTheirChipsNoneIsTheBoard) {
+  host_.Write("sys/class/hwmon/hwmon9/name", "coolant\n");
+  host_.Write("sys/class/hwmon/hwmon9/power1_input", "90000000\n");
+  const std::string dir = "sys/bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon3/";
+  host_.Write(absl::StrCat(dir, "in1_label"), "VDD_FAN");
+  host_.Write(absl::StrCat(dir, "in1_input"), "5000");
+  host_.Write(absl::StrCat(dir, "curr1_input"), "100");
+  EXPECT_THAT(Select({}).ranking, ElementsAre("estimated"));
+}
+
 TEST_F(RegistryTest, AChannelAskedForIsTakenOrNothingInItsPlace) {
   Rail();
   settings_.channel = "VDD_SOC";

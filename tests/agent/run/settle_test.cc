@@ -177,6 +177,28 @@ TEST(SettleTest, ASlowGaugeIsWaitedForInAShortWindow) {
   EXPECT_FALSE(drifting.Judge(kStart + 4 * kSecond).settled);
 }
 
+TEST(SettleTest, OfAGaugeOnlyChangesAreReadings) {
+  SettleJudge judge(kWindow, kStart, true, true);
+  // Asked every second, it refreshes every 20 s, from 20 s on.
+  const auto power = [](double t) { return 8 + 0.001 * (std::floor(t / 20)); };
+  int settled_at = 0;
+  for (int s = 1; s <= 150 && settled_at == 0; ++s) {
+    judge.AddPower(Points(s - 1, s, power));
+    const SettleVerdict verdict = judge.Judge(kStart + s * kSecond);
+    if (s == 35) {
+      EXPECT_EQ(verdict.text, "the gauge has refreshed 1 times of 5");
+    }
+    if (verdict.settled) settled_at = s;
+  }
+  EXPECT_EQ(settled_at, 100);
+  // Refreshes without a reading for a window are none.
+  EXPECT_FALSE(judge.Judge(kStart + 140 * kSecond).settled);
+
+  SettleJudge constant(kWindow, kStart, true, true);
+  constant.AddPower(Points(0, 40, [](double) { return 8.0; }));
+  EXPECT_FALSE(constant.Judge(kStart + 40 * kSecond).settled);
+}
+
 TEST(SettleTest, AShortWindowIsJudgedByWhatItHas) {
   SettleJudge judge(kSecond, kStart, true);
   judge.AddPower(Points(0, 1, [](double) { return 8.0; }));

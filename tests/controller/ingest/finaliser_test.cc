@@ -662,8 +662,9 @@ TEST(FinaliserTest, ABatteryThatDoesNotFeedTheDeviceMeasuresNothingOfIt) {
   battery.set_scope(v1::SCOPE_BATTERY);
   battery.set_primary(true);
   battery.set_nominal_hz(100);
-  attempt.Samples("BAT0", 0, 10'000, 10,
-                  [](std::int64_t t) -> std::int64_t { return t < 4'000 ? 5'000 : -20'000; });
+  attempt.Samples("BAT0", 0, 10'000, 10, [](std::int64_t t) -> std::int64_t {
+    return (t < 4'000 ? 5'000 : -20'000) + t / 10 % 2;  // it refreshes
+  });
   const AttemptResults results = attempt.Finalised();
   EXPECT_EQ(results.runs[0].energy_quality, v1::QUALITY_VALID);
   EXPECT_EQ(results.runs[1].energy_quality, v1::QUALITY_INVALID);
@@ -689,6 +690,43 @@ TEST(FinaliserTest, AGaugeThatRefreshesSlowlySaysNothingOfAShortRun) {
   const EnergyResult* whole = Find(results, "BAT0", std::nullopt, std::nullopt, std::nullopt);
   ASSERT_NE(whole, nullptr);
   EXPECT_TRUE(whole->energy_j) << "a second matters less to ten";
+}
+
+TEST(FinaliserTest, AGaugeThatHardlyEverRefreshesSaysNothingOfARun) {
+  const auto run_of = [](std::int64_t changes_every_ms) {
+    Attempt attempt;
+    attempt.Run(0, 4'000, 4'200);
+    attempt.Request(0, 0, 4'000);
+    v1::ChannelInfo& battery = attempt.Channel("BAT0", v1::QUANTITY_POWER_W, 1e-3);
+    battery.set_scope(v1::SCOPE_BATTERY);
+    battery.set_primary(true);
+    battery.set_nominal_hz(100);
+    attempt.Samples("BAT0", 0, 10'000, 10, [=](std::int64_t t) -> std::int64_t {
+      return 5'000 + t / changes_every_ms % 3 * 700;
+    });
+    return *Find(attempt.Finalised(), "BAT0", 0, std::nullopt, std::nullopt);
+  };
+  for (const std::int64_t every_ms : {3'000, 6'000}) {
+    const EnergyResult run = run_of(every_ms);
+    EXPECT_FALSE(run.energy_j) << every_ms;
+    EXPECT_THAT(run.reasons, Contains(testing::StartsWith("smoothing:"))) << every_ms;
+  }
+  const EnergyResult never = run_of(20'000);
+  EXPECT_FALSE(never.energy_j);
+  EXPECT_THAT(never.reasons, Contains("smoothing:0 changes<1"));
+}
+
+TEST(FinaliserTest, AnAveragingMeterSaysNothingOfPhasesShorterThanItsAverage) {
+  Attempt attempt;
+  attempt.Run(0, 4'000, 4'200);
+  attempt.Request(0, 0, 4'000);
+  attempt.Meter({4'000}).set_refresh_ns(1'000 * kMs);
+  const AttemptResults results = attempt.Finalised();
+  const EnergyResult* run = Find(results, "meter", 0, std::nullopt, std::nullopt);
+  EXPECT_FALSE(run->energy_j);
+  EXPECT_THAT(run->reasons, Contains(testing::StartsWith("smoothing:")));
+  const EnergyResult* whole = Find(results, "meter", std::nullopt, std::nullopt, std::nullopt);
+  EXPECT_TRUE(whole->energy_j) << "its edges are far from any step";
 }
 
 TEST(FinaliserTest, ASuspendInsideARunIsInvalid) {
