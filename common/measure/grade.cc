@@ -38,7 +38,10 @@ constexpr std::array kCodes = {
     CodeInfo{Code::kImpossibleStamps, "impossible_stamps", kSpeed, v1::QUALITY_INVALID,
              "requests whose stamps or indices run backward or lie outside the run", "> 0"},
     CodeInfo{Code::kOutputDiffers, "output_differs", kSpeed, v1::QUALITY_SUSPECT,
-             "different outputs of the attempt's greedy runs", "> 1"},
+             "different outputs of greedy runs: of the attempt's own, or of the newest earlier "
+             "accepted attempt with the same model, engine build, prompts and options "
+             "(`output_differs:attempt 12`)",
+             "> 1"},
     CodeInfo{Code::kBackgroundCpu, "background_cpu", kSpeed, v1::QUALITY_SUSPECT,
              "mean share of all cores that others than the engine used during the run, over at "
              "least its last second",

@@ -22,17 +22,24 @@ std::string EnumWord(const std::string& name, absl::string_view prefix) {
   return absl::AsciiStrToLower(absl::string_view(name).substr(prefix.size()));
 }
 
-// Different outputs of the runs, where every run must give the same.
-std::size_t GreedyOutputs(const AttemptData& data, const AttemptView& view) {
+// Every run must give the same where nothing is drawn by chance: those of this attempt, and those
+// of an earlier one that did the same work on the same engine build.
+void AddOutputs(const AttemptData& data, const AttemptView& view, std::vector<Finding>& findings) {
   const v1::GenerateSpec& spec = data.spec.generate();
   const bool greedy = (spec.has_temperature() && spec.temperature() <= 0) ||
                       (spec.has_top_k() && spec.top_k() == 1);
-  if (!greedy) return 0;
+  if (!greedy) return;
   std::set<std::string> outputs;
   for (const auto& [number, run] : view.runs) {
     if (run.done.has_output_sha256()) outputs.insert(run.done.output_sha256());
   }
-  return outputs.size();
+  if (outputs.size() > 1) {
+    AddFinding(findings, MakeFinding(Code::kOutputDiffers, absl::StrCat(outputs.size(), ">1")));
+  } else if (outputs.size() == 1 && data.earlier_output &&
+             data.earlier_output->sha256 != *outputs.begin()) {
+    AddFinding(findings, MakeFinding(Code::kOutputDiffers,
+                                     absl::StrCat("attempt ", data.earlier_output->fence)));
+  }
 }
 
 void Report(absl::string_view about, const std::vector<Finding>& findings, RunResult& result) {
@@ -63,9 +70,7 @@ void FillSpeed(const AttemptData& data, const AttemptView& view, const RunView& 
     // A command has a speed of this kind only where it reported tokens.
     const Speed speed = MeasureSpeed(Expected(data.spec), run.done, run.requests);
     findings = speed.findings;
-    if (const std::size_t outputs = GreedyOutputs(data, view); outputs > 1) {
-      AddFinding(findings, MakeFinding(Code::kOutputDiffers, absl::StrCat(outputs, ">1")));
-    }
+    AddOutputs(data, view, findings);
     AddBackground(data.spec, view, run.span(), findings);
     result.speed_method = "stream";
     result.n_prompt = speed.n_prompt;

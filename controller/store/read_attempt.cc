@@ -279,6 +279,39 @@ std::vector<v1::Metric> ReadMetrics(Session& session, Fence fence) {
   return metrics;
 }
 
+// Attempts of the same prompts that are looked at, newest first: other models and engines of a
+// sweep share them.
+constexpr int kEarlierAttempts = 64;
+
+// The same work: everything of the specs that decides the tokens.
+bool SameWork(const v1::JobSpec& one, const v1::JobSpec& other) {
+  return one.has_generate() && other.has_generate() &&
+         one.model().sha256() == other.model().sha256() &&
+         one.generate().SerializeAsString() == other.generate().SerializeAsString();
+}
+
+std::optional<AttemptData::EarlierOutput> ReadEarlierOutput(Session& session, Fence fence,
+                                                            const v1::JobSpec& spec) {
+  if (!spec.has_generate()) return std::nullopt;
+  Rows rows = session.Query(
+      R"sql(
+          SELECT earlier.fence, job.spec,
+            (SELECT min(run.output_sha256) FROM run WHERE run.attempt = earlier.fence)
+          FROM attempt AS mine
+          JOIN attempt AS earlier ON earlier.prompts_sha256 = mine.prompts_sha256
+            AND earlier.fence < mine.fence AND earlier.engine IS mine.engine
+            AND earlier.engine_version = mine.engine_version
+          JOIN job ON job.id = earlier.job_id AND job.accepted_fence = earlier.fence
+          WHERE mine.fence = ? ORDER BY earlier.fence DESC LIMIT ?)sql",
+      fence, kEarlierAttempts);
+  while (rows.Next()) {
+    v1::JobSpec other;
+    if (rows.IsNull(2) || !other.ParseFromString(rows.Text(1)) || !SameWork(spec, other)) continue;
+    return AttemptData::EarlierOutput{rows.Int(0), rows.Text(2)};
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<AttemptData> ReadAttemptData(Session& session, Fence fence) {
@@ -297,6 +330,7 @@ std::optional<AttemptData> ReadAttemptData(Session& session, Fence fence) {
   data.chunks = ReadChunks(session, fence);
   data.tokens = ReadTokens(session, fence);
   data.metrics = ReadMetrics(session, fence);
+  data.earlier_output = ReadEarlierOutput(session, fence, data.spec);
   return data;
 }
 

@@ -39,6 +39,13 @@ struct AttemptData {
   std::vector<Chunk> chunks;  // power and host, by channel, then time
   std::vector<v1::TokenBatch> tokens;
   std::vector<v1::Metric> metrics;
+  // What the newest earlier accepted attempt gave that ran the same work (model, engine build,
+  // prompts, options); absent: there was none.
+  struct EarlierOutput {
+    std::int64_t fence = 0;
+    std::string sha256;
+  };
+  std::optional<EarlierOutput> earlier_output;
 };
 
 // What of the artifacts is needed, for collecting the rest.

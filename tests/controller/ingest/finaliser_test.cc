@@ -129,6 +129,9 @@ class Attempt {
     return info;
   }
 
+  void Earlier(std::int64_t fence, const std::string& sha256) {
+    data_.earlier_output = {fence, sha256};
+  }
   AttemptResults Finalised() const { return Finalise(data_); }
 
  private:
@@ -566,6 +569,19 @@ TEST(FinaliserTest, GreedyRunsMustAgree) {
   // With sampling they may differ.
   attempt.generate().set_temperature(0.8);
   EXPECT_EQ(attempt.Finalised().runs[2].speed_quality, v1::QUALITY_VALID);
+}
+
+TEST(FinaliserTest, GreedyRunsMustAgreeWithEarlierOnesOfTheSameWork) {
+  Attempt attempt;
+  attempt.Request(0, 0, 2000);
+  attempt.Run(0, 2000, 2200).set_output_sha256("aa");
+  attempt.Earlier(7, "aa");
+  EXPECT_THAT(attempt.Finalised().runs[0].quality_reasons, IsEmpty());
+  attempt.Earlier(7, "bb");
+  EXPECT_THAT(attempt.Finalised().runs[0].quality_reasons,
+              ElementsAre("speed output_differs:attempt 7"));
+  attempt.generate().set_temperature(0.8);
+  EXPECT_THAT(attempt.Finalised().runs[0].quality_reasons, IsEmpty());
 }
 
 TEST(FinaliserTest, ABusyMachineIsAReason) {

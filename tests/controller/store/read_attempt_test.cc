@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "tests/controller/store/store_testing.h"
 
 namespace joulefarm::controller {
@@ -127,6 +128,50 @@ TEST_F(ReadAttemptTest, EveryEventComesBackInOrderWithEveryField) {
   EXPECT_EQ(Debug(data.events), Debug(events));
   EXPECT_EQ(data.spec.cell(), "model=tiny");
   EXPECT_EQ(data.final.ended_ns(), 900);
+}
+
+TEST_F(ReadAttemptTest, TheNewestEarlierOutputOfTheSameWorkComesWithIt) {
+  // Attempts 1 to 4 of jobs 1 to 4 with the same prompts: job 3 has another option, job 2's attempt
+  // was not accepted, job 4 is looked at.
+  const auto events = [](const std::string& output, const std::string& version) {
+    std::vector<v1::Event> out(2);
+    out[0].mutable_facts()->set_engine("llama.cpp");
+    out[0].mutable_facts()->set_engine_version(version);
+    out[0].mutable_facts()->set_prompts_sha256("p");
+    out[1].mutable_run()->set_run(0);
+    out[1].mutable_run()->set_output_sha256(output);
+    return EventsOf(out).SerializeAsString();
+  };
+  const auto ingest = [this](Fence fence, v1::Stream stream, const std::string& payload) {
+    auto outcome = store_->Ingest({MakeFrame(fence, stream, 1, payload)});
+    ASSERT_TRUE(outcome.ok()) << outcome.status();
+  };
+  Job first = MakeJob(1);
+  first.live_fence = 1;
+  ingest(1, v1::STREAM_EVENT, events("one", "b1"));
+  for (int number = 2; number <= 4; ++number) {
+    Job job = MakeJob(number);
+    if (number == 3) {
+      auto spec = std::make_shared<v1::JobSpec>(*job.spec);
+      spec->mutable_generate()->set_threads(4);
+      job.spec = spec;
+    }
+    job.live_fence = number;
+    if (number == 3) job.accepted_fence = number;
+    const absl::Status added = store_->Commit({job, MakeAttempt(number, job)});
+    ASSERT_TRUE(added.ok()) << added;
+    ingest(number, v1::STREAM_EVENT, events(absl::StrCat("output ", number), "b1"));
+  }
+  ingest(4, v1::STREAM_FINAL, FinalOf({{v1::STREAM_EVENT, 1}}).SerializeAsString());
+  EXPECT_FALSE(store_->ReadAttempt(4)->earlier_output.has_value()) << "none is accepted yet";
+
+  first.accepted_fence = 1;
+  ASSERT_TRUE(store_->Commit({first}).ok());
+  const auto data = store_->ReadAttempt(4);
+  ASSERT_TRUE(data.ok()) << data.status();
+  ASSERT_TRUE(data->earlier_output.has_value());
+  EXPECT_EQ(data->earlier_output->fence, 1);
+  EXPECT_EQ(data->earlier_output->sha256, "one");
 }
 
 TEST_F(ReadAttemptTest, AbsentFieldsStayAbsent) {
