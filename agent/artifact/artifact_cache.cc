@@ -105,7 +105,7 @@ std::shared_ptr<void> ArtifactCache::Hold(const std::string& sha256) {
 }
 
 absl::StatusOr<CachedArtifact> ArtifactCache::Get(
-    const ArtifactRequest& request, std::stop_token stop,
+    const ArtifactRequest& request, const std::stop_token& stop,
     const std::function<void(std::int64_t)>& progress) {
   if (!IsSha256Hex(request.sha256)) {
     return absl::InvalidArgumentError(

@@ -81,7 +81,7 @@ class ArtifactCache {
   // FAILED_PRECONDITION: larger than the whole quota, or the source's copy is damaged; DATA_LOSS:
   // what was fetched twice is not what was asked for; CANCELLED after a stop; otherwise the
   // source's error. `progress` is told the bytes there are now; may be empty.
-  absl::StatusOr<CachedArtifact> Get(const ArtifactRequest& request, std::stop_token stop,
+  absl::StatusOr<CachedArtifact> Get(const ArtifactRequest& request, const std::stop_token& stop,
                                      const std::function<void(std::int64_t)>& progress = {});
 
  private:

@@ -114,8 +114,8 @@ constexpr std::array kCodes = {
              "samples inside the phase", "< 10"},
     CodeInfo{
         Code::kSmoothing, "smoothing", kEnergy, v1::QUALITY_INVALID,
-        "the time a gauge takes to refresh times the steps of power at the phase's edges, of the "
-        "energy",
+        "the time a gauge takes to refresh, or a meter averages over, times the steps of power at "
+        "the phase's edges, of the energy",
         "> 5 %"},
     CodeInfo{Code::kNotDischarging, "not_discharging", kEnergy, v1::QUALITY_INVALID,
              "lowest power of a battery's channel in the phase: something else feeds the device",
