@@ -9,7 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "cli/client.h"
-#include "cli/output/table.h"
+#include "common/table/table.h"
 
 namespace joulefarm::cli {
 

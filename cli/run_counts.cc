@@ -13,6 +13,7 @@ namespace {
 
 // Between two looks: what a big experiment may cost the controller stays small.
 constexpr std::chrono::seconds kPause{2};
+constexpr std::chrono::seconds kLongPause{10};
 
 std::string Literal(const std::string& text) {
   return absl::StrCat("'", absl::StrReplaceAll(text, {{"'", "''"}}), "'");
@@ -60,13 +61,15 @@ std::vector<std::string> RunCounts::Cells(const v1::GetProgressResponse& progres
 void RunCounts::Refresh(const v1::GetProgressResponse& progress,
                         std::chrono::steady_clock::time_point now) {
   const std::string seen = Seen(progress);
-  if (looked_ && (seen == seen_ || now - *looked_ < kPause)) return;
+  // Also without news: an agent that goes away changes no count.
+  if (looked_ && now - *looked_ < (seen == seen_ ? kLongPause : kPause)) return;
   looked_ = now;
   TableCollector collector;
   const std::string query = absl::StrCat(
       "SELECT device_id, sum(CASE WHEN state IN ('SUCCEEDED', 'FAILED', 'CANCELED', 'EXPIRED') "
       "THEN repetitions ELSE (SELECT count(*) FROM run WHERE run.attempt = job.live_fence AND "
       "warmup = 0 AND end_ns IS NOT NULL) END) AS done, sum(repetitions) AS total, "
+      "(SELECT link FROM device WHERE device.id = job.device_id) AS link, "
       "strftime('%s', 'now') * 1.0 - min(submitted_wall_ns) / 1e9 AS age_s "
       "FROM job WHERE ",
       Which(progress), " GROUP BY device_id ORDER BY device_id");
@@ -79,7 +82,8 @@ void RunCounts::Refresh(const v1::GetProgressResponse& progress,
     const auto device = TextAt(table, row, "device_id");
     if (!device) continue;
     runs_.push_back({*device, static_cast<int>(RealAt(table, row, "done").value_or(0)),
-                     static_cast<int>(RealAt(table, row, "total").value_or(0))});
+                     static_cast<int>(RealAt(table, row, "total").value_or(0)),
+                     TextAt(table, row, "link").value_or("")});
     age_s = std::max(age_s, RealAt(table, row, "age_s").value_or(0));
   }
   if (!age_ && !runs_.empty()) {

@@ -64,6 +64,7 @@ class Waiter {
       if (console_.interrupted()) return Ended(result, WaitEnd::kInterrupted);
       if (progress.ok()) {
         result.progress = *progress;
+        DropForeignTelemetry(result.progress);
         Reached(result);
         if (progress->done()) return Ended(result, WaitEnd::kDone);
       } else if (IsTransient(progress.status())) {
@@ -94,6 +95,16 @@ class Waiter {
     }
     all.set_name(TitleOf(options_.jobs));
     return all;
+  }
+
+  // A device's newest telemetry may still be that of the attempt before; a fence belongs to the job
+  // it was first seen with.
+  void DropForeignTelemetry(v1::GetProgressResponse& progress) {
+    for (v1::ActiveJob& job : *progress.mutable_active_jobs()) {
+      if (!job.has_telemetry() || !job.telemetry().has_fence()) continue;
+      const auto owner = fence_jobs_.emplace(job.telemetry().fence(), job.job()).first;
+      if (owner->second != job.job()) job.clear_telemetry();
+    }
   }
 
   WaitResult& Ended(WaitResult& result, WaitEnd end) {
@@ -227,6 +238,7 @@ class Waiter {
   Estimator estimator_;
   std::map<std::string, std::chrono::steady_clock::time_point> silent_since_;
   std::map<std::string, std::string> last_doings_;  // by job
+  std::map<std::int64_t, std::string> fence_jobs_;  // by telemetry's fence
   std::optional<std::map<std::string, std::string>> cells_;
   int least_doing_ = 0;
   std::chrono::steady_clock::time_point start_;

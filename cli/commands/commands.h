@@ -5,6 +5,7 @@
 // outlives the app.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -13,7 +14,8 @@
 
 namespace CLI {
 class App;
-}
+class Validator;
+}  // namespace CLI
 
 namespace joulefarm::cli {
 
@@ -43,6 +45,8 @@ void AddDeviceWatch(CLI::App& group, Session& session);
 void AddFormat(CLI::App& command, std::string& format);
 // -o, --filter and --limit.
 void AddListingOptions(CLI::App& command, ListingOptions& options);
+// Takes whole numbers of at least `least`.
+CLI::Validator WholeNumber(std::int64_t least);
 // A group (`job`) that needs one of its commands.
 CLI::App* AddGroup(CLI::App& app, const std::string& name, const std::string& description,
                    const std::string& examples);

@@ -1,8 +1,11 @@
 #include <CLI/CLI.hpp>
 #include <map>
+#include <set>
 #include <sstream>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "cli/commands/commands.h"
 #include "cli/output/text.h"
@@ -22,6 +25,8 @@ constexpr std::chrono::milliseconds kRedraw{500};
 constexpr std::chrono::seconds kRetry{1};
 // Telemetry comes every second; older than this it is not shown.
 constexpr std::chrono::seconds kStale{5};
+// With --count: how long nothing may come from any device.
+constexpr std::chrono::seconds kSilence{10};
 
 constexpr char kQuery[] =
     "SELECT device.id, device.link, device.alloc, device.admin, job.id AS job, job.cell, "
@@ -51,7 +56,8 @@ RowValues TelemetryRow(const v1::Telemetry& news) {
   const std::string provenance =
       news.provenance() == v1::PROVENANCE_UNSPECIFIED
           ? ""
-          : v1::Provenance_Name(news.provenance()).substr(sizeof("PROVENANCE_") - 1);
+          : absl::AsciiStrToLower(
+                v1::Provenance_Name(news.provenance()).substr(sizeof("PROVENANCE_") - 1));
   return {news.device_id(),
           news.has_fence() ? Value(news.fence()) : Value(),
           real(news.has_power_w(), news.power_w()),
@@ -72,7 +78,8 @@ class DeviceWatch {
         session_(session),
         client_(client),
         options_(options),
-        display_(console_.out) {
+        display_(console_.out),
+        started_(console_.now()) {
     const Format format = ParseFormat(options.format).value_or(Format::kTable);
     printer_ = MakeMachinePrinter(format, console_.out);
     if (printer_ != nullptr) printer_->Begin(TelemetryColumns().columns);
@@ -85,6 +92,12 @@ class DeviceWatch {
       const absl::Status status = client_.WatchDevices(
           options_.ids, [this](const v1::Telemetry* news) { return Take(news); });
       if (console_.interrupted()) return Ended(kExitInterrupted);
+      if (status.ok() && silent_) {
+        const int exit = Ended(kExitTimeout);
+        console_.err << (options_.ids.empty() ? "" : absl::StrJoin(options_.ids, ", ") + ": ")
+                     << "no telemetry" << std::endl;
+        return exit;
+      }
       if (status.ok()) return Ended(kExitOk);
       if (!IsTransient(status)) {
         display_.Clear();
@@ -112,7 +125,12 @@ class DeviceWatch {
   // False when enough was seen.
   bool Take(const v1::Telemetry* telemetry) {
     Reached();
-    if (telemetry != nullptr) {
+    // The first reading opens the sensors and has nothing to compare with: it is no reading yet.
+    const bool first = telemetry != nullptr && announced_.insert(telemetry->device_id()).second;
+    if (first && !HasLiveValue(*telemetry)) {
+      if (printer_ == nullptr && !live_)
+        console_.out << OneLine(telemetry->device_id()) << "  waiting for telemetry" << std::endl;
+    } else if (telemetry != nullptr) {
       if (printer_ != nullptr) {
         printer_->Row(TelemetryRow(*telemetry));
       } else if (!live_) {
@@ -123,6 +141,11 @@ class DeviceWatch {
       ++taken_;
     }
     if (live_) Draw();
+    // Who asked for a number of readings does not wait for ever for the first one.
+    if (options_.count > 0 && taken_ == 0 && console_.now() - started_ >= kSilence) {
+      silent_ = true;
+      return false;
+    }
     return (options_.count == 0 || taken_ < options_.count) && console_.out.good() &&
            console_.out_error() == 0;
   }
@@ -201,6 +224,9 @@ class DeviceWatch {
   std::vector<DeviceLive> devices_;
   std::map<std::string, News> news_;
   std::int64_t taken_ = 0;
+  std::set<std::string> announced_;  // devices that sent something
+  const Time started_;
+  bool silent_ = false;
   std::optional<Time> drawn_;
   std::optional<Time> looked_;
   std::optional<Time> lost_at_;
@@ -224,8 +250,10 @@ void AddDeviceWatch(CLI::App& group, Session& session) {
       ->check(CLI::IsMember({"table", "jsonl", "csv"}).description(""))
       ->type_name("FORMAT")
       ->default_str("table");
-  watch->add_option("--count", options->count, "stop after N readings")
-      ->check(CLI::PositiveNumber.description(""))
+  watch
+      ->add_option("--count", options->count,
+                   "stop after N readings, or when none comes within 10 s")
+      ->check(WholeNumber(1))
       ->type_name("N");
   watch->callback([=, &session] {
     session.action = [=, &session] {

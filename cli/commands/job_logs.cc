@@ -198,7 +198,7 @@ void AddJobLogs(CLI::App& group, Session& session) {
       logs->add_flag("-f,--follow", options->follow, "print what comes, until the job has ended");
   AddFormat(*logs, options->format);
   logs->add_option("--limit", options->limit, "at most N lines; 0 for all")
-      ->check(CLI::NonNegativeNumber.description(""))
+      ->check(WholeNumber(0))
       ->type_name("N")
       ->default_str("0")
       ->excludes(follow);

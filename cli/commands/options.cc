@@ -1,8 +1,21 @@
 #include <CLI/CLI.hpp>
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "cli/commands/commands.h"
+#include "cli/output/text.h"
 
 namespace joulefarm::cli {
+
+CLI::Validator WholeNumber(std::int64_t least) {
+  return CLI::Validator(
+      [least](const std::string& text) -> std::string {
+        std::int64_t number = 0;
+        if (absl::SimpleAtoi(text, &number) && number >= least) return "";
+        return absl::StrCat("\"", OneLine(text), "\" is no whole number of at least ", least);
+      },
+      "");
+}
 
 void AddFormat(CLI::App& command, std::string& format) {
   command.add_option("-o,--output", format, "table, wide, json, jsonl, csv or name")
@@ -21,7 +34,7 @@ void AddListingOptions(CLI::App& command, ListingOptions& options) {
       ->expected(1)
       ->allow_extra_args(false);
   command.add_option("--limit", options.limit, "at most N rows, the newest; 0 for all")
-      ->check(CLI::NonNegativeNumber.description(""))
+      ->check(WholeNumber(0))
       ->type_name("N")
       ->default_str("0");
 }

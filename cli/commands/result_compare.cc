@@ -27,6 +27,11 @@ absl::StatusOr<CompareSide> Load(FarmClient& client, const std::string& name) {
   absl::Status status = client.List(request, collector);
   if (!status.ok()) return status;
   side.summary = std::move(collector.table());
+  request.set_listing(v1::LISTING_RESULTS);
+  TableCollector runs;
+  status = client.List(request, runs);
+  if (!status.ok()) return status;
+  side.runs = std::move(runs.table());
   return side;
 }
 

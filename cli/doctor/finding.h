@@ -8,8 +8,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "cli/output/table.h"
 #include "cli/output/text_table.h"
+#include "common/table/table.h"
 #include "joulefarm/v1/farm_service.pb.h"
 
 namespace joulefarm::cli {

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "cli/output/table.h"
 #include "common/table/json.h"
+#include "common/table/table.h"
 
 namespace joulefarm::cli {
 

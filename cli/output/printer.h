@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "cli/output/table.h"
 #include "cli/output/text_table.h"
+#include "common/table/table.h"
 
 namespace joulefarm::cli {
 

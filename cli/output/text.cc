@@ -1,11 +1,13 @@
 #include "cli/output/text.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "common/table/utf8.h"
 
 namespace joulefarm::cli {
@@ -127,6 +129,29 @@ std::string Clip(absl::string_view text, int width) {
     text.remove_prefix(length);
   }
   return out + "…";
+}
+
+std::string ClipMiddle(absl::string_view text, int width) {
+  if (DisplayWidth(text) <= width) return std::string(text);
+  std::string head = Clip(text, std::max(1, width - width / 2));
+  const int room = width - DisplayWidth(head);
+  std::size_t begin = 0;
+  while (DisplayWidth(text.substr(begin)) > room) {
+    const Utf8Code decoded = DecodeUtf8(text.substr(begin));
+    begin += decoded.length == 0 ? 1 : decoded.length;
+  }
+  return absl::StrCat(head, text.substr(begin));
+}
+
+std::vector<std::string> WrapWords(absl::string_view text, int width) {
+  if (width <= 0) return {std::string(text)};
+  std::vector<std::string> lines(1);
+  for (const absl::string_view word : absl::StrSplit(text, ' ')) {
+    if (!lines.back().empty() && DisplayWidth(lines.back()) + 1 + DisplayWidth(word) > width)
+      lines.emplace_back();
+    absl::StrAppend(&lines.back(), lines.back().empty() ? "" : " ", word);
+  }
+  return lines;
 }
 
 std::string SignificantReal(double value, int digits) {

@@ -6,10 +6,11 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
-#include "cli/output/table.h"
 #include "common/table/json.h"
+#include "common/table/table.h"
 #include "common/table/utf8.h"
 
 namespace joulefarm::cli {
@@ -27,6 +28,13 @@ int DisplayWidth(absl::string_view text);
 
 // The text itself when it fits `width` cells, otherwise its beginning and "…". width ≥ 1.
 std::string Clip(absl::string_view text, int width);
+
+// The same, with the "…" in the middle: beginning and end stay.
+std::string ClipMiddle(absl::string_view text, int width);
+
+// The text in lines of at most `width` terminal cells, broken between words; a word that is longer
+// than the line runs over. width 0: one line.
+std::vector<std::string> WrapWords(absl::string_view text, int width);
 
 // A number for people: about `digits` significant digits, no exponent between 1e-4 and 1e15,
 // trailing zeros kept so that columns line up ("84.1", "212", "0.0610").

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <set>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -51,6 +52,18 @@ void DropToFit(int limit, TextTable& table, std::vector<int>& widths) {
     widths.erase(widths.begin() + at);
     for (auto& row : table.rows) row.erase(row.begin() + at);
   }
+}
+
+// Cuts the texts of a column to its width, where it leaves most of them different.
+void ClipColumn(TextTable& table, std::size_t column, int width) {
+  std::set<std::string> at_end;
+  std::set<std::string> in_middle;
+  for (const auto& row : table.rows) {
+    at_end.insert(Clip(row[column].text, width));
+    in_middle.insert(ClipMiddle(row[column].text, width));
+  }
+  if (in_middle.size() <= at_end.size()) return;
+  for (auto& row : table.rows) row[column].text = ClipMiddle(row[column].text, width);
 }
 
 // Takes from the widest shrinkable column until the line fits or none can give any more.
@@ -132,12 +145,24 @@ Style StyleOfWord(absl::string_view word) {
 
 int Width(const TextTable& table) { return TotalWidth(NaturalWidths(table)); }
 
+bool FitsReadably(const TextTable& table, int width) {
+  std::vector<int> widths;
+  const std::vector<int> natural = NaturalWidths(table);
+  for (std::size_t i = 0; i < natural.size(); ++i) {
+    const Fit fit = table.columns[i].fit;
+    if (fit == Fit::kDrop) continue;
+    widths.push_back(fit == Fit::kShrink ? std::min(natural[i], kReadable) : natural[i]);
+  }
+  return TotalWidth(widths) <= width;
+}
+
 void Render(const TextTable& whole, const Look& look, std::ostream& out) {
   std::vector<int> widths = NaturalWidths(whole);
   TextTable table = whole;
   if (look.width > 0 && TotalWidth(widths) > look.width) {
     DropToFit(look.width, table, widths);
     ShrinkToFit(table, look.width, widths);
+    for (std::size_t i = 0; i < widths.size(); ++i) ClipColumn(table, i, std::max(1, widths[i]));
   }
   std::vector<TextCell> headers;
   for (const TextColumn& column : table.columns) headers.push_back({column.header, Style::kStrong});

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "cli/output/table.h"
+#include "common/table/table.h"
 
 namespace joulefarm::cli {
 
@@ -52,10 +52,15 @@ struct TextTable {
 // How wide the table is when nothing is clipped.
 int Width(const TextTable& table);
 
+// Whether the columns that are not dropped fit `width` when those that shrink have 24 cells each
+// (or what they need, when that is less).
+bool FitsReadably(const TextTable& table, int width);
+
 // Writes the header and the rows, two blanks between columns, no blanks at line ends. When a width
 // is set and the table is wider, columns with Fit::kDrop are left out, the last first, until those
 // with Fit::kShrink have 24 cells each; then these are clipped, the widest first, down to 8 cells
-// each; what still does not fit runs over.
+// each; what still does not fit runs over. Texts are clipped at the end, or in the middle where
+// that keeps more of a column's texts apart.
 void Render(const TextTable& table, const Look& look, std::ostream& out);
 
 // A value as a cell of a raw table: NULL is a dim `-`.

@@ -8,7 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "cli/output/table.h"
+#include "common/table/table.h"
 
 namespace joulefarm::cli {
 

@@ -8,8 +8,8 @@
 #include <optional>
 #include <vector>
 
-#include "cli/output/table.h"
 #include "cli/trace/trace_info.h"
+#include "common/table/table.h"
 
 namespace joulefarm::cli {
 

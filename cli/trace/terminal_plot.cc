@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "cli/output/text.h"
 
 namespace joulefarm::cli {
@@ -216,17 +215,6 @@ std::vector<std::string> Legend(const Picture& picture, const Look& look, int wi
   return lines;
 }
 
-// Broken between words; a word that is longer than the line runs over.
-std::vector<std::string> Wrapped(const std::string& text, int width) {
-  std::vector<std::string> lines(1);
-  for (const std::string& word : std::vector<std::string>(absl::StrSplit(text, ' '))) {
-    if (!lines.back().empty() && DisplayWidth(lines.back()) + 1 + DisplayWidth(word) > width)
-      lines.emplace_back();
-    absl::StrAppend(&lines.back(), lines.back().empty() ? "" : " ", word);
-  }
-  return lines;
-}
-
 }  // namespace
 
 int TerminalPlotBins(const Look& look) { return Columns(look) * kDotsPerColumn; }
@@ -235,8 +223,9 @@ void DrawOnTerminal(const Picture& picture, const Look& look, std::ostream& out)
   const int columns = Columns(look);
   const int width = columns + kMargin + 1;
   const std::string indent(static_cast<std::size_t>(kMargin), ' ');
-  out << Styled(Clip(picture.Title(), width), Style::kStrong, look) << '\n'
-      << Clip(picture.Subtitle(), width) << "\n\n";
+  out << Styled(Clip(picture.Title(), width), Style::kStrong, look) << '\n';
+  for (const std::string& line : WrapWords(picture.Subtitle(), width)) out << line << '\n';
+  out << '\n';
   const Axis values = picture.ValueAxis(6);
   const Dots dots = Draw(picture, values, columns);
   out << Clip(absl::StrCat("  ", picture.ValueLabel()), width) << '\n';
@@ -267,7 +256,7 @@ void DrawOnTerminal(const Picture& picture, const Look& look, std::ostream& out)
     for (const std::string& line : Legend(picture, look, columns)) out << indent << line << '\n';
   }
   for (const std::string& note : picture.Notes()) {
-    for (const std::string& line : Wrapped(note, columns)) out << indent << line << '\n';
+    for (const std::string& line : WrapWords(note, columns)) out << indent << line << '\n';
   }
 }
 

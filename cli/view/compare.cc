@@ -83,14 +83,18 @@ int BetterOf(const std::string& family) {
   return kLess.count(family) > 0 ? -1 : 0;
 }
 
-// "is 12 % faster", "takes 8 % less energy".
+// Smaller changes are not told from none in what is shown.
+constexpr double kLeastChange = 0.001;
+
+// "is 12 % faster", "takes 8 % less energy". A time that is halved is a speed that doubled, so
+// times are said to be less, not faster.
 std::string Words(const std::string& family, double change) {
   const bool more = change > 0;
   const std::string size = absl::StrCat(SignificantReal(std::abs(change) * 100, 2), " %");
   if (family == "otps" || family == "itps")
     return absl::StrCat("is ", size, more ? " faster" : " slower");
-  if (absl::EndsWith(family, "_ms")) return absl::StrCat("is ", size, more ? " slower" : " faster");
-  const char* what = family == "peak_rss_mib"                                     ? " memory"
+  const char* what = absl::EndsWith(family, "_ms")                                ? " time"
+                     : family == "peak_rss_mib"                                   ? " memory"
                      : family == "energy_j" || absl::StartsWith(family, "j_per_") ? " energy"
                                                                                   : "";
   return absl::StrCat(*what == 0 ? "is " : "takes ", size, more ? " more" : " less", what);
@@ -163,6 +167,61 @@ absl::Status CheckMetrics(const std::vector<std::string>& wanted, const Places& 
   return absl::OkStatus();
 }
 
+std::vector<const RowValues*> RunsOf(const CompareSide& side, const Place& place) {
+  std::vector<const RowValues*> runs;
+  const Table& table = side.runs;
+  for (const RowValues& row : table.rows) {
+    const auto text = [&](absl::string_view name) { return TextAt(table, row, name).value_or(""); };
+    if (!IsWarmup(table, row) && Place{text("workload"), text("cell"), text("device_id")} == place)
+      runs.push_back(&row);
+  }
+  return runs;
+}
+
+// "speed SUSPECT 2 of 3, energy INVALID 1 of 3"; empty when every run is VALID or not graded.
+std::string GradesOf(const CompareSide& side, const Place& place) {
+  const std::vector<const RowValues*> runs = RunsOf(side, place);
+  std::vector<std::string> parts;
+  for (const char* what : {"speed", "energy"}) {
+    for (const char* grade : {"INVALID", "SUSPECT"}) {
+      const auto n = std::count_if(runs.begin(), runs.end(), [&](const RowValues* run) {
+        return TextAt(side.runs, *run, absl::StrCat(what, "_quality")) == grade;
+      });
+      if (n > 0) parts.push_back(absl::StrCat(what, " ", grade, " ", n, " of ", runs.size()));
+    }
+  }
+  return absl::StrJoin(parts, ", ");
+}
+
+// What a pair's runs say about the comparison: their grades, and whether they did the same.
+void NoteRuns(const CompareSide& a, const Place& left, const CompareSide& b, const Place& right,
+              std::vector<std::string>& notes) {
+  const std::string name =
+      left == right ? NameOf(left) : absl::StrCat(NameOf(left), " and ", NameOf(right));
+  std::vector<std::string> work;
+  for (const char* column : {"n_prompt", "n_gen"}) {
+    const auto values = [&](const CompareSide& side, const Place& place) {
+      std::set<std::string> all;
+      for (const RowValues* run : RunsOf(side, place)) {
+        const Value& value = side.runs.At(*run, column);
+        if (!IsNull(value)) all.insert(PlainText(value));
+      }
+      return all;
+    };
+    const std::set<std::string> x = values(a, left);
+    const std::set<std::string> y = values(b, right);
+    if (x.empty() || y.empty() || x == y) continue;
+    work.push_back(
+        absl::StrCat(column, " ", absl::StrJoin(x, "/"), " and ", absl::StrJoin(y, "/")));
+  }
+  if (!work.empty())
+    notes.push_back(absl::StrCat(name, ": not the same work: ", absl::StrJoin(work, ", ")));
+  const std::string grades_a = GradesOf(a, left);
+  const std::string grades_b = GradesOf(b, right);
+  if (!grades_a.empty()) notes.push_back(absl::StrCat(NameOf(left), ", A: ", grades_a, " runs"));
+  if (!grades_b.empty()) notes.push_back(absl::StrCat(NameOf(right), ", B: ", grades_b, " runs"));
+}
+
 std::string Missing(const CompareSide& side, const Places& places) {
   std::set<std::string> cells;
   for (const RowValues& row : side.summary.rows)
@@ -182,6 +241,8 @@ std::string Comparison::Verdict() const {
   }
   if (difference->low > 0 || difference->high < 0) {
     if (a.mean == 0) return "B differs from A";
+    if (std::abs(difference->value / a.mean) < kLeastChange)
+      return "no difference worth the name (below 0.1 %)";
     return absl::StrCat("B ", Words(FamilyOf(metric), difference->value / std::abs(a.mean)));
   }
   if (difference->low == 0 && difference->high == 0) return "the same";
@@ -212,6 +273,7 @@ absl::StatusOr<CompareResult> Compare(const CompareSide& a, const CompareSide& b
   for (const auto& [left, right] : Pairs(a, b, in_a, in_b)) {
     paired_a.insert(left);
     paired_b.insert(right);
+    NoteRuns(a, left, b, right, result.notes);
     const Metrics& right_metrics = in_b.at(right);
     for (const auto& [family, left_rows] : in_a.at(left)) {
       const auto found = right_metrics.find(family);
@@ -361,7 +423,9 @@ void RenderCompare(const CompareSide& a, const CompareSide& b, const CompareResu
                       number(row.difference->high), "]");
     }
     const bool shown =
-        row.difference && (row.difference->low > 0 || row.difference->high < 0) && row.better != 0;
+        row.difference && row.better != 0 &&
+        (row.difference->low > 0 || row.difference->high < 0) &&
+        (row.a.mean == 0 || std::abs(row.difference->value / row.a.mean) >= kLeastChange);
     const bool good = shown && (row.difference->value > 0) == (row.better > 0);
     const Style style = !shown ? Style::kPlain : good ? Style::kGood : Style::kBad;
     table.rows.push_back(
@@ -375,12 +439,16 @@ void RenderCompare(const CompareSide& a, const CompareSide& b, const CompareResu
   }
   flush();
   out << '\n';
-  if (marks.count("~") > 0) out << "~ estimated, not measured. ";
-  if (marks.count("sim ") > 0) out << "sim: simulated, not measured. ";
-  out << "Intervals are Welch's, of the scatter between runs (or blocks); what a meter always "
-         "shows "
-         "too much or too little is not in them.\n";
-  for (const std::string& note : result.notes) out << OneLine(note) << '\n';
+  std::string legend;
+  if (marks.count("~") > 0) legend += "~ estimated, not measured. ";
+  if (marks.count("sim ") > 0) legend += "sim: simulated, not measured. ";
+  legend +=
+      "Intervals are Welch's, of the scatter between runs (or blocks); what a meter always shows "
+      "too much or too little is not in them.";
+  for (const std::string& line : WrapWords(legend, look.width)) out << line << '\n';
+  for (const std::string& note : result.notes) {
+    for (const std::string& line : WrapWords(OneLine(note), look.width)) out << line << '\n';
+  }
 }
 
 }  // namespace joulefarm::cli

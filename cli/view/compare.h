@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "cli/output/table.h"
 #include "cli/output/text_table.h"
 #include "common/stats/welch.h"
+#include "common/table/table.h"
 
 namespace joulefarm::cli {
 
@@ -21,6 +21,7 @@ struct CompareSide {
   std::string name;  // as the operator wrote it
   std::optional<std::string> cell;
   Table summary;
+  Table runs;  // listing RESULTS; without it nothing is said of grades and work
 };
 
 // One metric of one cell on both sides.
@@ -43,7 +44,7 @@ struct Comparison {
 
 struct CompareResult {
   std::vector<Comparison> rows;
-  std::vector<std::string> notes;  // cells and metrics that only one side has
+  std::vector<std::string> notes;  // what only one side has, grades below VALID, unequal work
 };
 
 // Pairs cells by name (or the two that are named) and devices by id (or the two, when there is one

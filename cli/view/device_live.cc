@@ -1,5 +1,6 @@
 #include "cli/view/device_live.h"
 
+#include <algorithm>
 #include <functional>
 
 #include "absl/strings/ascii.h"
@@ -68,6 +69,13 @@ TextTable DeviceLiveTable(const std::vector<DeviceLive>& devices) {
     table.rows.push_back(std::move(row));
   }
   return table;
+}
+
+bool HasLiveValue(const v1::Telemetry& telemetry) {
+  const auto texts = {PowerText(telemetry), TempText(telemetry),  ClockText(telemetry),
+                      CpuText(telemetry),   SpeedText(telemetry), MemoryText(telemetry)};
+  return std::any_of(texts.begin(), texts.end(),
+                     [](const std::string& text) { return !text.empty(); });
 }
 
 std::string DeviceLiveLine(const v1::Telemetry& telemetry) {

@@ -28,4 +28,7 @@ TextTable DeviceLiveTable(const std::vector<DeviceLive>& devices);
 // "edge-7f3a  ~14.2 W (estimated)  51 °C  2.40 GHz  cpu 83 %  402 tok/s", for logs.
 std::string DeviceLiveLine(const v1::Telemetry& telemetry);
 
+// Whether the telemetry has any value to show.
+bool HasLiveValue(const v1::Telemetry& telemetry);
+
 }  // namespace joulefarm::cli

@@ -93,6 +93,23 @@ std::size_t Distinct(const Table& table, const std::string& name) {
   return values.size();
 }
 
+// "2026-11-21 11:09:33" as "11:09:33" where every time is of that day. The first cell is the name.
+void WithoutCommonDate(std::vector<TextCell>& cells) {
+  constexpr std::size_t kDate = sizeof("2026-11-21 ") - 1;
+  std::set<std::string> dates;
+  for (std::size_t i = 1; i < cells.size(); ++i) {
+    const std::string& time = cells[i].text;
+    if (time == "-") continue;
+    if (time.size() != kDate + sizeof("11:09:33") - 1 || time[kDate - 1] != ' ') return;
+    dates.insert(time.substr(0, kDate));
+  }
+  if (dates.size() != 1) return;
+  cells[0].text += absl::StrCat(" (", dates.begin()->substr(0, kDate - 1), ")");
+  for (std::size_t i = 1; i < cells.size(); ++i) {
+    if (cells[i].text != "-") cells[i].text.erase(0, kDate);
+  }
+}
+
 }  // namespace
 
 ListingView ExperimentView() {
@@ -179,8 +196,10 @@ ListingView ResultView(const Table& results) {
   std::vector<std::string> cells;
   for (const RowValues& row : results.rows)
     cells.push_back(TextAt(results, row, "cell").value_or(""));
-  auto labels = several ? std::map<std::string, std::string>{} : ShortCells(cells);
-  if (labels.size() == 1) labels.begin()->second = CellWords(labels.begin()->first);
+  auto labels = ShortCells(cells);
+  for (auto& [cell, label] : labels) {
+    if (label == cell) label = CellWords(cell);
+  }
 
   ListingView view;
   if (several) view.push_back(Plain("EXPERIMENT", "experiment", Fit::kShrink));
@@ -192,19 +211,32 @@ ListingView ResultView(const Table& results) {
                     return TextCell{OneLine(found == labels.end() ? cell : found->second)};
                   }});
   view.push_back(Plain("JOB", "job_id"));
-  view.push_back(
-      {{"RUN", Align::kRight, Fit::kKeep}, {"run"}, [](const Table& table, const RowValues& row) {
-         const std::string run = PlainText(table.At(row, "run"));
-         return IsWarmup(table, row) ? TextCell{"warm-up " + run, Style::kDim} : TextCell{run};
-       }});
-  view.push_back(Plain("DEVICE", "device_id", Fit::kShrink));
-  view.push_back(Real("OTPS tok/s", "otps", 3));
-  view.push_back(Real("TTFT ms", "ttft_ms", 3));
+  const auto run_cell = [](const std::string& before) {
+    return [before](const Table& table, const RowValues& row) {
+      const std::string run = PlainText(table.At(row, "run"));
+      return IsWarmup(table, row) ? TextCell{before + run, Style::kDim} : TextCell{run};
+    };
+  };
+  view.push_back({{"RUN", Align::kRight, Fit::kKeep},
+                  {"run"},
+                  run_cell("warm-up "),
+                  NarrowColumn{"RUN", run_cell("w")}});
+  const bool devices = Distinct(results, "device_id") > 1;
+  view.push_back(Plain("DEVICE", "device_id", devices ? Fit::kShrink : Fit::kDrop));
+  ViewColumn otps = Real("OTPS tok/s", "otps", 3);
+  otps.narrow = NarrowColumn{"TOK/S", otps.cell};
+  view.push_back(std::move(otps));
+  view.push_back(Real("TTFT ms", "ttft_ms", 3, Fit::kDrop));
   view.push_back({{"J/TOKEN decode", Align::kRight, Fit::kKeep},
                   {"j_per_decode_token", "j_per_decode_token_est", "j_per_decode_token_sim"},
                   [](const Table& table, const RowValues& row) {
                     return EnergyCell(DecodeJoulesPerToken(table, row));
-                  }});
+                  },
+                  NarrowColumn{"J/TOKEN", [](const Table& table, const RowValues& row) {
+                                 std::optional<Sourced> joules = DecodeJoulesPerToken(table, row);
+                                 if (joules) joules->uncertainty.reset();
+                                 return EnergyCell(joules);
+                               }}});
   view.push_back(
       {{"MEAN W", Align::kRight, Fit::kDrop},
        {"mean_w", "mean_est_w", "mean_sim_w"},
@@ -212,12 +244,16 @@ ListingView ResultView(const Table& results) {
   view.push_back(Real("LOAD ms", "load_ms", 3, Fit::kDrop));
   view.push_back(Real("RSS MiB", "peak_rss_mib", 3, Fit::kDrop));
   view.push_back(Plain("SPEED", "speed_quality"));
-  view.push_back({{"ENERGY", Align::kLeft, Fit::kKeep},
-                  {"energy_quality", "provenance"},
-                  [](const Table& table, const RowValues& row) {
-                    return EnergyGrade(TextAt(table, row, "provenance"),
-                                       TextAt(table, row, "energy_quality"));
-                  }});
+  view.push_back(
+      {{"ENERGY", Align::kLeft, Fit::kKeep},
+       {"energy_quality", "provenance"},
+       [](const Table& table, const RowValues& row) {
+         return EnergyGrade(TextAt(table, row, "provenance"), TextAt(table, row, "energy_quality"));
+       },
+       // What is not measured is marked at the joules.
+       NarrowColumn{"ENERGY", [](const Table& table, const RowValues& row) {
+                      return EnergyGrade(std::nullopt, TextAt(table, row, "energy_quality"));
+                    }}});
   return view;
 }
 
@@ -239,6 +275,14 @@ void RenderView(const ListingView& view, const Table& table, const Look& look, s
     std::vector<TextCell> cells;
     for (const ViewColumn* column : used) cells.push_back(column->cell(table, row));
     text.rows.push_back(std::move(cells));
+  }
+  if (look.width > 0 && !FitsReadably(text, look.width)) {
+    for (std::size_t i = 0; i < used.size(); ++i) {
+      if (!used[i]->narrow) continue;
+      text.columns[i].header = used[i]->narrow->header;
+      for (std::size_t row = 0; row < table.rows.size(); ++row)
+        text.rows[row][i] = used[i]->narrow->cell(table, table.rows[row]);
+    }
   }
   Render(text, look, out);
 }
@@ -271,6 +315,7 @@ void RenderSideBySide(const Table& table, const std::string& head, const Look& l
                       std::ostream& out) {
   std::vector<Column> common;
   RowValues shared;
+  std::vector<std::size_t> below;
   TextTable text;
   text.columns.push_back({OneLine(head)});
   for (const RowValues& row : table.rows) {
@@ -285,13 +330,37 @@ void RenderSideBySide(const Table& table, const std::string& head, const Look& l
       shared.push_back(table.rows.front()[i]);
       continue;
     }
+    if (column.kind == ColumnKind::kJson) {
+      below.push_back(i);
+      continue;
+    }
     std::vector<TextCell> cells{{OneLine(column.name), Style::kStrong}};
     for (const RowValues& row : table.rows) cells.push_back(CellOf(row[i], column.kind));
+    if (column.kind == ColumnKind::kTime) WithoutCommonDate(cells);
     text.rows.push_back(std::move(cells));
   }
   RenderRecord(common, shared, look, out);
   out << '\n';
   Render(text, look, out);
+  for (const std::size_t i : below) {
+    out << '\n' << Styled(OneLine(table.columns[i].name), Style::kStrong, look) << '\n';
+    for (const RowValues& row : table.rows) {
+      const std::string before =
+          absl::StrCat(OneLine(head), " ", OneLine(PlainText(table.At(row, head))), "  ");
+      const std::string* json = std::get_if<std::string>(&row[i]);
+      std::vector<std::string> entries;
+      if (json != nullptr) entries = ListJson(*json);
+      if (json != nullptr && entries.empty() && *json != "[]") entries = {*json};
+      for (const std::string& entry : entries) {
+        const int room = look.width == 0 ? 0 : std::max(20, look.width - DisplayWidth(before));
+        std::string indent = before;
+        for (const std::string& line : WrapWords(OneLine(entry), room)) {
+          out << indent << line << '\n';
+          indent.assign(static_cast<std::size_t>(DisplayWidth(before)), ' ');
+        }
+      }
+    }
+  }
 }
 
 }  // namespace joulefarm::cli

@@ -4,14 +4,21 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <vector>
 
-#include "cli/output/table.h"
 #include "cli/output/text_table.h"
+#include "common/table/table.h"
 
 namespace joulefarm::cli {
+
+// How a column looks where the terminal is too narrow for the whole table.
+struct NarrowColumn {
+  std::string header;
+  std::function<TextCell(const Table& table, const RowValues& row)> cell;
+};
 
 // One column of a view, made from one or more columns of the table. Left out when the table has
 // none of `needs`.
@@ -19,6 +26,7 @@ struct ViewColumn {
   TextColumn head;
   std::vector<std::string> needs;
   std::function<TextCell(const Table& table, const RowValues& row)> cell;
+  std::optional<NarrowColumn> narrow = {};
 };
 
 using ListingView = std::vector<ViewColumn>;
@@ -42,7 +50,8 @@ void RenderView(const ListingView& view, const Table& table, const Look& look, s
 void RenderRaw(const Table& table, const Look& look, std::ostream& out);
 
 // Several rows at once: first what they have in common as `key: value`, then one line per other
-// column of the table and one column per row, headed by the values of `head`. At least one row.
+// column of the table and one column per row, headed by the values of `head`; JSON that differs
+// comes below, entry by entry. Times of one day lose their date. At least one row.
 void RenderSideBySide(const Table& table, const std::string& head, const Look& look,
                       std::ostream& out);
 

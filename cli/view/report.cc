@@ -129,7 +129,7 @@ class Report {
 
   void Overview() {
     std::ostringstream text;
-    RenderSummary(data_.summary, data_.results, CellOrder(), Look{}, text);
+    RenderSummary(data_.summary, data_.results, CellOrder(), Look{}, text, kAllReasons);
     absl::StrAppend(&out_, "## Results\n\n", Fenced("", text.str()));
   }
 

@@ -6,7 +6,7 @@
 
 #include <string>
 
-#include "cli/output/table.h"
+#include "common/table/table.h"
 
 namespace joulefarm::cli {
 

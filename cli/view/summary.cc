@@ -20,8 +20,6 @@
 namespace joulefarm::cli {
 namespace {
 
-constexpr std::size_t kMaxReasons = 8;
-
 // The runs of one cell on one device, warm-ups left out.
 struct Group {
   std::string workload;
@@ -47,8 +45,9 @@ struct Mean {
 
 class Summary {
  public:
-  Summary(const Table& summary, const Table& results, const std::vector<std::string>& cell_order)
-      : summary_(summary), results_(results) {
+  Summary(const Table& summary, const Table& results, const std::vector<std::string>& cell_order,
+          std::size_t most_reasons)
+      : summary_(summary), results_(results), most_reasons_(most_reasons) {
     std::map<std::string, std::size_t> rank;
     for (const std::string& cell : cell_order) rank.emplace(cell, rank.size());
     std::map<std::tuple<std::string, std::string, std::string>, std::size_t> index;
@@ -133,9 +132,17 @@ class Summary {
       return;
     }
     // Rather two tables than a clipped grade.
-    joulefarm::cli::Render(with({&Row::n}, {&Row::load, &Row::rss, &Row::speed}), look, out);
+    const TextTable speed = with({&Row::n}, {&Row::load, &Row::rss, &Row::speed});
+    if (FitsReadably(speed, look.width)) {
+      joulefarm::cli::Render(speed, look, out);
+      out << '\n';
+      joulefarm::cli::Render(Select(title, rows, {&Row::joules, &Row::energy}), look, out);
+      return;
+    }
+    joulefarm::cli::Render(with({&Row::n}, {&Row::speed}), look, out);
     out << '\n';
-    joulefarm::cli::Render(Select(title, rows, {&Row::joules, &Row::energy}), look, out);
+    joulefarm::cli::Render(Select(title, rows, {&Row::joules, &Row::energy, &Row::load, &Row::rss}),
+                           look, out);
   }
 
   // The table with these columns, and the cell's (and device's) before them.
@@ -360,8 +367,17 @@ class Summary {
     }
     std::size_t all_runs = 0;
     for (const Group& group : groups_) all_runs += group.runs.size();
+    // What explains the speed's grade first: energy often has more reasons than there is room for.
+    using Entry = std::pair<std::string, Code>;
+    std::vector<Entry> sorted(codes.begin(), codes.end());
+    std::stable_sort(sorted.begin(), sorted.end(), [](const Entry& a, const Entry& b) {
+      const bool a_speed = absl::StartsWith(a.first, "speed ");
+      const bool b_speed = absl::StartsWith(b.first, "speed ");
+      if (a_speed != b_speed) return a_speed;
+      return a.second.runs.size() > b.second.runs.size();
+    });
     std::vector<std::string> lines;
-    for (const auto& [name, code] : codes) {
+    for (const auto& [name, code] : sorted) {
       const bool one_cell = code.groups.size() == 1 && groups_.size() > 1;
       const std::size_t of = one_cell ? (*code.groups.begin())->runs.size() : all_runs;
       const std::string details = JoinReasonDetails(code.details);
@@ -381,20 +397,23 @@ class Summary {
       legend.push_back(absl::StrCat("interval of the mean over ",
                                     absl::StrJoin(interval_units_, "s and "), "s"));
     }
-    if (!legend.empty()) out << Styled(absl::StrJoin(legend, " · "), Style::kDim, look) << '\n';
+    const auto write = [&](const std::string& text) {
+      for (const std::string& line : WrapWords(text, look.width))
+        out << Styled(line, Style::kDim, look) << '\n';
+    };
+    if (!legend.empty()) write(absl::StrJoin(legend, " · "));
     const std::vector<std::string> reasons = Reasons();
-    for (std::size_t i = 0; i < std::min(reasons.size(), kMaxReasons); ++i) {
-      out << Styled(OneLine(reasons[i]), Style::kDim, look) << '\n';
-    }
-    if (reasons.size() > kMaxReasons) {
-      out << Styled(absl::StrCat("and ", reasons.size() - kMaxReasons, " more grading reasons"),
-                    Style::kDim, look)
-          << '\n';
-    }
+    const std::size_t shown = std::min(reasons.size(), most_reasons_);
+    for (std::size_t i = 0; i < shown; ++i) write(OneLine(reasons[i]));
+    const std::size_t more = reasons.size() - shown;
+    if (more > 0)
+      write(
+          absl::StrCat("and ", more, more == 1 ? " more grading reason" : " more grading reasons"));
   }
 
   const Table& summary_;
   const Table& results_;
+  const std::size_t most_reasons_;
   std::vector<Group> groups_;
   std::map<std::string, std::string> labels_;
   bool several_devices_ = false;
@@ -407,9 +426,9 @@ class Summary {
 }  // namespace
 
 void RenderSummary(const Table& summary, const Table& results,
-                   const std::vector<std::string>& cell_order, const Look& look,
-                   std::ostream& out) {
-  Summary(summary, results, cell_order).Render(look, out);
+                   const std::vector<std::string>& cell_order, const Look& look, std::ostream& out,
+                   std::size_t most_reasons) {
+  Summary(summary, results, cell_order, most_reasons).Render(look, out);
 }
 
 }  // namespace joulefarm::cli

@@ -89,8 +89,10 @@ std::vector<Line> LinesOf(const WatchPicture& picture) {
     Line line;
     line.device = OneLine(device.device);
     line.runs = &device;
-    line.doing = device.done < device.total ? "waits" : "done";
-    line.style = Style::kDim;
+    const bool away = device.link == "OFFLINE" || device.link == "UNKNOWN";
+    const bool waits = device.done < device.total;
+    line.doing = !waits ? "done" : away ? "waits: its agent is away" : "waits";
+    line.style = waits && away ? Style::kWarn : Style::kDim;
     line.values.resize(kValues);
     lines.push_back(std::move(line));
   }

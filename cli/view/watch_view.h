@@ -18,6 +18,7 @@ struct DeviceRuns {
   std::string device;
   int done = 0;
   int total = 0;
+  std::string link = {};  // of its agent, "OFFLINE"; empty: not known
 };
 
 struct WatchPicture {

@@ -13,7 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "cli/output/table.h"
+#include "common/table/table.h"
 #include "joulefarm/v1/artifact_service.pb.h"
 #include "joulefarm/v1/farm_service.pb.h"
 

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "absl/status/statusor.h"
-#include "cli/output/table.h"
+#include "common/table/table.h"
 #include "joulefarm/v1/farm_service.pb.h"
 
 namespace joulefarm::cli {

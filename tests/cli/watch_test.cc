@@ -230,7 +230,7 @@ TEST_F(Watch, DevicesAsJsonLinesHaveEveryKey) {
   EXPECT_EQ(nlohmann::json::parse(outcome.out),
             nlohmann::json::parse(
                 R"({"device_id": "edge-7f3a", "fence": null, "power_w": 14.5,
-                    "provenance": "ESTIMATED", "channel": "estimated", "temp_c": null,
+                    "provenance": "estimated", "channel": "estimated", "temp_c": null,
                     "cpu_hz": null, "cpu_share": null, "tokens_per_s": null, "rss_bytes": null,
                     "t_ns": 5})"));
 }
@@ -270,6 +270,61 @@ TEST_F(Watch, DeviceWatchSurvivesARestartOfTheController) {
   EXPECT_EQ(outcome.exit, 0) << outcome.err;
   EXPECT_EQ(outcome.out, "edge-7f3a  ~1.00 W (estimated)\nedge-7f3a  ~2.00 W (estimated)\n");
   EXPECT_THAT(outcome.err, HasSubstr("answers again after 00:01"));
+}
+
+TEST_F(Watch, AFirstReadingWithoutValuesIsWaitedFor) {
+  farm_.OnWatch([](const v1::WatchDevicesRequest&, const auto& send) {
+    v1::Telemetry empty;
+    empty.set_device_id("edge-7f3a");
+    bool more = send(empty);
+    while (more) more = send(News("edge-7f3a", 2));
+    return absl::CancelledError("gone");
+  });
+  const CliOutcome outcome = cli_.Run({"device", "watch", "edge-7f3a", "--count", "1"});
+  EXPECT_EQ(outcome.out, "edge-7f3a  waiting for telemetry\nedge-7f3a  ~2.00 W (estimated)\n");
+}
+
+TEST_F(Watch, ACountOfReadingsOfAnAbsentAgentEnds) {
+  // Waiting for the next try moves the clock.
+  std::atomic<int> calls{0};
+  farm_.OnWatch([&](const v1::WatchDevicesRequest&, const auto&) {
+    if (++calls <= 10) return absl::UnavailableError("the controller starts");
+    stop_.wait(false);
+    return absl::CancelledError("gone");
+  });
+  const CliOutcome outcome = cli_.Run({"device", "watch", "edge-7f3a", "--count", "1"});
+  stop_ = true;
+  stop_.notify_all();
+  EXPECT_EQ(outcome.exit, 4);
+  EXPECT_THAT(outcome.err, ::testing::EndsWith("edge-7f3a: no telemetry\n"));
+  EXPECT_THAT(outcome.out, IsEmpty());
+}
+
+TEST_F(Watch, TheTelemetryOfTheJobBeforeIsNotTheNextOnes) {
+  farm_.OnProgress([this](const v1::GetProgressRequest& request) {
+    const int asked = asked_++;
+    auto progress = JobProgress(request, asked >= 2);
+    if (asked >= 2) return progress;
+    v1::ActiveJob& job = *progress.mutable_active_jobs(0);
+    job.set_job(asked == 0 ? "job-1" : "job-2");
+    job.mutable_telemetry()->set_fence(11);
+    return progress;
+  });
+  const CliOutcome outcome = cli_.Run({"experiment", "get", "exp-1", "--watch"});
+  EXPECT_THAT(outcome.err, HasSubstr("00:00  edge-7f3a  tiny-q8_0 · run 2 of 4  ~14.2 W\n"));
+  EXPECT_THAT(outcome.err, HasSubstr("edge-7f3a  tiny-q8_0 · run 2 of 4\n"));
+}
+
+TEST_F(Watch, ALimitThatIsNoNumberIsSaidSo) {
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"job", "list", "--limit", "x"},
+        {"job", "logs", "job-1", "--limit", "x"}}) {
+    const CliOutcome outcome = cli_.Run(command);
+    EXPECT_EQ(outcome.exit, 2);
+    EXPECT_THAT(outcome.err, HasSubstr("--limit: \"x\" is no whole number of at least 0"));
+  }
+  EXPECT_THAT(cli_.Run({"device", "watch", "--count", "0"}).err,
+              HasSubstr("--count: \"0\" is no whole number of at least 1"));
 }
 
 TEST_F(Watch, DeviceWatchOfAnUnknownDeviceIsAUsageError) {

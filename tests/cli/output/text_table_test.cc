@@ -81,5 +81,13 @@ TEST(TextTable, Record) {
             "none:    -\n");
 }
 
+TEST(TextTable, ClipsWhereTheTextsStayApart) {
+  std::ostringstream out;
+  Render({{{"MODEL", Align::kLeft, Fit::kShrink}},
+          {{{"qwen2.5-instruct-q8_0"}}, {{"qwen2.5-instruct-q4_0"}}}},
+         {12, false}, out);
+  EXPECT_EQ(out.str(), "MODEL\nqwen2…t-q8_0\nqwen2…t-q4_0\n");
+}
+
 }  // namespace
 }  // namespace joulefarm::cli

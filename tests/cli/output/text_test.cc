@@ -98,5 +98,14 @@ TEST(Text, ShortTimeKeepsWhatIsNotUtc) {
   EXPECT_EQ(ShortTime("soon"), "soon");
 }
 
+TEST(Text, WrapsAtWordsAndClipsInTheMiddle) {
+  EXPECT_EQ(WrapWords("a · bc def", 6), (std::vector<std::string>{"a · bc", "def"}));
+  EXPECT_EQ(WrapWords("muchlonger b", 4), (std::vector<std::string>{"muchlonger", "b"}));
+  EXPECT_EQ(WrapWords("as it is", 0), std::vector<std::string>{"as it is"});
+  EXPECT_EQ(ClipMiddle("qwen-0.5b-q8_0", 9), "qwen…q8_0");
+  EXPECT_EQ(ClipMiddle("short", 9), "short");
+  EXPECT_EQ(ClipMiddle("longer", 1), "…");
+}
+
 }  // namespace
 }  // namespace joulefarm::cli

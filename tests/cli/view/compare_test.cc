@@ -49,13 +49,38 @@ TEST(CompareTest, VerdictsAreInWords) {
   };
   EXPECT_EQ(verdict("otps", 100, 120, 1, 5), "B is 20 % faster");
   EXPECT_EQ(verdict("otps", 100, 80, 1, 5), "B is 20 % slower");
-  EXPECT_EQ(verdict("ttft_ms", 100, 80, 1, 5), "B is 20 % faster");
+  EXPECT_EQ(verdict("ttft_ms", 100, 80, 1, 5), "B takes 20 % less time");
   EXPECT_EQ(verdict("energy_est_j", 100, 80, 1, 5), "B takes 20 % less energy");
   EXPECT_EQ(verdict("peak_rss_mib", 100, 180, 1, 5), "B takes 80 % more memory");
   EXPECT_EQ(verdict("my_score", 100, 180, 1, 5), "B is 80 % more");
   EXPECT_THAT(verdict("otps", 100, 101, 5, 3), HasSubstr("no difference shown (-10 % … +12 %)"));
   EXPECT_EQ(verdict("otps", 100, 150, 1, 2), "too few runs to tell (2 and 2, 3 needed)");
   EXPECT_EQ(verdict("otps", 100, 100, 0, 3), "the same");
+  EXPECT_EQ(verdict("peak_rss_mib", 100, 100.008, 0, 3),
+            "no difference worth the name (below 0.1 %)");
+}
+
+TEST(CompareTest, NotesSayWhatTheRunsWereWorthAndWhetherTheyDidTheSame) {
+  CompareSide a = Side("A", {{"m=1", "otps", 100, 2, 3}});
+  CompareSide b = Side("B", {{"m=1", "otps", 110, 5, 3}});
+  for (CompareSide* side : {&a, &b}) {
+    for (const char* column :
+         {"workload", "cell", "device_id", "speed_quality", "n_prompt", "n_gen", "warmup"})
+      side->runs.columns.push_back({column});
+    for (int run = 0; run < 3; ++run) {
+      side->runs.rows.push_back({"chat", "m=1", "dev-1",
+                                 side == &b && run > 0 ? "SUSPECT" : "VALID", std::int64_t{16},
+                                 std::int64_t{side == &a ? 8 : 64}, false});
+    }
+    // A warm-up is not used.
+    side->runs.rows.push_back(
+        {"chat", "m=1", "dev-1", "INVALID", std::int64_t{1}, std::int64_t{1}, true});
+  }
+  const auto result = Compare(a, b, {});
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(result->notes,
+              ::testing::ElementsAre("m=1 on dev-1: not the same work: n_gen 8 and 64",
+                                     "m=1 on dev-1, B: speed SUSPECT 2 of 3 runs"));
 }
 
 TEST(CompareTest, NumbersAreThoseOfWelch) {

@@ -5,6 +5,7 @@
 
 #include <sstream>
 
+#include "cli/output/text.h"
 #include "tests/cli/sample_tables.h"
 
 namespace joulefarm::cli {
@@ -87,13 +88,36 @@ TEST(ListingView, ResultsLabelWhatIsNotMeasured) {
             "~14.2      171     58.3  VALID  estimated\n");
 }
 
-TEST(ListingView, ResultsOfSeveralExperimentsNameThemAndWholeCells) {
+TEST(ListingView, ResultsOfSeveralExperimentsNameThem) {
   Table results = SampleResults();
   EXPECT_THAT(Draw(ResultView(results), results), Not(HasSubstr("EXPERIMENT")));
   results.rows[0][0] = std::string("exp-2");
   const std::string drawn = Draw(ResultView(results), results);
   EXPECT_THAT(drawn, HasSubstr("EXPERIMENT"));
-  EXPECT_THAT(drawn, HasSubstr("model=tiny-q4_k_m"));
+  EXPECT_THAT(drawn, HasSubstr("tiny-q4_k_m"));
+}
+
+TEST(ListingView, ResultsFitEightyColumnsAndKeepTheirCellsApart) {
+  const Table results = SampleResults();
+  std::ostringstream out;
+  RenderView(ResultView(results), results, {80, false}, out);
+  std::istringstream lines(out.str());
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(DisplayWidth(line), 80) << line;
+  for (const char* cell : {"tiny-f16 ", "tiny-q8_0 ", "tiny-q4_k_m ", "SPEED", "ENERGY"})
+    EXPECT_THAT(out.str(), HasSubstr(cell));
+}
+
+TEST(ListingView, SideBySideReasonsStandBelowAndTimesOfOneDayWithoutIt) {
+  Table table;
+  table.columns = {{"run", ColumnKind::kNumber},
+                   {"started", ColumnKind::kTime},
+                   {"quality_reasons", ColumnKind::kJson}};
+  table.rows = {{std::int64_t{1}, "2026-11-21T11:00:00.5Z", R"(["speed a:1>0","energy b"])"},
+                {std::int64_t{2}, "2026-11-21T11:00:07.5Z", "[]"}};
+  std::ostringstream out;
+  RenderSideBySide(table, "run", {}, out);
+  EXPECT_THAT(out.str(), HasSubstr("started (2026-11-21)  11:00:00  11:00:07\n\nquality_reasons\n"
+                                   "run 1  speed a:1>0\nrun 1  energy b\n"));
 }
 
 TEST(ListingView, AnUnknownTableIsShownWhole) {

@@ -5,6 +5,7 @@
 
 #include <sstream>
 
+#include "cli/output/text.h"
 #include "cli/view/run_values.h"
 #include "tests/cli/sample_tables.h"
 
@@ -52,9 +53,39 @@ TEST(Summary, ANarrowTerminalGetsTwoTablesAndNoClippedGrade) {
             "tiny-f16       ~0.061 ± 0.020  estimated\n"
             "tiny-q8_0      ~0.033 ± 0.011  estimated\n"
             "tiny-q4_k_m  ~0.0294 ± 0.0098  estimated\n"
-            "~ estimated, not measured · ± standard uncertainty (k = 1) · interval of the mean "
-            "over runs\n"
+            "~ estimated, not measured · ± standard uncertainty (k = 1) · interval of the\n"
+            "mean over runs\n"
             "tiny-q8_0: speed background_cpu:31%>10% (1 of 3 runs)\n");
+}
+
+TEST(Summary, ReasonsOfSpeedComeFirstThenThoseOfMostRunsAndAReportHasAll) {
+  Table results = SampleResults();
+  for (std::size_t row = 0; row < results.rows.size(); ++row)
+    Set(results, row, "quality_reasons", std::string(R"(["energy z"])"));
+  // Row 0 is run 4 of tiny-q4_k_m.
+  Set(results, 0, "quality_reasons",
+      std::string(R"(["energy a","energy b","energy c","energy d","energy e","energy f",)"
+                  R"("energy g","energy h","speed throttled:1>0"])"));
+  const std::string few = Draw(Table(), results);
+  EXPECT_LT(few.find("speed throttled"), few.find("energy z"));
+  EXPECT_LT(few.find("energy z"), few.find("energy a"));
+  EXPECT_THAT(few, HasSubstr("and 2 more grading reasons\n"));
+  EXPECT_THAT(few, Not(HasSubstr("energy h")));
+  std::ostringstream all;
+  RenderSummary(Table(), results, kOrder, {}, all, kAllReasons);
+  EXPECT_THAT(all.str(), HasSubstr("energy h"));
+  EXPECT_THAT(all.str(), Not(HasSubstr("more grading")));
+}
+
+TEST(Summary, ABenchTableFitsEightyColumns) {
+  Table results = SampleResults();
+  for (std::size_t row = 0; row < results.rows.size(); ++row) {
+    Set(results, row, "speed_method", std::string("bench"));
+    Set(results, row, "itps", 2088.0);
+  }
+  Table summary = SampleSummary();
+  std::istringstream lines(Draw(summary, results, {80, false}));
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(DisplayWidth(line), 80) << line;
 }
 
 TEST(Summary, InvalidRunsCountButDoNotEnterMeans) {

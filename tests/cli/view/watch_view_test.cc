@@ -62,6 +62,17 @@ TEST(WatchView, ALinePerDeviceWithItsBarItsJobAndItsValues) {
           "  jobs: 2 of 6 done, 2 running, 2 queued"));
 }
 
+TEST(WatchView, AWaitingDeviceSaysThatItsAgentIsAway) {
+  v1::GetProgressResponse progress;
+  progress.set_jobs(1);
+  progress.set_queued(1);
+  const auto lines = WatchLines(
+      {{progress, "", seconds(1), {}}, {{"away", 0, 3, "OFFLINE"}, {"there", 0, 3, "ONLINE"}}, {}},
+      {100, false});
+  EXPECT_THAT(lines[1], HasSubstr("waits: its agent is away"));
+  EXPECT_THAT(lines[2], ::testing::EndsWith("waits"));
+}
+
 TEST(WatchView, NothingIsEverWiderThanTheTerminal) {
   const auto progress = Working();
   for (int width = 10; width <= 130; ++width) {
