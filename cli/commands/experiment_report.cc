@@ -41,7 +41,7 @@ absl::StatusOr<ReportData> LoadReport(FarmClient& client, const std::string& exp
       Fill(client, {{&data.experiment,
                      absl::StrCat("SELECT id, name, tenant, sha256, seed, strftime('%Y-%m-%dT"
                                   "%H:%M:%SZ', submitted_wall_ns / 1000000000, 'unixepoch') AS "
-                                  "submitted, text FROM experiment WHERE id = ",
+                                  "submitted, text, overrides FROM experiment WHERE id = ",
                                   SqlExperiment(experiment))}});
   if (!status.ok()) return status;
   if (data.experiment.rows.empty())
@@ -86,6 +86,13 @@ absl::StatusOr<ReportData> LoadReport(FarmClient& client, const std::string& exp
 }
 
 int RunReport(Session& session, const ReportOptions& options) {
+  if (ParseFormat(options.file).has_value()) {
+    return session.FailUsage(absl::StrCat(
+        "-o ", options.file, " would write a file named ", options.file,
+        ": a report is always Markdown; write -o report.md (or -o ./", options.file,
+        "); for data: ",
+        session.Hint(absl::StrCat("result list --experiment ", options.experiment, " -o json"))));
+  }
   const auto client = session.Client();
   if (!client.ok()) return session.Fail(client.status());
   const absl::StatusOr<ReportData> data = LoadReport(**client, options.experiment);

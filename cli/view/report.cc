@@ -70,6 +70,15 @@ std::string Fenced(absl::string_view language, absl::string_view code) {
                       "\n", fence, "\n\n");
 }
 
+// A word of a command line as a POSIX shell reads it.
+std::string ShellWord(absl::string_view word) {
+  const bool plain = !word.empty() && std::all_of(word.begin(), word.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || absl::StrContains("_-+=.,:/@%", c);
+  });
+  return plain ? std::string(word)
+               : absl::StrCat("'", absl::StrReplaceAll(word, {{"'", "'\\''"}}), "'");
+}
+
 class Report {
  public:
   explicit Report(const ReportData& data) : data_(data), id_(Of("id")), name_(Of("name")) {}
@@ -278,22 +287,27 @@ class Report {
   }
 
   void Reproduce() {
+    std::string command = absl::StrCat("joulefarm submit -f ", ShellWord(name_), ".yaml");
+    for (const std::string& set : ListJson(Of("overrides")))
+      absl::StrAppend(&command, " --set ", ShellWord(set));
     absl::StrAppend(
-        &out_, "## Do it again\n\n", "`joulefarm submit -f ", Cell(name_),
-        ".yaml --wait` with this file (seed ", Of("seed"),
+        &out_, "## Do it again\n\n", Fenced("sh", absl::StrCat(command, " --wait")),
+        "with this file as ", Cell(name_), ".yaml (seed ", Of("seed"),
         "; the models above under the same names):\n\n", Fenced("yaml", Of("text")),
         "## Ask the database\n\n",
-        Fenced(
-            "sql",
-            absl::StrCat("select cell, device_id, metric, n_valid, n, mean, ci_low, ci_high, unit, "
-                         "provenance from result_summary where experiment = '",
-                         id_, "';\nselect * from result where experiment = '", id_,
-                         "' and warmup = 0;\n"
-                         "-- the samples behind the joules, run by run\n"
-                         "select r.job_id, r.run, t.t_ns, t.value from result as r join run using "
-                         "(attempt, run)\n  join trace(r.attempt, r.energy_channel) as t on t.t_ns "
-                         "between run.start_ns and run.end_ns\nwhere r.experiment = '",
-                         id_, "';")));
+        Fenced("sql",
+               absl::StrCat(
+                   "select cell, device_id, metric, n_valid, n, mean, ci_low, ci_high, unit, "
+                   "provenance from result_summary where experiment = '",
+                   id_, "';\nselect * from result where experiment = '", id_,
+                   "' and warmup = 0;\n"
+                   "-- the samples behind the joules, run by run and phase by phase (runs that one "
+                   "engine process times overlap)\n"
+                   "select r.job_id, r.run, p.phase, t.t_ns, t.value from result as r\n"
+                   "  join phase as p on p.attempt = r.attempt and p.run = r.run\n"
+                   "  join trace(r.attempt, r.energy_channel) as t on t.t_ns >= p.start_ns "
+                   "and t.t_ns < p.end_ns\nwhere r.experiment = '",
+                   id_, "';")));
     out_.pop_back();
   }
 

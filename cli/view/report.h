@@ -13,7 +13,7 @@ namespace joulefarm::cli {
 // What the report is made of; columns as the queries of cli/commands/experiment_report.cc name
 // them.
 struct ReportData {
-  Table experiment;  // one row: id, name, tenant, sha256, seed, submitted, text
+  Table experiment;  // one row: id, name, tenant, sha256, seed, submitted, text, overrides
   Table jobs;  // id, cell, device_id, state, failure_class, reason, repetitions, warmup, attempts
   Table devices;   // id, kind, facts
   Table builds;    // device_id, engine, engine_version, … of the accepted attempts

@@ -34,6 +34,7 @@ struct Experiment {
   std::string request_id;  // empty: none
   std::string sha256;      // of the expansion
   std::string text;        // the file as submitted
+  std::string overrides;   // what --set changed in it: a JSON list of KEY=VALUE; empty: nothing
   std::int64_t seed = 0;
   std::int64_t submitted_wall_ns = 0;
   std::vector<std::string> job_ids;

@@ -14,6 +14,7 @@
 #include "controller/rpc/diagnose.h"
 #include "controller/rpc/status.h"
 #include "controller/rpc/table_stream.h"
+#include "controller/store/json_text.h"
 
 namespace joulefarm::controller {
 
@@ -93,6 +94,7 @@ SubmitRequested ToInput(const v1::SubmitExperimentRequest& request, Expansion ex
   input.experiment.request_id = request.request_id();
   input.experiment.sha256 = expansion.sha256;
   input.experiment.text = request.text();
+  if (request.set_size() > 0) input.experiment.overrides = JsonArray(request.set());
   input.experiment.seed = expansion.seed;
   for (int block = 0; block < expansion.blocks; ++block) {
     input.block_orders.push_back(

@@ -70,13 +70,15 @@ void WriteRow(Session& session, const Experiment& experiment) {
   session.Run(
       R"sql(
           INSERT INTO experiment (number, id, name, tenant, request_id, sha256, seed,
-          submitted_wall_ns, text)
-          VALUES (nullif(?, 0), ?, ?, ?, ?, ?, ?, ?, ?)
+          submitted_wall_ns, text, overrides)
+          VALUES (nullif(?, 0), ?, ?, ?, ?, ?, ?, ?, ?, ?)
           ON CONFLICT (id) DO UPDATE SET name = excluded.name, tenant = excluded.tenant,
           request_id = excluded.request_id, sha256 = excluded.sha256, seed = excluded.seed,
-          submitted_wall_ns = excluded.submitted_wall_ns, text = excluded.text)sql",
+          submitted_wall_ns = excluded.submitted_wall_ns, text = excluded.text,
+          overrides = excluded.overrides)sql",
       number, experiment.id, experiment.name, experiment.tenant, TextOrNull{experiment.request_id},
-      experiment.sha256, experiment.seed, experiment.submitted_wall_ns, experiment.text);
+      experiment.sha256, experiment.seed, experiment.submitted_wall_ns, experiment.text,
+      TextOrNull{experiment.overrides});
   RaiseCounter(session, "experiment", number);
 }
 

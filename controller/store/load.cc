@@ -20,7 +20,7 @@ std::vector<Experiment> LoadExperiments(Session& session,
   std::vector<Experiment> experiments;
   Rows rows = session.Query(
       R"sql(
-          SELECT id, name, tenant, request_id, sha256, text, seed, submitted_wall_ns
+          SELECT id, name, tenant, request_id, sha256, text, seed, submitted_wall_ns, overrides
           FROM experiment ORDER BY number)sql");
   while (rows.Next()) {
     Experiment& experiment = experiments.emplace_back();
@@ -32,6 +32,7 @@ std::vector<Experiment> LoadExperiments(Session& session,
     experiment.text = rows.Text(5);
     experiment.seed = rows.Int(6);
     experiment.submitted_wall_ns = rows.Int(7);
+    experiment.overrides = rows.Text(8);
     place[experiment.id] = experiments.size() - 1;
   }
   return experiments;

@@ -82,6 +82,15 @@ TEST_F(Commands, JsonHasEveryKeyWithExplicitNulls) {
   EXPECT_EQ(run.begin().key(), "experiment");
 }
 
+TEST_F(Commands, AReportIsNotWrittenToAFileNamedLikeAFormat) {
+  for (const char* name : {"json", "csv", "table"}) {
+    const CliOutcome outcome = cli_.Run({"experiment", "report", "exp-1", "-o", name});
+    EXPECT_EQ(outcome.exit, 2) << name;
+    EXPECT_THAT(outcome.err, HasSubstr("-o report.md"));
+    EXPECT_FALSE(std::filesystem::exists(name));
+  }
+}
+
 TEST_F(Commands, FiltersAndLimitReachTheController) {
   ASSERT_EQ(cli_.Run({"job", "list", "--experiment", "exp-1", "--state", "failed", "--filter",
                       "block=1", "--limit", "5"})

@@ -20,9 +20,10 @@ Table Make(const std::vector<std::string>& columns, const std::vector<RowValues>
 
 ReportData SampleReport() {
   ReportData data;
-  data.experiment = Make({"id", "name", "tenant", "sha256", "seed", "submitted", "text"},
-                         {{"exp-1", "quant-sweep", "default", "abc", std::int64_t{42},
-                           "2026-11-21T11:00:00Z", "name: quant-sweep\n# ``` in a comment\n"}});
+  data.experiment =
+      Make({"id", "name", "tenant", "sha256", "seed", "submitted", "text", "overrides"},
+           {{"exp-1", "quant-sweep", "default", "abc", std::int64_t{42}, "2026-11-21T11:00:00Z",
+             "name: quant-sweep\n# ``` in a comment\n", Value()}});
   data.jobs =
       Make({"id", "cell", "device_id", "state", "failure_class", "reason", "repetitions", "warmup"},
            {{"job-1", "model=tiny-f16", "edge-7f3a", "SUCCEEDED", Value(), Value(), std::int64_t{3},
@@ -68,6 +69,20 @@ TEST(ReportTest, TheFileCanBeSubmittedAgain) {
   EXPECT_THAT(text, HasSubstr("````yaml\nname: quant-sweep\n# ``` in a comment\n````\n"));
   EXPECT_THAT(text, HasSubstr("joulefarm submit -f quant-sweep.yaml --wait"));
   EXPECT_THAT(text, HasSubstr("from result_summary where experiment = 'exp-1';"));
+}
+
+TEST(ReportTest, WhatWasChangedOnTheCommandLineIsInTheCommand) {
+  ReportData data = SampleReport();
+  data.experiment.rows[0].back() =
+      std::string(R"(["repetitions=5","matrix.threads=[1,2]","name=it's"])");
+  EXPECT_THAT(ReportMarkdown(data),
+              HasSubstr("```sh\njoulefarm submit -f quant-sweep.yaml --set repetitions=5 --set "
+                        "'matrix.threads=[1,2]' --set 'name=it'\\''s' --wait\n```\n"));
+}
+
+TEST(ReportTest, TheSamplesOfARunAreThoseOfItsPhases) {
+  EXPECT_THAT(ReportMarkdown(SampleReport()),
+              HasSubstr("join phase as p on p.attempt = r.attempt and p.run = r.run"));
 }
 
 TEST(ReportTest, NoResultsIsNoReasonToFail) {

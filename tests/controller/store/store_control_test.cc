@@ -54,6 +54,7 @@ TEST_P(StoreControlTest, AnEmptyStoreLoadsAnEmptyFarm) {
 TEST_P(StoreControlTest, ExperimentAndJobsComeBackWhole) {
   Experiment experiment = MakeExperiment(1);
   experiment.request_id = "req-7";
+  experiment.overrides = R"(["repetitions=5"])";
   Job job = MakeJob(3);
   job.state = v1::JOB_STATE_QUEUED;
   job.selector = "os=linux";
@@ -66,6 +67,7 @@ TEST_P(StoreControlTest, ExperimentAndJobsComeBackWhole) {
   EXPECT_EQ(farm.experiments[0].id, "exp-1");
   EXPECT_EQ(farm.experiments[0].request_id, "req-7");
   EXPECT_EQ(farm.experiments[0].text, "name: sweep\n");
+  EXPECT_EQ(farm.experiments[0].overrides, R"(["repetitions=5"])");
   EXPECT_EQ(farm.experiments[0].seed, 42);
   EXPECT_EQ(farm.experiments[0].submitted_wall_ns, experiment.submitted_wall_ns);
   EXPECT_EQ(farm.experiments[0].job_ids, std::vector<std::string>{"job-3"});
