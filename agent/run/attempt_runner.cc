@@ -125,7 +125,12 @@ WorkloadOutcome AttemptRunner::Execute(SpoolRecorder& recorder, bool& clean) {
   const PowerWish wish = WishOf(grant_.spec());
   const absl::Status power =
       CheckRequired(wish, SelectPower(wish, environment_.paths, environment_.power));
-  if (!power.ok()) return Infra(std::string(power.message()));
+  // Not INFRA: nothing about the device changes by trying again.
+  if (!power.ok()) {
+    return WorkloadOutcome{.outcome = v1::OUTCOME_FAILED,
+                           .failure_class = v1::FAILURE_CLASS_POLICY,
+                           .reason = std::string(power.message())};
+  }
   // Held to the end of the attempt: what an engine uses is not thrown out.
   const absl::StatusOr<std::optional<CachedArtifact>> model = FetchModel();
   if (!model.ok()) return Infra(std::string(model.status().message()));

@@ -1,5 +1,7 @@
 #include "common/experiment/device_attributes.h"
 
+#include <algorithm>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -34,6 +36,14 @@ Attributes DeviceAttributes(absl::string_view device_id, absl::string_view agent
     out.emplace(key, value);
   }
   return out;
+}
+
+bool CannotMeasurePower(const v1::JobSpec& spec, const v1::DeviceFacts& facts) {
+  if (spec.power() != v1::POWER_REQUIRE_REQUIRED || facts.power_channels().empty()) return false;
+  return std::none_of(facts.power_channels().begin(), facts.power_channels().end(),
+                      [](const v1::ChannelInfo& channel) {
+                        return channel.provenance() == v1::PROVENANCE_MEASURED;
+                      });
 }
 
 }  // namespace joulefarm

@@ -1,6 +1,6 @@
-// A device as selectors see it.
+// A device as selectors see it, and whether it has what a job needs.
 //
-// Threads: pure function. Ownership: values.
+// Threads: pure functions. Ownership: values.
 #pragma once
 
 #include <map>
@@ -9,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "common/experiment/selector.h"
 #include "joulefarm/v1/device.pb.h"
+#include "joulefarm/v1/job.pb.h"
 
 namespace joulefarm {
 
@@ -18,5 +19,9 @@ namespace joulefarm {
 Attributes DeviceAttributes(absl::string_view device_id, absl::string_view agent_id,
                             const v1::DeviceFacts& facts,
                             const std::map<std::string, std::string>& labels);
+
+// The job needs measured energy, and none of the channels that the device announced measures it. A
+// device that announced no channels says nothing: its agent decides.
+bool CannotMeasurePower(const v1::JobSpec& spec, const v1::DeviceFacts& facts);
 
 }  // namespace joulefarm

@@ -66,6 +66,7 @@ class Farm {
     std::set<std::string> devices;
     std::set<Fence> attempts;  // not terminal, or LOST and still live
     std::int64_t last_seen_boot_ns = 0;
+    std::int64_t last_seen_written_boot_ns = 0;  // the stamp that was stored last
   };
   // Of a device, not stored: rest after refusals.
   struct Rest {
@@ -108,7 +109,8 @@ class Farm {
   void On(const CancelExperimentRequested& input);
   void On(const CancelJobRequested& input);
   void On(const ProgressRequested& input);
-  absl::Status ChooseDevices(const SubmitRequested& input, std::vector<std::string>& chosen) const;
+  absl::Status ChooseDevices(const SubmitRequested& input, std::vector<std::string>& chosen,
+                             std::vector<std::string>& warnings) const;
   std::string CreateJobs(const SubmitRequested& input, const std::vector<std::string>& devices);
   void AddActive(const Job& job, v1::GetProgressResponse& response);
   void FillProgress(const Job& job, v1::GetProgressResponse& response);

@@ -88,6 +88,7 @@ void Farm::Rebind(Job& job) {
     }
     if (!selector->Matches(DeviceAttributes(id, device.agent_id, device.facts, device.labels)))
       continue;
+    if (job.spec != nullptr && CannotMeasurePower(*job.spec, device.facts)) continue;
     job.device_id = id;
     return;
   }

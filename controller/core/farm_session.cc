@@ -6,6 +6,13 @@
 
 namespace joulefarm::controller {
 
+namespace {
+
+// When an agent was heard of last is stored no more often than this: not a commit per heartbeat.
+constexpr std::int64_t kLastSeenEveryNs = 60'000'000'000;
+
+}  // namespace
+
 void Farm::On(const AgentHello& input) {
   const v1::Hello& hello = input.hello;
   AgentState& agent = agents_[hello.agent_id()];
@@ -16,6 +23,7 @@ void Farm::On(const AgentHello& input) {
   sessions_[input.session] = Session{hello.agent_id(), epoch};
   agent.session = input.session;
   agent.last_seen_boot_ns = now_.boot_ns;
+  agent.last_seen_written_boot_ns = now_.boot_ns;
   agent.info.id = hello.agent_id();
   agent.info.boot_id = hello.boot_id();
   agent.info.instance = hello.instance();
@@ -195,6 +203,11 @@ void Farm::On(const AgentAlive& input) {
   AgentState* agent = AgentOf(input.session);
   if (agent == nullptr) return;
   agent->last_seen_boot_ns = now_.boot_ns;
+  if (now_.boot_ns - agent->last_seen_written_boot_ns >= kLastSeenEveryNs) {
+    agent->last_seen_written_boot_ns = now_.boot_ns;
+    agent->info.last_seen_wall_ns = now_.wall_ns;
+    Put(agent->info);
+  }
   boot_deadlines_.Set(absl::StrCat("lease/", agent->info.id),
                       now_.boot_ns + config_.ttl_ns + config_.grace_ns);
   if (!input.heartbeat_seq.has_value()) return;

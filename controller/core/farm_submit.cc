@@ -49,29 +49,43 @@ Farm::ExperimentState* Farm::FindExperiment(const std::string& id_or_name) {
   return named == newest_by_name_.end() ? nullptr : &experiments_.at(named->second);
 }
 
-// Every matching device that is not retired, or N of them: those within reach first, then by id.
-absl::Status Farm::ChooseDevices(const SubmitRequested& input,
-                                 std::vector<std::string>& chosen) const {
+// Every matching device that is not retired and measures power if it must, or N of them: those
+// within reach first, then by id.
+absl::Status Farm::ChooseDevices(const SubmitRequested& input, std::vector<std::string>& chosen,
+                                 std::vector<std::string>& warnings) const {
   const absl::StatusOr<Selector> selector = Selector::Parse(input.selector);
   if (!selector.ok()) return selector.status();
   std::vector<std::pair<int, std::string>> matching;
   std::map<std::string, int> mismatches;
   int candidates = 0;
+  std::vector<std::string> unmeasured;
   for (const auto& [id, device] : devices_) {
     if (device.admin == v1::DEVICE_ADMIN_RETIRED) continue;
     ++candidates;
     const auto attributes = DeviceAttributes(id, device.agent_id, device.facts, device.labels);
-    if (selector->Matches(attributes)) {
-      matching.emplace_back(device.link == v1::DEVICE_LINK_ONLINE ? 0 : 1, id);
-    } else {
+    if (!selector->Matches(attributes)) {
       ++mismatches[selector->ExplainMismatch(attributes)];
+    } else if (std::any_of(input.cells.begin(), input.cells.end(), [&](const CellToRun& cell) {
+                 return CannotMeasurePower(cell.spec, device.facts);
+               })) {
+      unmeasured.push_back(id);
+    } else {
+      matching.emplace_back(device.link == v1::DEVICE_LINK_ONLINE ? 0 : 1, id);
     }
   }
+  const std::string no_power =
+      unmeasured.empty()
+          ? ""
+          : absl::StrCat("no measured power channel on ", absl::StrJoin(unmeasured, ", "),
+                         " (power.require: required; `joulefarm-agent meters` there "
+                         "shows what it has)");
   if (matching.empty() && candidates == 0) {
     return absl::FailedPreconditionError(
         "UNSATISFIABLE: no device is registered: start joulefarm-agent on one and look at "
         "`joulefarm device list`");
   }
+  if (matching.empty() && !unmeasured.empty())
+    return absl::FailedPreconditionError(absl::StrCat("UNSATISFIABLE: ", no_power));
   if (matching.empty()) {
     std::vector<std::string> parts;
     for (const auto& [predicate, count] : mismatches)
@@ -82,12 +96,13 @@ absl::Status Farm::ChooseDevices(const SubmitRequested& input,
                      ": `joulefarm device list -o wide` shows what they have"));
   }
   if (input.device_count > 0 && matching.size() < static_cast<std::size_t>(input.device_count)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("UNSATISFIABLE: devices.count asks for ", input.device_count, " devices, and ",
-                     matching.size(), " of ", candidates, " match"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "UNSATISFIABLE: devices.count asks for ", input.device_count, " devices, and ",
+        matching.size(), " of ", candidates, " match", no_power.empty() ? "" : ": ", no_power));
   }
   std::sort(matching.begin(), matching.end());
   if (input.device_count > 0) matching.resize(input.device_count);
+  if (!no_power.empty()) warnings.push_back(absl::StrCat("left out: ", no_power));
   for (auto& [rank, id] : matching) chosen.push_back(std::move(id));
   std::sort(chosen.begin(), chosen.end());
   return absl::OkStatus();
@@ -119,7 +134,8 @@ void Farm::On(const SubmitRequested& input) {
   }
 
   std::vector<std::string> devices;
-  const absl::Status chosen = ChooseDevices(input, devices);
+  std::vector<std::string> warnings;
+  const absl::Status chosen = ChooseDevices(input, devices, warnings);
   if (!chosen.ok() && !(input.dry_run && absl::IsFailedPrecondition(chosen))) {
     Refuse(input.token, chosen);
     return;
@@ -139,6 +155,7 @@ void Farm::On(const SubmitRequested& input) {
   response.set_jobs(static_cast<int>(jobs));
   response.set_blocks(static_cast<int>(input.block_orders.size()));
   DescribeCells(input, devices, response);
+  response.mutable_warnings()->Assign(warnings.begin(), warnings.end());
   if (!chosen.ok()) {
     for (v1::CellPlan& plan : *response.mutable_cells())
       plan.set_blocked(std::string(chosen.message()));

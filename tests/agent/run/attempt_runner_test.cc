@@ -281,7 +281,7 @@ TEST_F(AttemptRunnerTest, RequiredPowerThatNothingMeasuresFailsBeforeAnythingIsF
   source_.status = absl::InternalError("the model was asked for");
   const v1::Final final_word = Run();
   EXPECT_EQ(final_word.outcome(), v1::OUTCOME_FAILED);
-  EXPECT_EQ(final_word.failure_class(), v1::FAILURE_CLASS_INFRA);
+  EXPECT_EQ(final_word.failure_class(), v1::FAILURE_CLASS_POLICY);
   EXPECT_THAT(final_word.reason(), HasSubstr("requires measured power"));
 }
 

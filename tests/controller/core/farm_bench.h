@@ -48,6 +48,14 @@ class FarmBench {
   // The agent dials in and announces a device of its own name.
   SessionId Join(const std::string& agent, std::vector<v1::HeldAttempt> held = {},
                  bool clean = true, const std::string& instance = "one") {
+    AgentHello hello = Hello(agent, clean, instance);
+    for (const auto& attempt : held) *hello.hello.add_held() = attempt;
+    Do(hello);
+    return hello.session;
+  }
+
+  AgentHello Hello(const std::string& agent, bool clean = true,
+                   const std::string& instance = "one") {
     AgentHello hello;
     hello.session = ++last_session_;
     hello.hello.set_agent_id(agent);
@@ -57,9 +65,7 @@ class FarmBench {
     device->set_clean(clean);
     device->mutable_facts()->set_os("linux");
     device->mutable_facts()->set_ram_mib(4096);
-    for (const auto& attempt : held) *hello.hello.add_held() = attempt;
-    Do(hello);
-    return hello.session;
+    return hello;
   }
 
   static v1::HeldAttempt Held(Fence fence, v1::AttemptState state) {

@@ -83,6 +83,58 @@ TEST_F(FarmTest, SubmissionNamesWhatStandsInTheWay) {
   EXPECT_THAT(bench_.farm().jobs(), IsEmpty());
 }
 
+TEST_F(FarmTest, WhoCannotMeasureGetsNothingThatMustBeMeasured) {
+  const auto announce = [&](const std::string& name, v1::Provenance provenance) {
+    AgentHello hello = bench_.Hello(name);
+    v1::DeviceFacts& facts = *hello.hello.mutable_devices(0)->mutable_facts();
+    facts.add_power_channels()->set_provenance(v1::PROVENANCE_ESTIMATED);
+    facts.add_power_channels()->set_provenance(provenance);
+    bench_.Do(hello);
+  };
+  announce("plain", v1::PROVENANCE_ESTIMATED);
+  SubmitRequested request = bench_.Request();
+  request.cells[0].spec.set_power(v1::POWER_REQUIRE_REQUIRED);
+  const absl::Status nobody = bench_.Submit(request);
+  EXPECT_TRUE(absl::IsFailedPrecondition(nobody));
+  EXPECT_THAT(std::string(nobody.message()), HasSubstr("no measured power channel on plain"));
+  request.dry_run = true;
+  const auto planned = [&] {
+    for (const Effect& effect : bench_.Do(request)) {
+      if (const auto* reply = std::get_if<ReplyToOperator>(&effect))
+        return std::get<v1::SubmitExperimentResponse>(reply->response);
+    }
+    return v1::SubmitExperimentResponse();
+  };
+  ASSERT_EQ(planned().cells_size(), 1);
+  EXPECT_THAT(planned().cells(0).blocked(), HasSubstr("no measured power channel"));
+
+  announce("rails", v1::PROVENANCE_MEASURED);
+  const v1::SubmitExperimentResponse some = planned();
+  EXPECT_THAT(some.cells(0).blocked(), IsEmpty());
+  EXPECT_THAT(some.cells(0).devices(), ElementsAre("rails"));
+  ASSERT_EQ(some.warnings_size(), 1);
+  EXPECT_THAT(some.warnings(0), HasSubstr("plain"));
+  request.cells[0].spec.set_power(v1::POWER_REQUIRE_OPTIONAL);
+  EXPECT_THAT(planned().cells(0).devices(), SizeIs(2));
+}
+
+TEST_F(FarmTest, WhenAnAgentWasHeardOfIsStoredOnceAMinute) {
+  const SessionId session = bench_.Join("a");
+  const auto stored = [&] { return bench_.rows().Snapshot().agents.at(0).last_seen_wall_ns; };
+  const std::int64_t joined = stored();
+  for (int i = 0; i < 11; ++i) {
+    bench_.Pass(5 * kSecond);
+    bench_.Do(AgentAlive{session, i});
+    EXPECT_EQ(stored(), joined);
+  }
+  bench_.Pass(5 * kSecond);
+  bench_.Do(AgentAlive{session, 11});
+  EXPECT_EQ(stored(), joined + 60 * kSecond);
+  bench_.Pass(5 * kSecond);
+  bench_.Do(AgentAlive{session, 12});
+  EXPECT_EQ(stored(), joined + 60 * kSecond);
+}
+
 TEST_F(FarmTest, ADryRunPlansAndChangesNothing) {
   bench_.Join("a");
   SubmitRequested request = bench_.Request(3);
