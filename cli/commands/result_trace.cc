@@ -43,6 +43,12 @@ absl::StatusOr<Span> SpanOf(const TraceInfo& info, const std::optional<std::int6
   return span;
 }
 
+// Samples that are shown. A run's are its own only: runs that one engine process times overlap.
+bool IsShown(const TraceInfo& info, const Span& span, std::int64_t t_ns) {
+  return t_ns >= span.from_ns && t_ns <= span.to_ns &&
+         (!span.run || info.IsOfRun(span.run->run, t_ns));
+}
+
 // Columns for people, written as the samples come.
 class SampleText : public TableSink {
  public:
@@ -79,8 +85,7 @@ absl::Status Write(Session& session, const TraceInfo& info, const Span& span, Fo
     printer = std::make_unique<SampleText>(out, session.console().LookOfOut());
   printer->Begin(SampleColumns());
   SampleSink sink([&](std::int64_t t_ns, double value) {
-    if (t_ns >= span.from_ns && t_ns <= span.to_ns)
-      printer->Row(SampleRow(info, span.origin_ns, t_ns, value));
+    if (IsShown(info, span, t_ns)) printer->Row(SampleRow(info, span.origin_ns, t_ns, value));
     return printer->WantsMore();
   });
   const auto client = session.Client();
@@ -114,7 +119,9 @@ absl::StatusOr<Picture> Paint(Session& session, const TraceInfo& info, const Spa
                               info.channel.refresh_ns, options.counter);
   CurveBuilder builder(options);
   SampleSink sink([&](std::int64_t t_ns, double value) {
-    builder.Add(t_ns, value);
+    // A counter's rate needs the reading before: what other runs did meanwhile stays in the
+    // picture.
+    if (options.counter || IsShown(info, span, t_ns)) builder.Add(t_ns, value);
     return true;
   });
   const auto client = session.Client();
@@ -123,6 +130,11 @@ absl::StatusOr<Picture> Paint(Session& session, const TraceInfo& info, const Spa
   if (!status.ok()) return status;
   Picture picture;
   picture.info = info;
+  if (span.run) {
+    std::erase_if(picture.info.phases, [&](const TracePhase& phase) {
+      return phase.run && *phase.run != span.run->run;
+    });
+  }
   picture.curve = builder.Finish();
   picture.origin_ns = span.origin_ns;
   picture.run = span.run;
@@ -199,7 +211,8 @@ void AddResultTrace(CLI::App& group, Session& session) {
       ->add_option("--channel", options->query.channel,
                    "this channel; else the one that energy is reported from")
       ->type_name("NAME");
-  trace->add_option("--run", options->run, "only this run")->type_name("N");
+  trace->add_option("--run", options->run, "only this run: what was sampled in its own phases")
+      ->type_name("N");
   trace->add_option("-o,--output", options->format, "table, csv, json or jsonl")
       ->check(CLI::IsMember({"table", "csv", "json", "jsonl"}).description(""))
       ->type_name("FORMAT")

@@ -52,6 +52,14 @@ const TracePhase* TraceInfo::PhaseAt(std::int64_t t_ns) const {
   return t_ns < phase.end_ns ? &phase : nullptr;
 }
 
+bool TraceInfo::IsOfRun(std::int64_t run, std::int64_t t_ns) const {
+  if (const TracePhase* phase = PhaseAt(t_ns); phase != nullptr && phase->run)
+    return *phase->run == run;
+  return std::none_of(runs.begin(), runs.end(), [&](const TraceRun& other) {
+    return other.run != run && other.start_ns <= t_ns && t_ns < other.end_ns;
+  });
+}
+
 std::int64_t TraceInfo::Origin() const {
   if (phases.empty()) return first_ns;
   return samples == 0 ? phases.front().start_ns : std::min(phases.front().start_ns, first_ns);

@@ -62,6 +62,9 @@ struct TraceInfo {
   std::int64_t Origin() const;
   // A run from its first phase to its last. NOT_FOUND names the runs there are.
   absl::StatusOr<TraceRun> FindRun(std::int64_t run) const;
+  // Whether an instant inside a run's time is the run's own: in one of its phases, or in the time
+  // of no other run. Runs that one engine process times overlap.
+  bool IsOfRun(std::int64_t run, std::int64_t t_ns) const;
   // The usual time between two samples; 0 when nobody can tell.
   std::int64_t PeriodNs() const;
 };

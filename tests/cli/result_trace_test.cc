@@ -66,9 +66,19 @@ class ResultTrace : public ::testing::Test {
                     {"prefill", std::int64_t{2}, 13 * kSecond, 14 * kSecond},
                     {"decode", std::int64_t{2}, 14 * kSecond, 18 * kSecond},
                     {"tail", Value(), 18 * kSecond, 20 * kSecond}};
+      if (overlapping_) {
+        table.rows = {{"prefill", std::int64_t{0}, 10 * kSecond, 12 * kSecond},
+                      {"prefill", std::int64_t{1}, 12 * kSecond, 14 * kSecond},
+                      {"decode", std::int64_t{0}, 15 * kSecond, 17 * kSecond},
+                      {"decode", std::int64_t{1}, 17 * kSecond, 19 * kSecond}};
+      }
     } else if (absl::StrContains(query, "FROM run")) {
       table.columns = {{"run"}, {"warmup"}, {"start_ns"}, {"end_ns"}};
       table.rows = {{std::int64_t{2}, std::int64_t{0}, 13 * kSecond, 18 * kSecond}};
+      if (overlapping_) {
+        table.rows = {{std::int64_t{0}, std::int64_t{0}, 10 * kSecond, 17 * kSecond},
+                      {std::int64_t{1}, std::int64_t{0}, 12 * kSecond, 19 * kSecond}};
+      }
     } else {
       table.columns = {{"first"}, {"last"}, {"samples"}, {"lost"}};
       table.rows = {{10 * kSecond, 20 * kSecond, std::int64_t{101}, std::int64_t{3}}};
@@ -84,6 +94,7 @@ class ResultTrace : public ::testing::Test {
   }
   std::string Path(const std::string& name) { return (directory_ / name).string(); }
 
+  bool overlapping_ = false;
   FakeFarm farm_;
   CliRunner cli_;
   std::filesystem::path directory_;
@@ -126,6 +137,19 @@ TEST_F(ResultTrace, OneRunCountsFromItsBeginning) {
   const CliOutcome none = cli_.Run({"result", "trace", "job-7", "--run", "5"});
   EXPECT_EQ(none.exit, 2);
   EXPECT_THAT(none.err, HasSubstr("has no run 5; it has 2"));
+}
+
+TEST_F(ResultTrace, OfRunsThatOverlapOnlyTheirOwnPhases) {
+  overlapping_ = true;
+  const CliOutcome outcome = cli_.Run({"result", "trace", "job-7", "--run", "1", "-o", "json"});
+  ASSERT_EQ(outcome.exit, 0) << outcome.err;
+  const Json rows = Json::parse(outcome.out);
+  // 12 s to 14 s and 17 s to 19 s, ten samples each second, the very end with them.
+  ASSERT_EQ(rows.size(), 41u);
+  EXPECT_EQ(rows[0]["t_ns"], 12 * kSecond);
+  EXPECT_EQ(rows[19]["phase"], "prefill");
+  EXPECT_EQ(rows[20]["t_ns"], 17 * kSecond);
+  EXPECT_EQ(rows[20]["phase"], "decode");
 }
 
 TEST_F(ResultTrace, ExportsInTheFormatOfTheName) {
