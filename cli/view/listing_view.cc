@@ -121,6 +121,7 @@ ListingView ExperimentView() {
           Number("ACTIVE", "active"),
           Number("SUCCEEDED", "succeeded"),
           Number("FAILED", "failed"),
+          Number("CANCELED", "canceled"),
           Plain("SUBMITTED (UTC)", "submitted", Fit::kDrop),
           Plain("FINISHED (UTC)", "finished", Fit::kDrop)};
 }

@@ -49,7 +49,8 @@ constexpr ListingSpec kSpecs[] = {
         (SELECT count(*) FROM job WHERE job.experiment = e.id) AS jobs,
         (SELECT count(*) FROM job WHERE job.experiment = e.id AND state = 'SUCCEEDED') AS succeeded,
         (SELECT count(*) FROM job WHERE job.experiment = e.id
-          AND state IN ('FAILED', 'CANCELED', 'EXPIRED')) AS failed,
+          AND state IN ('FAILED', 'EXPIRED')) AS failed,
+        (SELECT count(*) FROM job WHERE job.experiment = e.id AND state = 'CANCELED') AS canceled,
         TIME(e.submitted_wall_ns) AS submitted, e.sha256, e.number AS _number
       FROM experiment AS e)sql",
      "_number DESC", "id = " JF_EXPERIMENT, kExperimentExists},

@@ -269,9 +269,10 @@ Table SampleExperiments() {
                    {"jobs", ColumnKind::kNumber},
                    {"succeeded", ColumnKind::kNumber},
                    {"failed", ColumnKind::kNumber},
+                   {"canceled", ColumnKind::kNumber},
                    {"submitted", ColumnKind::kTime},
                    {"sha256"}};
-  table.rows = {{"exp-1", "quant-sweep", "default", "ACTIVE", Int(3), Int(1), Int(1),
+  table.rows = {{"exp-1", "quant-sweep", "default", "ACTIVE", Int(3), Int(1), Int(1), Int(0),
                  "2026-11-21T11:00:00.000Z", std::string(64, 'b')}};
   return table;
 }

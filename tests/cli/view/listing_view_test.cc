@@ -57,8 +57,8 @@ TEST(ListingView, Devices) {
 
 TEST(ListingView, ExperimentsLeaveOutWhatTheControllerDoesNotSend) {
   EXPECT_EQ(Draw(ExperimentView(), SampleExperiments()),
-            "ID     NAME         STATE   JOBS  SUCCEEDED  FAILED  SUBMITTED (UTC)\n"
-            "exp-1  quant-sweep  ACTIVE     3          1       1  2026-11-21 11:00:00\n");
+            "ID     NAME         STATE   JOBS  SUCCEEDED  FAILED  CANCELED  SUBMITTED (UTC)\n"
+            "exp-1  quant-sweep  ACTIVE     3          1       1         0  2026-11-21 11:00:00\n");
 }
 
 TEST(ListingView, AgentsAndArtifacts) {

@@ -153,12 +153,26 @@ TEST_F(ListingTest, Jobs) {
 
 TEST_F(ListingTest, Experiments) {
   ASSERT_TRUE(List(Request(v1::LISTING_EXPERIMENTS)).ok());
-  EXPECT_EQ(Columns(), "id,name,tenant,state,jobs,succeeded,failed,submitted,sha256");
+  EXPECT_EQ(Columns(), "id,name,tenant,state,jobs,succeeded,failed,canceled,submitted,sha256");
   EXPECT_EQ(Values("id"), "exp-3 exp-2 exp-1");
   EXPECT_EQ(Values("state"), "DONE QUEUED ACTIVE");
   EXPECT_EQ(Values("jobs"), "0 1 3");
   EXPECT_EQ(Values("succeeded"), "0 0 1");
   EXPECT_EQ(Values("failed"), "0 0 1");
+  EXPECT_EQ(Values("canceled"), "0 0 0");
+}
+
+TEST_F(ListingTest, CanceledJobsAreNotFailedOnes) {
+  Job canceled = MakeJob(5);
+  canceled.state = v1::JOB_STATE_CANCELED;
+  Job also_canceled = MakeJob(6);
+  also_canceled.state = v1::JOB_STATE_CANCELED;
+  Job expired = MakeJob(7);
+  expired.state = v1::JOB_STATE_EXPIRED;
+  ASSERT_TRUE(store_->Commit({canceled, also_canceled, expired}).ok());
+  ASSERT_TRUE(List(Request(v1::LISTING_EXPERIMENTS)).ok());
+  EXPECT_EQ(Values("failed"), "0 0 2");
+  EXPECT_EQ(Values("canceled"), "0 0 2");
 }
 
 TEST_F(ListingTest, Devices) {
