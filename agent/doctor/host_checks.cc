@@ -1,9 +1,13 @@
 #include "agent/doctor/host_checks.h"
 
+#include <fcntl.h>
 #include <netdb.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <stop_token>
 #include <utility>
@@ -29,6 +33,7 @@ constexpr std::int64_t kDiskBroken = 256'000'000;
 constexpr std::int64_t kDiskWarning = 2'000'000'000;
 constexpr std::int64_t kMemoryWarning = 512'000'000;
 constexpr double kErrorWarning_s = 0.5;
+constexpr int kDialMs = 1000;
 
 // A line such as "MemAvailable:   123 kB" of /proc/meminfo, in bytes.
 std::optional<std::int64_t> MemInfo(const HostPaths& paths, const std::string& key) {
@@ -72,6 +77,22 @@ std::string ShortSearch(const EngineSearch& search) {
   return absl::StrCat("engine_dirs (", dirs.empty() ? "not set" : dirs,
                       "), $JOULEFARM_ENGINE_DIR (",
                       search.engine_dir ? search.engine_dir->string() : "not set", "), PATH");
+}
+
+// Why nothing at the address took a connection within kDialMs; empty: something did.
+std::string DialError(const addrinfo& address) {
+  const int fd = ::socket(address.ai_family, address.ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC,
+                          address.ai_protocol);
+  if (fd < 0) return std::strerror(errno);
+  int error = ::connect(fd, address.ai_addr, address.ai_addrlen) == 0 ? 0 : errno;
+  if (error == EINPROGRESS) {
+    pollfd ready{fd, POLLOUT, 0};
+    socklen_t size = sizeof(error);
+    error = ETIMEDOUT;
+    if (::poll(&ready, 1, kDialMs) > 0) ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+  }
+  ::close(fd);
+  return error == 0 ? "" : std::strerror(error);
 }
 
 }  // namespace
@@ -221,10 +242,20 @@ Findings CheckController(const std::string& address, bool allow_plaintext) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
-  const int code = ::getaddrinfo(parsed->host.c_str(), nullptr, &hints, &found);
+  const int code =
+      ::getaddrinfo(parsed->host.c_str(), absl::StrCat(parsed->port).c_str(), &hints, &found);
   if (code == 0) {
+    std::string error;
+    for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
+      error = DialError(*one);
+      if (error.empty()) break;
+    }
     ::freeaddrinfo(found);
-    return {{Level::kOk, "controller", absl::StrCat("an agent would dial ", address), ""}};
+    if (error.empty())
+      return {{Level::kOk, "controller", absl::StrCat("an agent can dial ", address), ""}};
+    return {{Level::kWarning, "controller",
+             absl::StrCat("an agent would dial ", address, ", and nothing answers there: ", error),
+             "start joulefarm-controller there, or give another --controller HOST:PORT"}};
   }
   return {{Level::kBroken, "controller",
            absl::StrCat("the controller's name ", parsed->host,

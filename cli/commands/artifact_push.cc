@@ -145,8 +145,8 @@ Try PushOnce(Console& console, FarmClient& client, const std::string& path,
 
 absl::StatusOr<PushOutcome> PushFile(Console& console, FarmClient& client,
                                      const PushOptions& options) {
-  if (const auto readable = FileReader::Open(options.file, 0); !readable.ok())
-    return readable.status();
+  const auto readable = FileReader::Open(options.file, 0);
+  if (!readable.ok()) return readable.status();
   const bool named_as_model = absl::EndsWithIgnoreCase(options.name, ".gguf");
   auto model =
       ReadClaimedModel(named_as_model ? options.name : options.file, options.file, options.file);
@@ -156,6 +156,10 @@ absl::StatusOr<PushOutcome> PushFile(Console& console, FarmClient& client,
   }
   const auto header = Hash(console, options);
   if (!header.ok()) return header.status();
+  if (header->size_bytes() == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("nothing was pushed: ", options.file, " is empty"));
+  }
   PushOutcome outcome;
   outcome.model = *std::move(model);
   absl::Status status;

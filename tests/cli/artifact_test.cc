@@ -76,10 +76,12 @@ TEST_F(ArtifactCommands, PushSendsPiecesNamesByStemAndSaysWhatTheModelSays) {
   EXPECT_EQ(farm_.pushed().at("again").pieces, 0);
 }
 
-TEST_F(ArtifactCommands, PushOfAnEmptyFile) {
+TEST_F(ArtifactCommands, AnEmptyFileIsRefused) {
   const CliOutcome outcome = cli_.Run({"artifact", "push", File("empty", "")});
-  EXPECT_EQ(outcome.exit, 0) << outcome.err;
-  EXPECT_EQ(farm_.pushed().at("empty").sha256, Sha256Hex(""));
+  EXPECT_EQ(outcome.exit, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("nothing was pushed: "));
+  EXPECT_THAT(outcome.err, HasSubstr("is empty"));
+  EXPECT_EQ(farm_.pushed().count("empty"), 0u);
 }
 
 TEST_F(ArtifactCommands, PushErrors) {

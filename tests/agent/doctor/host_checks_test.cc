@@ -2,10 +2,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <fstream>
 
+#include "absl/strings/str_cat.h"
 #include "common/daemon/state_dir.h"
 #include "tests/agent/temp_dir.h"
 
@@ -139,16 +142,34 @@ TEST(CheckDisk, LittleRoomIsAWarningAndHardlyAnyIsBroken) {
 }
 
 TEST(CheckController, NamesThatCannotBeAndPlaintextThatIsNotAllowed) {
-  EXPECT_EQ(Only(CheckController("127.0.0.1:7070", false)).level, Level::kOk);
   EXPECT_EQ(Only(CheckController("nonsense", false)).level, Level::kBroken);
   const Finding plain = Only(CheckController("192.0.2.1:7070", false));
   EXPECT_EQ(plain.level, Level::kBroken);
   EXPECT_THAT(plain.cure, HasSubstr("--allow-plaintext"));
-  EXPECT_EQ(Only(CheckController("192.0.2.1:7070", true)).level, Level::kOk);
   // .invalid never resolves (RFC 2606).
   const Finding unknown = Only(CheckController("lab.invalid:7070", true));
   EXPECT_EQ(unknown.level, Level::kBroken);
   EXPECT_THAT(unknown.text, HasSubstr("cannot be resolved"));
+}
+
+TEST(CheckController, SomebodyHasToListen) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_GE(fd, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  ASSERT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  const std::string place = absl::StrCat("127.0.0.1:", ntohs(address.sin_port));
+  // Bound, so that nobody else has the port, but not listening.
+  const Finding refused = Only(CheckController(place, false));
+  EXPECT_EQ(refused.level, Level::kWarning);
+  EXPECT_THAT(refused.text, HasSubstr("nothing answers there"));
+  EXPECT_THAT(refused.cure, HasSubstr("joulefarm-controller"));
+  ASSERT_EQ(::listen(fd, 1), 0);
+  EXPECT_EQ(Only(CheckController(place, false)).level, Level::kOk);
+  ::close(fd);
 }
 
 TEST(Examine, SomebodyElsesTreeIsAskedOnlyWhatItCanTell) {
