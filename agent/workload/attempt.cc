@@ -90,11 +90,12 @@ Wake Attempt::WaitAs(v1::Phase phase, std::int64_t ns) {
 }
 
 Wake Attempt::IdleUnloaded() {
-  State(v1::ATTEMPT_STATE_PREPARING, "idle before loading");
+  const std::int64_t idle_ns = wants_power() ? spec().plan().idle_ns() : 0;
+  State(v1::ATTEMPT_STATE_PREPARING,
+        idle_ns > 0 ? "idle before loading" : "looking at the background");
   const HostPaths paths(context_.root);
   const std::optional<CpuTimes> before = ReadCpuTimes(paths);
   Wake wake = Wake::kDeadline;
-  const std::int64_t idle_ns = wants_power() ? spec().plan().idle_ns() : 0;
   if (idle_ns > 0) wake = WaitAs(v1::PHASE_IDLE_UNLOADED, idle_ns);
   if (wake != Wake::kStop && idle_ns < kBackgroundNs) {
     wake = stop_.SleepUntil(BoottimeNs() + kBackgroundNs - std::max<std::int64_t>(idle_ns, 0));
