@@ -150,7 +150,7 @@ TEST_F(ThroughputTest, SaysWhatRuns) {
   };
   spec_.set_warmup(0);
   ASSERT_EQ(Run("normal").outcome, v1::OUTCOME_SUCCEEDED);
-  EXPECT_THAT(states, ElementsAre("idle before loading", "loading the model",
+  EXPECT_THAT(states, ElementsAre("looking at the background", "loading the model",
                                   "run 1 of 2, prompt test", "run 2 of 2, prompt test",
                                   "run 1 of 2, generation test", "run 2 of 2, generation test"));
 }
