@@ -52,6 +52,12 @@ TEST(TerminalPlot, SaysWhatItShows) {
   EXPECT_THAT(text, HasSubstr("⣿"));
 }
 
+TEST(TerminalPlot, NothingOfTheSubtitleIsLostWhereItIsNarrow) {
+  const std::string text = Drawn(ForTerminal({60, false}), {60, false});
+  EXPECT_THAT(text, HasSubstr("\nattempt 9"));
+  EXPECT_THAT(text, Not(HasSubstr("…")));
+}
+
 TEST(TerminalPlot, ColoursOnlyWhereWanted) {
   EXPECT_THAT(Drawn(ForTerminal({100, true}), {100, true}), HasSubstr("\x1b[48;5;74;38;5;16mD"));
 }
