@@ -145,7 +145,8 @@ void ControllerLink::OpenUpload(Connection connection, std::int64_t session_epoc
   calls.upload = calls.Keep(std::make_unique<UploadStream>(
       calls.post,
       UploadStream::Handlers{
-          .received = [&calls](const v1::UploadResponse& response) { calls.pump.Received(response); },
+          .received =
+              [&calls](const v1::UploadResponse& response) { calls.pump.Received(response); },
           .ended =
               [&calls, connection](absl::Status status) {
                 calls.handlers.lost(connection, Rpc::kUpload, std::move(status));

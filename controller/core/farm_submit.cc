@@ -65,9 +65,10 @@ absl::Status Farm::ChooseDevices(const SubmitRequested& input, std::vector<std::
     const auto attributes = DeviceAttributes(id, device.agent_id, device.facts, device.labels);
     if (!selector->Matches(attributes)) {
       ++mismatches[selector->ExplainMismatch(attributes)];
-    } else if (std::any_of(input.cells.begin(), input.cells.end(), [&](const CellToRun& cell) {
-                 return CannotMeasurePower(cell.spec, device.facts);
-               })) {
+    } else if (std::any_of(input.cells.begin(), input.cells.end(),
+                           [&facts = device.facts](const CellToRun& cell) {
+                             return CannotMeasurePower(cell.spec, facts);
+                           })) {
       unmeasured.push_back(id);
     } else {
       matching.emplace_back(device.link == v1::DEVICE_LINK_ONLINE ? 0 : 1, id);

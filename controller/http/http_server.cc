@@ -99,7 +99,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   beast::tcp_stream stream_;
   const HttpServer::Handler& handler_;
-  beast::flat_buffer buffer_{16 * 1024};
+  beast::flat_buffer buffer_{std::size_t{16} * 1024};
   http::request<http::empty_body> request_;
   http::response<http::string_body> response_;
 };

@@ -10,7 +10,7 @@ namespace joulefarm::controller {
 namespace {
 
 // Larger bulk commits were seen to hold up control commits.
-constexpr std::size_t kMostBulkBytes = 256 * 1024;
+constexpr std::size_t kMostBulkBytes = std::size_t{256} * 1024;
 
 constexpr std::chrono::seconds kIdleBeforeCheckpoint{1};
 
