@@ -5,7 +5,8 @@ readonly packages_build=(
   g++ cmake ninja-build pkg-config ccache mold
   protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libgrpc++-dev libabsl-dev
   libboost1.81-dev libsqlite3-dev libsqlitecpp-dev libyaml-cpp-dev libspdlog-dev libcli11-dev
-  nlohmann-json3-dev libzstd-dev libgtest-dev libgmock-dev librapidcheck-dev sqlite3
+  nlohmann-json3-dev libzstd-dev libhidapi-dev libusb-1.0-0-dev libudev-dev libssl-dev
+  libumockdev-dev umockdev libgtest-dev libgmock-dev librapidcheck-dev sqlite3
 )
 
 readonly packages_lint=(clang-format clang-tidy)
