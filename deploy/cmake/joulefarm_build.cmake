@@ -48,11 +48,12 @@ function(jf_program)
   jf_warnings(${ARG_NAME})
 endfunction()
 
-# jf_test(NAME <target> SOURCES … LIBS … [TIMEOUT s] [LABELS …] [PLAIN] [THREADED]): one ctest entry per test program.
+# jf_test(NAME <target> SOURCES … LIBS … [TIMEOUT s] [LABELS …] [PLAIN] [THREADED] [WRAPPER program…]): one ctest entry per
+# test program. WRAPPER: what runs it, such as umockdev-wrapper.
 # deploy/test runs each under ASan and UBSan, too, except with PLAIN: whole processes and engines, which have a build of their own.
 # THREADED: under TSan, too; without gRPC, about which TSan reports falsely.
 function(jf_test)
-  cmake_parse_arguments(ARG "PLAIN;THREADED" "NAME;TIMEOUT" "SOURCES;LIBS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "PLAIN;THREADED" "NAME;TIMEOUT" "SOURCES;LIBS;LABELS;WRAPPER" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 300)
   endif()
@@ -74,6 +75,6 @@ function(jf_test)
     add_dependencies(threaded_tests ${ARG_NAME})
     list(APPEND ARG_LABELS threaded)
   endif()
-  add_test(NAME ${ARG_NAME} COMMAND ${ARG_NAME} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  add_test(NAME ${ARG_NAME} COMMAND ${ARG_WRAPPER} $<TARGET_FILE:${ARG_NAME}> WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(${ARG_NAME} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
 endfunction()
