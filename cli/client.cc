@@ -177,27 +177,19 @@ absl::StatusOr<FarmClient::Diagnosed> FarmClient::Diagnose(bool thorough) {
   v1::DiagnoseRequest request;
   request.set_thorough(thorough);
   Diagnosed diagnosed;
-  grpc::ClientContext* used = nullptr;
   std::int64_t received_ns = 0;
-  std::int64_t wall_ns = 0;
   auto response = Unary<v1::DiagnoseResponse>(
       rpc_->interrupted, thorough ? kStream : kSubmitCall,
       [&](auto* context, auto* answer, std::function<void(grpc::Status)> done) {
-        used = context;
-        rpc_->farm->async()->Diagnose(
-            context, &request, answer, [&, done = std::move(done)](grpc::Status status) {
-              received_ns = WallNow();
-              const auto& metadata = used->GetServerTrailingMetadata();
-              const auto found = metadata.find("joulefarm-wall-ns");
-              if (found != metadata.end()) {
-                const std::string text(found->second.data(), found->second.size());
-                if (!absl::SimpleAtoi(text, &wall_ns)) wall_ns = 0;
-              }
-              done(std::move(status));
-            });
+        rpc_->farm->async()->Diagnose(context, &request, answer,
+                                      [&, done = std::move(done)](grpc::Status status) {
+                                        received_ns = WallNow();
+                                        done(std::move(status));
+                                      });
       });
   if (!response.ok()) return response.status();
   diagnosed.response = *std::move(response);
+  const std::int64_t wall_ns = diagnosed.response.wall_ns();
   if (wall_ns == 0) return diagnosed;
   // The stamp is made as the last thing; how long the way back took is told by a quick call.
   const std::int64_t asked_ns = WallNow();

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "cli/view/progress.h"
 #include "cli/view/run_values.h"
 
 namespace joulefarm::cli {
@@ -21,7 +22,7 @@ std::string Literal(const std::string& text) {
 
 // What makes runs end.
 std::string Seen(const v1::GetProgressResponse& progress) {
-  std::string seen = absl::StrCat(progress.succeeded(), "/", progress.failed());
+  std::string seen = absl::StrCat(Ended(progress));
   for (const v1::ActiveJob& job : progress.active_jobs())
     absl::StrAppend(&seen, "\n", job.job(), " ", job.state(), " ", job.detail());
   return seen;

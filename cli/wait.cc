@@ -37,12 +37,12 @@ absl::Status Fetch(Session& session, FarmClient& client, v1::Listing listing,
 }
 
 void PrintFailures(Session& session, const v1::GetProgressResponse& progress) {
-  if (progress.failed() == 0) return;
+  const int unsuccessful = progress.failed() + progress.canceled();
+  if (unsuccessful == 0) return;
   Console& console = session.console();
   const Look look = console.LookOfOut();
   console.out << '\n'
-              << Styled(absl::StrCat(Jobs(progress.failed()), " did not succeed:"), Style::kBad,
-                        look)
+              << Styled(absl::StrCat(Jobs(unsuccessful), " did not succeed:"), Style::kBad, look)
               << '\n';
   for (const std::string& failure : progress.failures()) {
     const std::string lines = CleanLines(failure);
@@ -53,7 +53,7 @@ void PrintFailures(Session& session, const v1::GetProgressResponse& progress) {
       begin = end + 1;
     }
   }
-  const int more = progress.failed() - progress.failures_size();
+  const int more = unsuccessful - progress.failures_size();
   if (more > 0) {
     console.out << "  and " << more << " more: "
                 << session.Hint(absl::StrCat("job list --experiment ", progress.experiment()))
@@ -66,17 +66,15 @@ void PrintFailures(Session& session, const v1::GetProgressResponse& progress) {
 }  // namespace
 
 int ExitCodeOfProgress(const v1::GetProgressResponse& progress) {
-  return progress.failed() == 0 && progress.succeeded() == progress.jobs() ? kExitOk
-                                                                           : kExitJobFailed;
+  return progress.succeeded() == progress.jobs() ? kExitOk : kExitJobFailed;
 }
 
 int ReportUnfinished(Session& session, const WaitOptions& options, const WaitResult& result) {
   std::ostream& err = session.console().err;
   const v1::GetProgressResponse& progress = result.progress;
-  const std::string seen = progress.jobs() == 0
-                               ? ""
-                               : absl::StrCat(" with ", progress.succeeded() + progress.failed(),
-                                              " of ", Jobs(progress.jobs()), " done");
+  const std::string seen = progress.jobs() == 0 ? ""
+                                                : absl::StrCat(" with ", Ended(progress), " of ",
+                                                               Jobs(progress.jobs()), " done");
   const bool timeout = result.end == WaitEnd::kTimeout;
   if (timeout) {
     err << "Time-out: stopped watching" << seen << ". The jobs go on.\n";

@@ -32,6 +32,7 @@ void Add(const v1::GetProgressResponse& one, v1::GetProgressResponse& all) {
   all.set_active(all.active() + one.active());
   all.set_succeeded(all.succeeded() + one.succeeded());
   all.set_failed(all.failed() + one.failed());
+  all.set_canceled(all.canceled() + one.canceled());
   all.mutable_active_jobs()->MergeFrom(one.active_jobs());
   all.mutable_failures()->MergeFrom(one.failures());
 }
@@ -64,7 +65,6 @@ class Waiter {
       if (console_.interrupted()) return Ended(result, WaitEnd::kInterrupted);
       if (progress.ok()) {
         result.progress = *progress;
-        DropForeignTelemetry(result.progress);
         Reached(result);
         if (progress->done()) return Ended(result, WaitEnd::kDone);
       } else if (IsTransient(progress.status())) {
@@ -97,16 +97,6 @@ class Waiter {
     return all;
   }
 
-  // A device's newest telemetry may still be that of the attempt before; a fence belongs to the job
-  // it was first seen with.
-  void DropForeignTelemetry(v1::GetProgressResponse& progress) {
-    for (v1::ActiveJob& job : *progress.mutable_active_jobs()) {
-      if (!job.has_telemetry() || !job.telemetry().has_fence()) continue;
-      const auto owner = fence_jobs_.emplace(job.telemetry().fence(), job.job()).first;
-      if (owner->second != job.job()) job.clear_telemetry();
-    }
-  }
-
   WaitResult& Ended(WaitResult& result, WaitEnd end) {
     display_.Clear();
     result.end = end;
@@ -135,7 +125,7 @@ class Waiter {
 
   void ShowCounted(const WaitResult& result) {
     const v1::GetProgressResponse& progress = result.progress;
-    estimator_.Observe(result.elapsed, progress.succeeded() + progress.failed(), progress.jobs());
+    estimator_.Observe(result.elapsed, Ended(progress), progress.jobs());
     if (console_.err_is_terminal) {
       display_.Show(
           ProgressLines({progress, options_.scope, result.elapsed, estimator_.Left(result.elapsed)},
@@ -238,7 +228,6 @@ class Waiter {
   Estimator estimator_;
   std::map<std::string, std::chrono::steady_clock::time_point> silent_since_;
   std::map<std::string, std::string> last_doings_;  // by job
-  std::map<std::int64_t, std::string> fence_jobs_;  // by telemetry's fence
   std::optional<std::map<std::string, std::string>> cells_;
   int least_doing_ = 0;
   std::chrono::steady_clock::time_point start_;

@@ -126,10 +126,9 @@ void HostSensors::FindThrottling(const HostPaths& paths, double nominal_hz) {
       if (ReadSysfsNumber(file).ok()) counts.files.push_back(std::move(file));
     }
   }
-  // No quantity of the contract counts; the name says what it is.
   if (!counts.files.empty()) {
     Offer(std::move(counts),
-          Channel("throttle.cpu", v1::QUANTITY_UNSPECIFIED, 1, nominal_hz,
+          Channel("throttle.cpu", v1::QUANTITY_COUNT, 1, nominal_hz,
                   "sum of the thermal throttle counts of all cores and, once per core, of their "
                   "packages, since boot"));
   }
@@ -137,7 +136,7 @@ void HostSensors::FindThrottling(const HostPaths& paths, double nominal_hz) {
     const absl::StatusOr<std::string> type = ReadSysfsText(device.path / "type");
     if (!type.ok() || !SlowsProcessors(*type)) continue;
     Offer({{device.path / "cur_state"}, 0, std::numeric_limits<std::int64_t>::max()},
-          Channel(absl::StrCat("cooling.", *type, ".", device.number), v1::QUANTITY_UNSPECIFIED, 1,
+          Channel(absl::StrCat("cooling.", *type, ".", device.number), v1::QUANTITY_COUNT, 1,
                   nominal_hz,
                   absl::StrCat("state of cooling device ", device.number, ", ", *type,
                                "; 0: not slowed down")));
@@ -153,7 +152,7 @@ void HostSensors::FindBatteries(const HostPaths& paths, double nominal_hz) {
     if (ReadSysfsText(dir / "scope").value_or("") == "Device") continue;
     const std::string name = dir.filename().string();
     Offer({{dir / "capacity"}, 0, 100},
-          Channel(absl::StrCat("battery_pct.", name), v1::QUANTITY_UNSPECIFIED, 1, nominal_hz,
+          Channel(absl::StrCat("battery_pct.", name), v1::QUANTITY_PERCENT, 1, nominal_hz,
                   absl::StrCat("charge of ", name, ", per cent of full, as its gauge says")));
   }
 }

@@ -108,6 +108,7 @@ void PrintJson(const v1::SubmitExperimentResponse& response,
     add("active", ColumnKind::kNumber, number(progress->active()));
     add("succeeded", ColumnKind::kNumber, number(progress->succeeded()));
     add("failed", ColumnKind::kNumber, number(progress->failed()));
+    add("canceled", ColumnKind::kNumber, number(progress->canceled()));
     add("failures", ColumnKind::kJson, absl::StrCat("[", absl::StrJoin(failures, ", "), "]"));
   }
   out << JsonObjectLines(table.columns, row);

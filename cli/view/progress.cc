@@ -16,10 +16,6 @@ constexpr int kMaxActive = 8;
 constexpr int kBar = 24;
 constexpr int kWidthUnknown = 100;
 
-int Ended(const v1::GetProgressResponse& progress) {
-  return progress.succeeded() + progress.failed();
-}
-
 std::string Repeat(const char* text, int times) {
   std::string out;
   for (int i = 0; i < times; ++i) out += text;
@@ -45,6 +41,10 @@ int VisibleWidth(const std::string& line) {
 
 }  // namespace
 
+int Ended(const v1::GetProgressResponse& progress) {
+  return progress.succeeded() + progress.failed() + progress.canceled();
+}
+
 std::string Bar(double part, int width, const Look& look) {
   const int full = std::clamp(static_cast<int>(part * width), 0, width);
   return Styled(Repeat("█", full), Style::kGood, look) +
@@ -54,6 +54,7 @@ std::string Bar(double part, int width, const Look& look) {
 std::string Counts(const v1::GetProgressResponse& progress) {
   std::vector<std::string> parts{absl::StrCat(Ended(progress), " of ", progress.jobs(), " done")};
   if (progress.failed() > 0) parts.push_back(absl::StrCat(progress.failed(), " failed"));
+  if (progress.canceled() > 0) parts.push_back(absl::StrCat(progress.canceled(), " canceled"));
   if (progress.active() > 0) parts.push_back(absl::StrCat(progress.active(), " running"));
   if (progress.queued() > 0) parts.push_back(absl::StrCat(progress.queued(), " queued"));
   return absl::StrJoin(parts, ", ");

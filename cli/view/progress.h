@@ -44,6 +44,9 @@ struct ProgressPicture {
 std::string Headline(const ProgressPicture& picture, const Look& look);
 // "1 of 3 done, 1 running, 1 queued".
 std::string Counts(const v1::GetProgressResponse& progress);
+
+// Jobs that are over, however they ended.
+int Ended(const v1::GetProgressResponse& progress);
 // A bar of `width` cells for a part of a whole.
 std::string Bar(double part, int width, const Look& look);
 

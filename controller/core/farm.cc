@@ -82,7 +82,7 @@ void Farm::Count(const Job& job, int delta) {
   } else if (job.state == v1::JOB_STATE_SUCCEEDED) {
     experiment.succeeded += delta;
   } else if (IsTerminal(job.state)) {
-    experiment.failed += delta;
+    (job.state == v1::JOB_STATE_CANCELED ? experiment.canceled : experiment.failed) += delta;
     if (delta > 0) experiment.failed_jobs.push_back(job.id);
   } else {
     experiment.active += delta;

@@ -50,9 +50,9 @@ class Farm {
  private:
   struct ExperimentState {
     Experiment info;
-    int queued = 0, active = 0, succeeded = 0, failed = 0;
+    int queued = 0, active = 0, succeeded = 0, failed = 0, canceled = 0;
     std::set<std::string> active_jobs;
-    std::vector<std::string> failed_jobs;  // in order of ending
+    std::vector<std::string> failed_jobs;  // or canceled; in order of ending
     std::map<std::string, std::set<std::string>>
         cell_failures;  // cell to devices that failed it for its own reasons
   };

@@ -278,6 +278,7 @@ void Farm::AddActive(const Job& job, v1::GetProgressResponse& response) {
   if (const Attempt* attempt = LiveAttempt(job)) {
     active.set_state(v1::AttemptState_Name(attempt->state).substr(sizeof("ATTEMPT_STATE_") - 1));
     active.set_detail(attempt->detail);
+    active.set_fence(attempt->fence);
   }
 }
 
@@ -289,7 +290,11 @@ void Farm::FillProgress(const Job& job, v1::GetProgressResponse& response) {
   } else if (job.state == v1::JOB_STATE_SUCCEEDED) {
     response.set_succeeded(1);
   } else if (IsTerminal(job.state)) {
-    response.set_failed(1);
+    if (job.state == v1::JOB_STATE_CANCELED) {
+      response.set_canceled(1);
+    } else {
+      response.set_failed(1);
+    }
     response.add_failures(FailureLine(job));
   } else {
     response.set_active(1);
@@ -303,6 +308,7 @@ void Farm::FillProgress(const ExperimentState& experiment, v1::GetProgressRespon
   response.set_active(experiment.active);
   response.set_succeeded(experiment.succeeded);
   response.set_failed(experiment.failed);
+  response.set_canceled(experiment.canceled);
   response.set_done(experiment.queued + experiment.active == 0);
   for (const std::string& id : experiment.active_jobs) AddActive(jobs_.at(id), response);
   constexpr int kMostFailures = 20;

@@ -111,6 +111,11 @@ AttemptView ViewAttempt(const AttemptData& data) {
         view.reasons.push_back(event.reason());
         break;
       case v1::Event::kNote:
+      case v1::Event::kClockExchange:
+      case v1::Event::kMeterTicks:
+      case v1::Event::kMeter:
+      case v1::Event::kMeterStats:
+      case v1::Event::kPort:
       case v1::Event::BODY_NOT_SET:
         break;
     }

@@ -206,7 +206,9 @@ grpc::ServerUnaryReactor* FarmServer::GetProgress(grpc::CallbackServerContext* c
           *response = std::move(*value);
         for (v1::ActiveJob& job : *response->mutable_active_jobs()) {
           if (!watch) break;
-          if (auto telemetry = telemetry_.Look(job.device_id()))
+          // A device's newest may still be of the attempt before.
+          auto telemetry = telemetry_.Look(job.device_id());
+          if (telemetry && telemetry->fence() == job.fence())
             *job.mutable_telemetry() = *std::move(telemetry);
         }
         reactor->Finish(ToGrpc(reply.status));
@@ -272,16 +274,15 @@ grpc::ServerUnaryReactor* FarmServer::Diagnose(grpc::CallbackServerContext* cont
                                                const v1::DiagnoseRequest* request,
                                                v1::DiagnoseResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  boost::asio::post(pool_, [this, context, reactor, request, response] {
+  boost::asio::post(pool_, [this, reactor, request, response] {
     *response = controller::Diagnose({.version = info_.version,
                                       .database = info_.database,
                                       .read_only_reason = host_.ReadOnlyReason(),
                                       .thorough = request->thorough()},
                                      reader_, files_);
+    // The last thing: the caller compares clocks.
     const auto wall = std::chrono::system_clock::now().time_since_epoch();
-    context->AddTrailingMetadata(
-        "joulefarm-wall-ns",
-        absl::StrCat(std::chrono::duration_cast<std::chrono::nanoseconds>(wall).count()));
+    response->set_wall_ns(std::chrono::duration_cast<std::chrono::nanoseconds>(wall).count());
     reactor->Finish(grpc::Status::OK);
   });
   return reactor;

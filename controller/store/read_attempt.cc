@@ -64,7 +64,8 @@ void ReadChannels(Session& session, Fence fence, Bodies& bodies) {
   Rows rows = session.Query(
       R"sql(
           SELECT source, seq, idx, name, quantity, scale, nominal_hz, parent, scope, provenance,
-          gain_u, offset_u, refresh_ns, wrap_raw, is_primary, description
+          gain_u, offset_u, refresh_ns, wrap_raw, is_primary, description, clock, latency_ns,
+          latency_u_ns, smoothing_ns, stamp_bound_ns, meter
           FROM channel WHERE attempt = ?)sql",
       fence);
   while (rows.Next()) {
@@ -82,6 +83,12 @@ void ReadChannels(Session& session, Fence fence, Bodies& bodies) {
     if (!rows.IsNull(13)) channel.set_wrap_raw(rows.Int(13));
     channel.set_primary(rows.Int(14) != 0);
     channel.set_description(rows.Text(15));
+    channel.set_clock(rows.Text(16));
+    if (!rows.IsNull(17)) channel.set_latency_ns(rows.Int(17));
+    if (!rows.IsNull(18)) channel.set_latency_u_ns(rows.Int(18));
+    if (!rows.IsNull(19)) channel.set_smoothing_ns(rows.Int(19));
+    if (!rows.IsNull(20)) channel.set_stamp_bound_ns(rows.Int(20));
+    channel.set_meter(rows.Text(21));
   }
 }
 

@@ -43,4 +43,14 @@ std::string WritePayload(Session& session, const Place& place, v1::Stream stream
 // event_rows.cc: one event of the event stream, the `index`th of its frame.
 void WriteEvent(Session& session, const Place& place, std::int64_t index, const v1::Event& event);
 
+// meter_rows.cc: what has to do with clocks, meters and power ports.
+void WriteClockExchange(Session& session, const Place& place, std::int64_t index,
+                        const v1::ClockExchange& exchange);
+void WriteMeterTicks(Session& session, const Place& place, std::int64_t index,
+                     const v1::MeterTicks& ticks);
+void WriteMeter(Session& session, const Place& place, const v1::MeterRecord& meter);
+void WriteMeterStats(Session& session, const Place& place, const v1::MeterStats& stats);
+void WritePortSwitched(Session& session, const Place& place, std::int64_t index, std::int64_t t_ns,
+                       const v1::PortSwitched& port);
+
 }  // namespace joulefarm::controller
