@@ -293,8 +293,11 @@ void Agent::Shell::Received(Connection connection, v1::ControllerMessage message
       if (telemetry_ != nullptr && message.watch().device_id() == options_.id)
         telemetry_->Ask(connection, message.watch());
       return;
+    // Answers to what this agent does not ask, and what is only said to helpers.
+    case v1::ControllerMessage::kClockReply:
+    case v1::ControllerMessage::kRelease:
     case v1::ControllerMessage::BODY_NOT_SET:
-      return;  // of a newer controller
+      return;
   }
 }
 

@@ -125,7 +125,7 @@ class Waiter {
 
   void ShowCounted(const WaitResult& result) {
     const v1::GetProgressResponse& progress = result.progress;
-    estimator_.Observe(result.elapsed, Ended(progress), progress.jobs());
+    estimator_.Observe(result.elapsed, cli::Ended(progress), progress.jobs());
     if (console_.err_is_terminal) {
       display_.Show(
           ProgressLines({progress, options_.scope, result.elapsed, estimator_.Left(result.elapsed)},
