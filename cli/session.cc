@@ -23,6 +23,11 @@ int Session::Fail(const absl::Status& status) {
   return ExitCodeOf(status);
 }
 
+int Session::FailHere(const absl::Status& status) {
+  FailUsage(absl::string_view(status.message()));
+  return ExitCodeOf(status);
+}
+
 int Session::FailUsage(absl::string_view message) {
   console_.out.flush();
   console_.err << "error: " << CleanLines(message) << std::endl;

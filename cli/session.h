@@ -37,6 +37,8 @@ class Session {
 
   // Prints "error: …" and returns the exit code.
   int Fail(const absl::Status& status);
+  // The same for what failed on this machine, a file for instance: names no controller.
+  int FailHere(const absl::Status& status);
   // The same for a mistake on the command line or in a local file: exit code 2.
   int FailUsage(absl::string_view message);
 

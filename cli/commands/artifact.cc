@@ -1,13 +1,10 @@
 #include <CLI/CLI.hpp>
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
 
 #include "absl/strings/str_cat.h"
 #include "cli/commands/artifact_push.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/transfer_meter.h"
+#include "cli/output/part_file.h"
 #include "cli/output/text.h"
 #include "common/config/duration.h"
 #include "common/sha256/sha256.h"
@@ -65,42 +62,22 @@ absl::StatusOr<v1::StatArtifactResponse> Find(FarmClient& client, const std::str
   return client.StatArtifact(stat);
 }
 
-// Into FILE.part, and under its name only when every byte is right.
+// Keeps the file only when every byte is right.
 absl::Status Download(Console& console, FarmClient& client, const v1::StatArtifactResponse& what,
-                      const std::string& file) {
-  const std::string part = file + ".part";
-  errno = 0;
-  std::ofstream out(part, std::ios::binary | std::ios::trunc);
-  const auto failed = [&](absl::string_view verb) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("cannot ", verb, " ", part, ": ", std::strerror(errno)));
-  };
-  if (!out) return failed("write");
+                      PartFile& file) {
   TransferMeter meter(console, "downloading", what.size_bytes());
   Sha256 sha;
-  std::int64_t bytes = 0;
   absl::Status status = client.FetchArtifact(what.sha256(), [&](absl::string_view data) {
-    errno = 0;
-    out.write(data.data(), static_cast<std::streamsize>(data.size()));
-    if (!out) return failed("write");
+    absl::Status written = file.Write(data);
+    if (!written.ok()) return written;
     sha.Update(data);
-    bytes += static_cast<std::int64_t>(data.size());
-    meter.At(bytes);
+    meter.At(file.size());
     return absl::OkStatus();
   });
-  out.close();
-  if (status.ok() && !out) status = failed("write");
-  if (status.ok() && sha.HexDigest() != what.sha256()) {
-    status = absl::DataLossError("what arrived is not the content: try again");
-  }
-  std::error_code error;
-  if (status.ok()) std::filesystem::rename(part, file, error);
-  if (error) {
-    status = absl::InvalidArgumentError(
-        absl::StrCat("cannot rename ", part, " to ", file, ": ", error.message()));
-  }
-  if (!status.ok()) std::filesystem::remove(part, error);
-  return status;
+  if (!status.ok()) return status;
+  if (sha.HexDigest() != what.sha256())
+    return absl::DataLossError("what arrived is not the content: try again");
+  return file.Keep();
 }
 
 int RunGetArtifact(Session& session, const GetOptions& options) {
@@ -111,7 +88,10 @@ int RunGetArtifact(Session& session, const GetOptions& options) {
   const auto what = Find(**client, options.artifact);
   if (!what.ok()) return session.Fail(what.status());
   Console& console = session.console();
-  if (const absl::Status done = Download(console, **client, *what, options.download); !done.ok())
+  console.catch_interrupt();
+  const auto file = CreateFile(options.download);
+  if (!file.ok()) return session.FailHere(file.status());
+  if (const absl::Status done = Download(console, **client, *what, **file); !done.ok())
     return session.Fail(done);
   console.out << options.download << "  " << what->sha256() << "  "
               << HumanBytes(what->size_bytes()) << "  (verified)\n";

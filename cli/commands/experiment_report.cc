@@ -1,8 +1,8 @@
 #include <CLI/CLI.hpp>
-#include <fstream>
 
 #include "absl/strings/str_cat.h"
 #include "cli/commands/commands.h"
+#include "cli/output/part_file.h"
 #include "cli/query.h"
 #include "cli/view/report.h"
 
@@ -95,6 +95,7 @@ int RunReport(Session& session, const ReportOptions& options) {
   }
   const auto client = session.Client();
   if (!client.ok()) return session.Fail(client.status());
+  session.console().catch_interrupt();
   const absl::StatusOr<ReportData> data = LoadReport(**client, options.experiment);
   if (!data.ok()) return session.Fail(data.status());
   const std::string text = ReportMarkdown(*data);
@@ -102,13 +103,8 @@ int RunReport(Session& session, const ReportOptions& options) {
     session.console().out << text;
     return kExitOk;
   }
-  std::ofstream file(options.file, std::ios::binary | std::ios::trunc);
-  if (!file) return session.FailUsage(absl::StrCat("cannot write ", options.file));
-  file << text;
-  file.flush();
-  if (file) return kExitOk;
-  return session.Fail(
-      absl::ResourceExhaustedError(absl::StrCat("cannot write all of ", options.file)));
+  const absl::Status written = WriteFile(options.file, text);
+  return written.ok() ? kExitOk : session.FailHere(written);
 }
 
 }  // namespace

@@ -1,10 +1,9 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
-#include <fstream>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "cli/commands/commands.h"
+#include "cli/output/part_file.h"
 #include "cli/query.h"
 #include "cli/trace/samples.h"
 #include "cli/trace/trace_info.h"
@@ -19,9 +18,10 @@ struct ExportOptions {
   bool traces = false;
 };
 
-Format FormatFor(const ExportOptions& options) {
+absl::StatusOr<Format> FormatFor(const ExportOptions& options) {
   if (!options.format.empty()) return ParseFormat(options.format).value_or(Format::kCsv);
-  return absl::EndsWith(options.file, ".jsonl") ? Format::kJsonLines : Format::kCsv;
+  if (options.file == "-") return Format::kCsv;
+  return FormatOfFile(options.file, {Format::kCsv, Format::kJsonLines});
 }
 
 // Passes rows on and counts them.
@@ -42,12 +42,12 @@ class Counting : public TableSink {
   std::int64_t rows_ = 0;
 };
 
-absl::StatusOr<std::int64_t> WriteRuns(FarmClient& client, const ExportOptions& options,
-                                       std::ostream& out) {
+absl::StatusOr<std::int64_t> WriteRuns(FarmClient& client, const std::string& experiment,
+                                       Format format, std::ostream& out) {
   v1::ListRequest request;
   request.set_listing(v1::LISTING_RESULTS);
-  (*request.mutable_filters())["experiment"] = options.experiment;
-  const auto printer = MakeMachinePrinter(FormatFor(options), out);
+  (*request.mutable_filters())["experiment"] = experiment;
+  const auto printer = MakeMachinePrinter(format, out);
   Counting counting(*printer);
   absl::Status status = client.List(request, counting);
   if (!status.ok()) return status;
@@ -55,16 +55,15 @@ absl::StatusOr<std::int64_t> WriteRuns(FarmClient& client, const ExportOptions& 
 }
 
 // Every channel of every accepted attempt, one after the other.
-absl::StatusOr<std::int64_t> WriteTraces(FarmClient& client, const ExportOptions& options,
-                                         std::ostream& out) {
+absl::StatusOr<std::int64_t> WriteTraces(FarmClient& client, const std::string& experiment,
+                                         Format format, std::ostream& out) {
   const auto channels = Ask(
-      client,
-      absl::StrCat("SELECT job.id AS job, channel.name, channel.quantity, channel.attempt FROM job "
-                   "JOIN channel ON channel.attempt = job.accepted_fence WHERE job.experiment = ",
-                   SqlExperiment(options.experiment),
-                   " ORDER BY job.number, channel.source, channel.name"));
+      client, absl::StrCat(
+                  "SELECT job.id AS job, channel.name, channel.quantity, channel.attempt FROM job "
+                  "JOIN channel ON channel.attempt = job.accepted_fence WHERE job.experiment = ",
+                  SqlExperiment(experiment), " ORDER BY job.number, channel.source, channel.name"));
   if (!channels.ok()) return channels.status();
-  const auto printer = MakeMachinePrinter(FormatFor(options), out);
+  const auto printer = MakeMachinePrinter(format, out);
   std::vector<Column> columns{{"job_id", ColumnKind::kText},
                               {"attempt", ColumnKind::kNumber},
                               {"channel", ColumnKind::kText},
@@ -95,37 +94,53 @@ absl::StatusOr<std::int64_t> WriteTraces(FarmClient& client, const ExportOptions
   return rows;
 }
 
-using Writer = absl::StatusOr<std::int64_t> (*)(FarmClient&, const ExportOptions&, std::ostream&);
-
-// Writes a file and says how much; returns the exit code.
-int WriteFile(Session& session, FarmClient& client, const ExportOptions& options,
-              const std::string& path, absl::string_view what, Writer writer) {
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  if (!file) return session.FailUsage(absl::StrCat("cannot write ", path));
-  const absl::StatusOr<std::int64_t> rows = writer(client, options, file);
-  if (!rows.ok()) return session.Fail(rows.status());
-  file.flush();
-  if (!file) {
-    return session.Fail(absl::ResourceExhaustedError(absl::StrCat("cannot write all of ", path)));
-  }
-  session.console().err << path << ": " << *rows << " " << what << std::endl;
-  return kExitOk;
-}
-
 int RunExport(Session& session, const ExportOptions& options) {
+  const absl::StatusOr<Format> format = FormatFor(options);
+  if (!format.ok()) return session.FailHere(format.status());
   const auto client = session.Client();
   if (!client.ok()) return session.Fail(client.status());
   if (options.file == "-") {
     if (options.traces)
       return session.FailUsage("--traces writes a second file beside FILE: name a file, not -");
-    const auto rows = WriteRuns(**client, options, session.console().out);
+    const auto rows = WriteRuns(**client, options.experiment, *format, session.console().out);
     return rows.ok() ? kExitOk : session.Fail(rows.status());
   }
-  const int exit = WriteFile(session, **client, options, options.file, "runs", WriteRuns);
-  if (exit != kExitOk || !options.traces) return exit;
-  std::filesystem::path traces(options.file);
-  traces.replace_extension(absl::StrCat(".traces", traces.extension().string()));
-  return WriteFile(session, **client, options, traces.string(), "samples", WriteTraces);
+  session.console().catch_interrupt();
+  struct Part {
+    std::string path;
+    absl::string_view what;
+    decltype(&WriteRuns) write;
+    std::unique_ptr<PartFile> file;
+    std::int64_t rows = 0;
+  };
+  std::vector<Part> parts;
+  parts.push_back({options.file, "runs", WriteRuns, nullptr});
+  if (options.traces) {
+    std::filesystem::path traces(options.file);
+    traces.replace_extension(absl::StrCat(".traces", traces.extension().string()));
+    parts.push_back({traces.string(), "samples", WriteTraces, nullptr});
+  }
+  for (Part& part : parts) {
+    auto file = CreateFile(part.path);
+    if (!file.ok()) return session.FailHere(file.status());
+    part.file = *std::move(file);
+  }
+  for (Part& part : parts) {
+    const auto rows = part.write(**client, options.experiment, *format, part.file->stream());
+    if (!rows.ok()) return session.Fail(rows.status());
+    part.rows = *rows;
+  }
+  // Both or none, but for a failure in between.
+  for (const Part& part : parts) {
+    const absl::Status synced = part.file->Sync();
+    if (!synced.ok()) return session.FailHere(synced);
+  }
+  for (const Part& part : parts) {
+    const absl::Status kept = part.file->Keep();
+    if (!kept.ok()) return session.FailHere(kept);
+    session.console().err << part.path << ": " << part.rows << " " << part.what << std::endl;
+  }
+  return kExitOk;
 }
 
 }  // namespace

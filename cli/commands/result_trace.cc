@@ -1,12 +1,11 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <fstream>
 #include <optional>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "cli/commands/commands.h"
+#include "cli/output/part_file.h"
 #include "cli/trace/curve.h"
 #include "cli/trace/samples.h"
 #include "cli/trace/svg_plot.h"
@@ -71,11 +70,10 @@ class SampleText : public TableSink {
 };
 
 // The format by what was said, else by the file's name.
-Format FormatFor(const TraceOptions& options) {
+absl::StatusOr<Format> FormatFor(const TraceOptions& options) {
   if (!options.format.empty()) return ParseFormat(options.format).value_or(Format::kTable);
-  if (absl::EndsWith(options.export_file, ".json")) return Format::kJson;
-  if (absl::EndsWith(options.export_file, ".jsonl")) return Format::kJsonLines;
-  return options.export_file.empty() ? Format::kTable : Format::kCsv;
+  if (options.export_file.empty()) return Format::kTable;
+  return FormatOfFile(options.export_file, {Format::kCsv, Format::kJson, Format::kJsonLines});
 }
 
 absl::Status Write(Session& session, const TraceInfo& info, const Span& span, Format format,
@@ -95,17 +93,14 @@ absl::Status Write(Session& session, const TraceInfo& info, const Span& span, Fo
   return status;
 }
 
-int Export(Session& session, const TraceOptions& options, const TraceInfo& info, const Span& span) {
-  std::ofstream file(options.export_file, std::ios::binary | std::ios::trunc);
-  if (!file) return session.FailUsage(absl::StrCat("cannot write ", options.export_file));
-  const absl::Status status = Write(session, info, span, FormatFor(options), file);
+int Export(Session& session, const TraceOptions& options, const TraceInfo& info, const Span& span,
+           Format format) {
+  const auto file = CreateFile(options.export_file);
+  if (!file.ok()) return session.FailHere(file.status());
+  const absl::Status status = Write(session, info, span, format, (*file)->stream());
   if (!status.ok()) return session.Fail(status);
-  file.flush();
-  if (!file) {
-    return session.Fail(
-        absl::ResourceExhaustedError(absl::StrCat("cannot write all of ", options.export_file)));
-  }
-  return kExitOk;
+  const absl::Status kept = (*file)->Keep();
+  return kept.ok() ? kExitOk : session.FailHere(kept);
 }
 
 absl::StatusOr<Picture> Paint(Session& session, const TraceInfo& info, const Span& span, int bins) {
@@ -159,29 +154,27 @@ int PlotSvg(Session& session, const std::string& path, const TraceInfo& info, co
     session.console().out << DrawSvg(*picture);
     return kExitOk;
   }
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  if (!file) return session.FailUsage(absl::StrCat("cannot write ", path));
-  file << DrawSvg(*picture);
-  file.flush();
-  if (file) return kExitOk;
-  return session.Fail(absl::ResourceExhaustedError(absl::StrCat("cannot write all of ", path)));
+  const absl::Status written = WriteFile(path, DrawSvg(*picture));
+  return written.ok() ? kExitOk : session.FailHere(written);
 }
 
 int RunTrace(Session& session, const TraceOptions& options) {
+  const absl::StatusOr<Format> format = FormatFor(options);
+  if (!format.ok()) return session.FailHere(format.status());
   const auto client = session.Client();
   if (!client.ok()) return session.Fail(client.status());
+  if (!options.export_file.empty()) session.console().catch_interrupt();
   const absl::StatusOr<TraceInfo> info = LoadTraceInfo(**client, options.query);
   if (!info.ok()) return session.Fail(info.status());
   const absl::StatusOr<Span> span = SpanOf(*info, options.run);
   if (!span.ok()) return session.Fail(span.status());
   int exit = kExitOk;
-  if (!options.export_file.empty()) exit = Export(session, options, *info, *span);
+  if (!options.export_file.empty()) exit = Export(session, options, *info, *span, *format);
   if (exit == kExitOk && !options.svg_file.empty())
     exit = PlotSvg(session, options.svg_file, *info, *span);
   if (exit == kExitOk && options.plot) exit = Plot(session, *info, *span);
   if (options.plot || !options.svg_file.empty() || !options.export_file.empty()) return exit;
-  const absl::Status status =
-      Write(session, *info, *span, FormatFor(options), session.console().out);
+  const absl::Status status = Write(session, *info, *span, *format, session.console().out);
   return status.ok() ? kExitOk : session.Fail(status);
 }
 

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "cli/output/json.h"
 #include "cli/output/text.h"
 
@@ -157,6 +159,21 @@ std::optional<Format> ParseFormat(absl::string_view name) {
   const auto found = std::find(names.begin(), names.end(), std::string(name));
   if (found == names.end()) return std::nullopt;
   return static_cast<Format>(found - names.begin());
+}
+
+absl::StatusOr<Format> FormatOfFile(const std::string& file, const std::vector<Format>& offered) {
+  const std::string ending =
+      absl::AsciiStrToLower(std::filesystem::path(file).extension().string());
+  // "runs", and also "runs.2026-11-21".
+  if (ending.size() < 2 || !absl::ascii_isalpha(static_cast<unsigned char>(ending[1])))
+    return Format::kCsv;
+  const std::optional<Format> format = ParseFormat(absl::string_view(ending).substr(1));
+  if (format && std::find(offered.begin(), offered.end(), *format) != offered.end()) return *format;
+  std::vector<std::string> names;
+  for (const Format one : offered) names.push_back(FormatNames()[static_cast<std::size_t>(one)]);
+  return absl::InvalidArgumentError(absl::StrCat(
+      "what is written here is ", absl::StrJoin(names, " or "), ", not ", ending,
+      ": name the file so, or say the format with -o ", absl::StrJoin(names, " or -o ")));
 }
 
 std::unique_ptr<TableSink> MakeJsonPrinter(std::ostream& out) {

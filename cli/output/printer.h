@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "cli/output/text_table.h"
 #include "common/table/table.h"
@@ -22,6 +23,10 @@ enum class Format { kTable, kWide, kJson, kJsonLines, kCsv, kName };
 std::optional<Format> ParseFormat(absl::string_view name);
 // The names ParseFormat takes.
 const std::vector<std::string>& FormatNames();
+
+// The format that a file's name asks for by its ending (.csv, .json, .jsonl), of those that are
+// offered; csv when it has none. INVALID_ARGUMENT for an ending that promises something else.
+absl::StatusOr<Format> FormatOfFile(const std::string& file, const std::vector<Format>& offered);
 
 // JSON: an array of objects, one line per object; `[]` when empty.
 std::unique_ptr<TableSink> MakeJsonPrinter(std::ostream& out);

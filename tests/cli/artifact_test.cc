@@ -179,6 +179,9 @@ TEST_F(ArtifactCommands, DownloadIsVerified) {
   EXPECT_THAT(outcome.err, HasSubstr("what arrived is not the content"));
   EXPECT_FALSE(std::filesystem::exists(bad));
   EXPECT_FALSE(std::filesystem::exists(bad + ".part"));
+  outcome = cli_.Run({"artifact", "get", "notes", "--download", file});
+  EXPECT_EQ(outcome.exit, 3);
+  EXPECT_EQ(*Sha256File(file), Sha256Hex(content));
 
   outcome = cli_.Run({"artifact", "get", "notes", "--download", "/nonexistent/x"});
   EXPECT_EQ(outcome.exit, 2);

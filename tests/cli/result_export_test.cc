@@ -61,6 +61,11 @@ class ResultExport : public ::testing::Test {
     return text.str();
   }
 
+  std::ptrdiff_t Files() const {
+    return std::distance(std::filesystem::directory_iterator(directory_),
+                         std::filesystem::directory_iterator());
+  }
+
   FakeFarm farm_;
   CliRunner cli_;
   std::filesystem::path directory_;
@@ -99,6 +104,42 @@ TEST_F(ResultExport, TracesGoBeside) {
             "job-1,1,power,power_w,5,5e-09,1,\njob-1,1,power,power_w,6,6e-09,0.5,\n"
             "job-2,2,power,power_w,5,5e-09,2,\njob-2,2,power,power_w,6,6e-09,0.5,\n");
   EXPECT_EQ(cli_.Run({"result", "export", "--experiment", "exp-1", "--traces", "-"}).exit, 2);
+}
+
+TEST_F(ResultExport, AnEarlierFileStaysWhenNothingComes) {
+  std::ofstream(Path("runs.csv")) << "earlier";
+  std::ofstream(Path("runs.traces.csv")) << "earlier too";
+  farm_.OnList([](const v1::ListRequest&) {
+    return absl::NotFoundError("no experiment has the id or name exp-9");
+  });
+  CliOutcome outcome =
+      cli_.Run({"result", "export", "--experiment", "exp-9", "--traces", Path("runs.csv")});
+  EXPECT_EQ(outcome.exit, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("no experiment has the id or name exp-9"));
+  // Only the second file fails: neither is replaced.
+  farm_.OnList(SampleList);
+  farm_.OnTrace([](const v1::GetTraceRequest&) { return absl::DataLossError("chunk 3"); });
+  EXPECT_EQ(
+      cli_.Run({"result", "export", "--experiment", "exp-1", "--traces", Path("runs.csv")}).exit,
+      3);
+  EXPECT_EQ(Read("runs.csv"), "earlier");
+  EXPECT_EQ(Read("runs.traces.csv"), "earlier too");
+  EXPECT_EQ(Files(), 2);
+}
+
+TEST_F(ResultExport, TheNameSaysTheFormatOrIsRefused) {
+  std::ofstream(Path("runs.json")) << "earlier";
+  CliOutcome outcome = cli_.Run({"result", "export", "--experiment", "exp-1", Path("runs.json")});
+  EXPECT_EQ(outcome.exit, 2);
+  EXPECT_EQ(outcome.err,
+            "error: what is written here is csv or jsonl, not .json: name the file so, or say the "
+            "format with -o csv or -o jsonl\n");
+  EXPECT_EQ(Read("runs.json"), "earlier");
+  EXPECT_EQ(
+      cli_.Run({"result", "export", "--experiment", "exp-1", Path("runs.json"), "-o", "jsonl"})
+          .exit,
+      0);
+  EXPECT_THAT(Read("runs.json"), StartsWith("{\"experiment\""));
 }
 
 TEST_F(ResultExport, WrongPlacesAndNames) {

@@ -166,6 +166,21 @@ TEST_F(ResultTrace, ExportsInTheFormatOfTheName) {
   EXPECT_THAT(outcome.err, HasSubstr("cannot write"));
 }
 
+TEST_F(ResultTrace, AnEarlierFileStaysWhenNothingComes) {
+  std::ofstream(Path("earlier.csv")) << "earlier";
+  std::ofstream(Path("earlier.svg")) << "earlier";
+  farm_.OnTrace([](const v1::GetTraceRequest&) { return absl::DataLossError("chunk 3"); });
+  EXPECT_EQ(cli_.Run({"result", "trace", "job-7", "--export", Path("earlier.csv")}).exit, 3);
+  EXPECT_EQ(cli_.Run({"result", "trace", "job-7", "--svg", Path("earlier.svg")}).exit, 3);
+  const CliOutcome outcome =
+      cli_.Run({"result", "trace", "job-7", "--export", Path("earlier.svg")});
+  EXPECT_EQ(outcome.exit, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("what is written here is csv or json or jsonl, not .svg"));
+  EXPECT_EQ(Read("earlier.csv"), "earlier");
+  EXPECT_EQ(Read("earlier.svg"), "earlier");
+  EXPECT_FALSE(std::filesystem::exists(Path("earlier.csv.part")));
+}
+
 TEST_F(ResultTrace, PlotsACounterAsPower) {
   cli_.terminal = true;
   cli_.width = 80;
