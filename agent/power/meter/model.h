@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/power/link/usb_device.h"
 #include "agent/power/meter/decoder.h"
 #include "agent/power/meter/driver.h"
 
@@ -21,19 +22,6 @@ enum class LinkKind {
   kUsbBulk,  // vendor or CDC data endpoints through libusb
   kHid,      // HID reports through hidraw
   kSerial,   // a tty: CDC-ACM, CH340, Bluetooth SPP
-};
-
-// A device on USB, as udev or libusb shows it. Empty or absent: not known.
-struct UsbDevice {
-  std::uint16_t vendor = 0;
-  std::uint16_t product = 0;
-  std::string manufacturer;
-  std::string product_name;
-  std::string serial;
-  std::string path;  // of the port, such as "3-1.2"; stays the same when it is plugged in again
-  std::string node;  // "/dev/hidraw0", "/dev/ttyACM0", "/dev/bus/usb/003/009"
-  std::uint16_t usage_page = 0;  // of a HID interface
-  int interface_number = -1;
 };
 
 enum class UsbMatch {
