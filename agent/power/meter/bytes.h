@@ -17,6 +17,12 @@ inline std::uint16_t U16Le(Bytes bytes, std::size_t at) {
 inline std::uint32_t U32Le(Bytes bytes, std::size_t at) {
   return std::uint32_t{U16Le(bytes, at)} | std::uint32_t{U16Le(bytes, at + 2)} << 16U;
 }
+inline std::uint64_t U64Le(Bytes bytes, std::size_t at) {
+  return std::uint64_t{U32Le(bytes, at)} | std::uint64_t{U32Le(bytes, at + 4)} << 32U;
+}
+inline std::uint16_t U16Be(Bytes bytes, std::size_t at) {
+  return static_cast<std::uint16_t>(bytes[at] << 8 | bytes[at + 1]);
+}
 inline std::uint32_t U32Be(Bytes bytes, std::size_t at) {
   return std::uint32_t{bytes[at]} << 24U | std::uint32_t{bytes[at + 1]} << 16U |
          std::uint32_t{bytes[at + 2]} << 8U | std::uint32_t{bytes[at + 3]};

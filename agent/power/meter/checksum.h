@@ -16,6 +16,13 @@ inline std::uint8_t Sum8(Bytes bytes) {
   return static_cast<std::uint8_t>(sum);
 }
 
+// All bytes xored.
+inline std::uint8_t Xor8(Bytes bytes) {
+  std::uint8_t all = 0;
+  for (const std::uint8_t byte : bytes) all ^= byte;
+  return all;
+}
+
 // Highest bit first, without reflection and without a final xor.
 inline std::uint8_t Crc8(Bytes bytes, std::uint8_t polynomial, std::uint8_t initial) {
   unsigned crc = initial;
