@@ -192,15 +192,13 @@ struct FakeFarm::Services : public v1::FarmService::Service, public v1::Artifact
     }));
   }
 
-  grpc::Status Diagnose(grpc::ServerContext* context, const v1::DiagnoseRequest* request,
+  grpc::Status Diagnose(grpc::ServerContext* /*context*/, const v1::DiagnoseRequest* request,
                         v1::DiagnoseResponse* response) override {
     const FakeFarm::Diagnose call = Copy(&Services::diagnose);
     if (!call) return {grpc::StatusCode::UNIMPLEMENTED, "not set"};
     *response = call(request->thorough());
     const auto wall = std::chrono::system_clock::now().time_since_epoch() + Copy(&Services::ahead);
-    context->AddTrailingMetadata(
-        "joulefarm-wall-ns",
-        absl::StrCat(std::chrono::duration_cast<std::chrono::nanoseconds>(wall).count()));
+    response->set_wall_ns(std::chrono::duration_cast<std::chrono::nanoseconds>(wall).count());
     return grpc::Status::OK;
   }
 
