@@ -1,6 +1,6 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "cli/commands/commands.h"
 #include "cli/output/text.h"
@@ -32,7 +32,10 @@ struct WatchOptions {
 
 int RunWatch(Session& session, const WatchOptions& options) {
   WaitOptions wait;
-  wait.jobs = options.ids;
+  for (const std::string& id : options.ids) {
+    if (std::find(wait.jobs.begin(), wait.jobs.end(), id) == wait.jobs.end())
+      wait.jobs.push_back(id);
+  }
   wait.watch = true;
   if (!options.timeout.empty()) {
     const auto timeout = ParseDuration(options.timeout);
@@ -88,8 +91,6 @@ void AddJob(CLI::App& app, Session& session) {
       ->type_name("STATE");
   list->add_option("--device", options->named["device_id"], "on this device")->type_name("DEVICE");
   list->callback([options, &session] {
-    std::string& state = options->named["state"];
-    absl::AsciiStrToUpper(&state);
     session.action = [options, &session] { return RunListing(session, JobListing(), *options); };
   });
 

@@ -58,6 +58,13 @@ const std::string& EnumText(const EnumDescriptor* type, int value) {
   return found == words.text.end() ? none : found->second;
 }
 
+std::vector<std::string> EnumTexts(const EnumDescriptor* type) {
+  std::vector<std::string> texts;
+  for (int i = 1; i < type->value_count(); ++i)
+    texts.push_back(EnumText(type, type->value(i)->number()));
+  return texts;
+}
+
 std::optional<int> EnumNumber(const EnumDescriptor* type, absl::string_view text) {
   const Words& words = WordsOf(type);
   const auto found = words.number.find(std::string(text));

@@ -11,6 +11,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 
@@ -21,6 +22,9 @@ const std::string& EnumText(const google::protobuf::EnumDescriptor* type, int va
 
 // The value of a word; absent for a word the enum does not know.
 std::optional<int> EnumNumber(const google::protobuf::EnumDescriptor* type, absl::string_view text);
+
+// All words, in the order of their values.
+std::vector<std::string> EnumTexts(const google::protobuf::EnumDescriptor* type);
 
 template <typename E>
 const std::string& EnumText(E value) {

@@ -14,6 +14,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "common/config/suggest.h"
+#include "controller/store/listing_words.h"
 
 namespace joulefarm::controller {
 namespace {
@@ -179,7 +180,22 @@ void AddCondition(std::vector<std::string>& conditions, ListingQuery& query,
   for (std::ptrdiff_t i = 0; i < marks; ++i) query.values.push_back(value);
 }
 
-absl::Status AddFilter(const std::string& key, const std::string& text,
+// The word of the column that was meant, in whatever case; the text itself where any text can be.
+absl::StatusOr<std::string> MeantWord(v1::Listing listing, const std::string& key,
+                                      const std::string& text) {
+  const std::vector<std::string> words = ListingWords(listing, key);
+  if (words.empty()) return text;
+  for (const std::string& word : words) {
+    if (absl::EqualsIgnoreCase(word, text)) return word;
+  }
+  const std::optional<std::string> nearest = NearestName(text, words);
+  return absl::InvalidArgumentError(
+      absl::StrCat("filter ", key, "=", Quoted(text), ": no ", key, " is called so",
+                   nearest ? absl::StrCat("; did you mean \"", *nearest, "\"?") : ".",
+                   " There are: ", absl::StrJoin(words, ", ")));
+}
+
+absl::Status AddFilter(v1::Listing listing, const std::string& key, const std::string& text,
                        const std::vector<std::string>& columns,
                        std::vector<std::string>& conditions, ListingQuery& query) {
   const std::vector<std::string> names = FilterNames(columns);
@@ -201,7 +217,9 @@ absl::Status AddFilter(const std::string& key, const std::string& text,
   if (column == "_job" || column == "job_id") {
     query.checks.push_back({kJobExists, text, absl::StrCat("no job has the id ", text)});
   }
-  absl::StatusOr<BoundValue> value = ParseValue(key, KindOf(column), text);
+  const absl::StatusOr<std::string> meant = MeantWord(listing, key, text);
+  if (!meant.ok()) return meant.status();
+  absl::StatusOr<BoundValue> value = ParseValue(key, KindOf(column), *meant);
   if (!value.ok()) return value.status();
   AddCondition(conditions, query, absl::StrCat(Column(column), " = ?"), *value);
   return absl::OkStatus();
@@ -242,7 +260,7 @@ absl::StatusOr<ListingQuery> BuildListing(const v1::ListRequest& request,
   const std::map<std::string, std::string> filters(request.filters().begin(),
                                                    request.filters().end());
   for (const auto& [key, text] : filters) {
-    const absl::Status added = AddFilter(key, text, columns, conditions, query);
+    const absl::Status added = AddFilter(request.listing(), key, text, columns, conditions, query);
     if (!added.ok()) return added;
   }
   if (request.listing() == v1::LISTING_LOGS && !request.has_id() && filters.count("job") == 0) {

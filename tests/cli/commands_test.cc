@@ -92,7 +92,7 @@ TEST_F(Commands, AReportIsNotWrittenToAFileNamedLikeAFormat) {
 }
 
 TEST_F(Commands, FiltersAndLimitReachTheController) {
-  ASSERT_EQ(cli_.Run({"job", "list", "--experiment", "exp-1", "--state", "failed", "--filter",
+  ASSERT_EQ(cli_.Run({"job", "list", "--experiment", "exp-1", "--state", "FAILED", "--filter",
                       "block=1", "--limit", "5"})
                 .exit,
             0);

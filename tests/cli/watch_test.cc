@@ -133,6 +133,15 @@ TEST_F(Watch, JobsAreWatchedTogetherAndToldOfOneByOne) {
   EXPECT_THAT(outcome.out, HasSubstr("1 job did not succeed:\n  job-3  FAILED  USER  it fails\n"));
 }
 
+TEST_F(Watch, AJobThatIsNamedTwiceIsOneJob) {
+  farm_.OnProgress(
+      [](const v1::GetProgressRequest& request) { return JobProgress(request, true); });
+  const CliOutcome outcome = cli_.Run({"job", "watch", "job-1", "job-3", "job-1"});
+  EXPECT_EQ(outcome.exit, 0);
+  EXPECT_THAT(outcome.err, HasSubstr("2 of 2 done\n"));
+  EXPECT_EQ(outcome.out.find("job-1"), outcome.out.rfind("job-1"));
+}
+
 TEST_F(Watch, ATimeoutLetsTheJobsGoOn) {
   farm_.OnProgress(
       [](const v1::GetProgressRequest& request) { return JobProgress(request, false); });
@@ -298,21 +307,6 @@ TEST_F(Watch, ACountOfReadingsOfAnAbsentAgentEnds) {
   EXPECT_EQ(outcome.exit, 4);
   EXPECT_THAT(outcome.err, ::testing::EndsWith("edge-7f3a: no telemetry\n"));
   EXPECT_THAT(outcome.out, IsEmpty());
-}
-
-TEST_F(Watch, TheTelemetryOfTheJobBeforeIsNotTheNextOnes) {
-  farm_.OnProgress([this](const v1::GetProgressRequest& request) {
-    const int asked = asked_++;
-    auto progress = JobProgress(request, asked >= 2);
-    if (asked >= 2) return progress;
-    v1::ActiveJob& job = *progress.mutable_active_jobs(0);
-    job.set_job(asked == 0 ? "job-1" : "job-2");
-    job.mutable_telemetry()->set_fence(11);
-    return progress;
-  });
-  const CliOutcome outcome = cli_.Run({"experiment", "get", "exp-1", "--watch"});
-  EXPECT_THAT(outcome.err, HasSubstr("00:00  edge-7f3a  tiny-q8_0 · run 2 of 4  ~14.2 W\n"));
-  EXPECT_THAT(outcome.err, HasSubstr("edge-7f3a  tiny-q8_0 · run 2 of 4\n"));
 }
 
 TEST_F(Watch, ALimitThatIsNoNumberIsSaidSo) {

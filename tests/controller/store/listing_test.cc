@@ -332,8 +332,43 @@ TEST_F(ListingTest, AnUnknownFilterNamesTheRightOnes) {
             absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(List(Request(v1::LISTING_RESULTS, {{"warmup", "perhaps"}})).code(),
             absl::StatusCode::kInvalidArgument);
-  ASSERT_TRUE(List(Request(v1::LISTING_JOBS, {{"state", "' OR 1 --"}})).ok());
+  ASSERT_TRUE(List(Request(v1::LISTING_JOBS, {{"device_id", "' OR 1 --"}})).ok());
   EXPECT_TRUE(rows_.empty());
+}
+
+TEST_F(ListingTest, AWordThatNoRowCanHaveIsRefused) {
+  const absl::Status status = List(Request(v1::LISTING_JOBS, {{"state", "FAILD"}}));
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_NE(status.ToString().find("filter state=\"FAILD\": no state is called so; did you mean "
+                                   "\"FAILED\"? There are: QUEUED, HELD, ACTIVE, CANCELING, "
+                                   "SUCCEEDED, FAILED, CANCELED, EXPIRED"),
+            std::string::npos)
+      << status;
+  // No listing's own words among those of another.
+  EXPECT_EQ(List(Request(v1::LISTING_EXPERIMENTS, {{"state", "FAILED"}})).code(),
+            absl::StatusCode::kInvalidArgument);
+  for (const auto& [listing, column] :
+       std::vector<std::pair<v1::Listing, const char*>>{{v1::LISTING_EXPERIMENTS, "state"},
+                                                        {v1::LISTING_JOBS, "failure_class"},
+                                                        {v1::LISTING_DEVICES, "kind"},
+                                                        {v1::LISTING_DEVICES, "link"},
+                                                        {v1::LISTING_DEVICES, "alloc"},
+                                                        {v1::LISTING_DEVICES, "admin"},
+                                                        {v1::LISTING_DEVICES, "health"},
+                                                        {v1::LISTING_AGENTS, "link"},
+                                                        {v1::LISTING_RESULTS, "provenance"},
+                                                        {v1::LISTING_RESULTS, "energy_scope"},
+                                                        {v1::LISTING_RESULTS, "speed_quality"},
+                                                        {v1::LISTING_RESULTS, "energy_quality"}}) {
+    EXPECT_EQ(List(Request(listing, {{column, "nonsuch"}})).code(),
+              absl::StatusCode::kInvalidArgument)
+        << v1::Listing_Name(listing) << " " << column;
+  }
+}
+
+TEST_F(ListingTest, TheCaseOfAWordDoesNotMatter) {
+  ASSERT_TRUE(List(Request(v1::LISTING_JOBS, {{"state", "failed"}})).ok());
+  EXPECT_EQ(Values("id"), "job-3");
 }
 
 TEST_F(ListingTest, AnUnknownListingIsRefused) {
