@@ -11,6 +11,7 @@
 
 #include "absl/strings/numbers.h"
 #include "common/table/table_chunk.h"
+#include "common/time/wall_now.h"
 #include "joulefarm/v1/artifact_service.grpc.pb.h"
 #include "joulefarm/v1/farm_service.grpc.pb.h"
 
@@ -38,12 +39,6 @@ absl::Status ToAbsl(const grpc::Status& status) {
   const auto code = static_cast<absl::StatusCode>(status.error_code());
   if (code == absl::StatusCode::kUnavailable) return {code, Reason(status.error_message())};
   return {code, status.error_message()};
-}
-
-std::int64_t WallNow() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
 }
 
 std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
@@ -183,7 +178,7 @@ absl::StatusOr<FarmClient::Diagnosed> FarmClient::Diagnose(bool thorough) {
       [&](auto* context, auto* answer, std::function<void(grpc::Status)> done) {
         rpc_->farm->async()->Diagnose(context, &request, answer,
                                       [&, done = std::move(done)](grpc::Status status) {
-                                        received_ns = WallNow();
+                                        received_ns = WallNowNs();
                                         done(std::move(status));
                                       });
       });
@@ -192,9 +187,9 @@ absl::StatusOr<FarmClient::Diagnosed> FarmClient::Diagnose(bool thorough) {
   const std::int64_t wall_ns = diagnosed.response.wall_ns();
   if (wall_ns == 0) return diagnosed;
   // The stamp is made as the last thing; how long the way back took is told by a quick call.
-  const std::int64_t asked_ns = WallNow();
+  const std::int64_t asked_ns = WallNowNs();
   if (const auto version = GetVersion(); !version.ok()) return diagnosed;
-  diagnosed.clock_bound_ns = WallNow() - asked_ns;
+  diagnosed.clock_bound_ns = WallNowNs() - asked_ns;
   diagnosed.clock_ahead_ns = wall_ns - received_ns;
   return diagnosed;
 }

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -17,6 +16,7 @@
 #include "agent/artifact/verified_record.h"
 #include "agent/process/unique_fd.h"
 #include "common/sha256/sha256.h"
+#include "common/time/wall_now.h"
 
 namespace joulefarm::agent {
 namespace {
@@ -44,14 +44,8 @@ std::int64_t SizeOf(const fs::path& path) {
   return error ? 0 : static_cast<std::int64_t>(size);
 }
 
-std::int64_t WallNow() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
 ArtifactCacheOptions WithDefaults(ArtifactCacheOptions options) {
-  if (!options.wall_now_ns) options.wall_now_ns = WallNow;
+  if (!options.wall_now_ns) options.wall_now_ns = WallNowNs;
   return options;
 }
 

@@ -22,6 +22,7 @@
 #include "agent/process/stop_fd.h"
 #include "common/daemon/address.h"
 #include "common/daemon/state_dir.h"
+#include "common/text/number.h"
 
 namespace joulefarm::agent {
 namespace {
@@ -172,7 +173,7 @@ Findings CheckMemory(const HostPaths& paths) {
   const auto total = MemInfo(paths, "MemTotal");
   if (!available || !total) return {};
   const std::string text =
-      absl::StrCat(ShortBytes(*available), " of ", ShortBytes(*total), " memory available");
+      absl::StrCat(HumanBytes(*available), " of ", HumanBytes(*total), " memory available");
   if (*available >= kMemoryWarning) return {{Level::kOk, "memory", text, ""}};
   return {{Level::kWarning, "memory", text, "end what uses it, or run smaller models here"}};
 }
@@ -221,7 +222,7 @@ Findings CheckDisk(const fs::path& state_dir, const absl::StatusOr<DiskSpace>& s
              "give a --state DIR that can be reached"}};
   }
   const std::string text =
-      absl::StrCat(ShortBytes(space->available_bytes), " of ", ShortBytes(space->total_bytes),
+      absl::StrCat(HumanBytes(space->available_bytes), " of ", HumanBytes(space->total_bytes),
                    " free for ", state_dir.string());
   if (space->available_bytes >= kDiskWarning) return {{Level::kOk, "disk", text, ""}};
   return {{space->available_bytes < kDiskBroken ? Level::kBroken : Level::kWarning, "disk",

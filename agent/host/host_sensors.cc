@@ -10,6 +10,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "agent/host/measured_channel.h"
 #include "agent/host/sysfs.h"
 
 namespace joulefarm::agent {
@@ -23,18 +24,6 @@ constexpr std::int64_t kHottestMilliC = 150'000;
 constexpr std::int64_t kFastestKhz = 20'000'000;
 // A constant on Tegra boards, not a temperature.
 constexpr char kNoTemperature[] = "PMIC-Die";
-
-v1::ChannelInfo Channel(std::string name, v1::Quantity quantity, double scale, double nominal_hz,
-                        std::string description) {
-  v1::ChannelInfo channel;
-  channel.set_name(std::move(name));
-  channel.set_quantity(quantity);
-  channel.set_scale(scale);
-  channel.set_nominal_hz(nominal_hz);
-  channel.set_provenance(v1::PROVENANCE_MEASURED);
-  channel.set_description(std::move(description));
-  return channel;
-}
 
 // Processors and GPUs that are slowed down to cool; not fans, screens and radios.
 bool SlowsProcessors(const std::string& type) {
@@ -88,8 +77,8 @@ void HostSensors::FindZones(const HostPaths& paths, double nominal_hz) {
                                  ? absl::StrCat("temp.", zone.type)
                                  : absl::StrCat("temp.", zone.type, ".", zone.entry.number);
     Offer({{zone.entry.path / "temp"}, kColdestMilliC, kHottestMilliC},
-          Channel(name, v1::QUANTITY_TEMPERATURE_C, kMilli, nominal_hz,
-                  absl::StrCat("thermal zone ", zone.entry.number, ", ", zone.type)));
+          MeasuredChannel(name, v1::QUANTITY_TEMPERATURE_C, kMilli, nominal_hz,
+                          absl::StrCat("thermal zone ", zone.entry.number, ", ", zone.type)));
   }
 }
 
@@ -97,8 +86,9 @@ void HostSensors::FindClocks(const HostPaths& paths, double nominal_hz) {
   for (const Numbered& policy :
        ListNumbered(paths.Under("sys/devices/system/cpu/cpufreq"), "policy")) {
     Offer({{policy.path / "scaling_cur_freq"}, 1, kFastestKhz},
-          Channel(absl::StrCat("cpu_freq.", policy.number), v1::QUANTITY_FREQUENCY_HZ, kKilo,
-                  nominal_hz, absl::StrCat("scaling_cur_freq of cpufreq policy ", policy.number)));
+          MeasuredChannel(absl::StrCat("cpu_freq.", policy.number), v1::QUANTITY_FREQUENCY_HZ,
+                          kKilo, nominal_hz,
+                          absl::StrCat("scaling_cur_freq of cpufreq policy ", policy.number)));
   }
 }
 
@@ -110,11 +100,11 @@ void HostSensors::FindChips(const HostPaths& paths, double nominal_hz) {
     const bool again = std::any_of(channels_.begin(), channels_.end(), [&](const auto& channel) {
       return channel.name() == absl::StrCat("temp.", name);
     });
-    Offer(
-        {{chip.path / "temp1_input"}, kColdestMilliC, kHottestMilliC},
-        Channel(again ? absl::StrCat("temp.", name, ".", chip.number) : absl::StrCat("temp.", name),
-                v1::QUANTITY_TEMPERATURE_C, kMilli, nominal_hz,
-                absl::StrCat("hwmon ", name, ", temp1")));
+    Offer({{chip.path / "temp1_input"}, kColdestMilliC, kHottestMilliC},
+          MeasuredChannel(
+              again ? absl::StrCat("temp.", name, ".", chip.number) : absl::StrCat("temp.", name),
+              v1::QUANTITY_TEMPERATURE_C, kMilli, nominal_hz,
+              absl::StrCat("hwmon ", name, ", temp1")));
   }
 }
 
@@ -128,18 +118,19 @@ void HostSensors::FindThrottling(const HostPaths& paths, double nominal_hz) {
   }
   if (!counts.files.empty()) {
     Offer(std::move(counts),
-          Channel("throttle.cpu", v1::QUANTITY_COUNT, 1, nominal_hz,
-                  "sum of the thermal throttle counts of all cores and, once per core, of their "
-                  "packages, since boot"));
+          MeasuredChannel(
+              "throttle.cpu", v1::QUANTITY_COUNT, 1, nominal_hz,
+              "sum of the thermal throttle counts of all cores and, once per core, of their "
+              "packages, since boot"));
   }
   for (const Numbered& device : ListNumbered(paths.Under("sys/class/thermal"), "cooling_device")) {
     const absl::StatusOr<std::string> type = ReadSysfsText(device.path / "type");
     if (!type.ok() || !SlowsProcessors(*type)) continue;
     Offer({{device.path / "cur_state"}, 0, std::numeric_limits<std::int64_t>::max()},
-          Channel(absl::StrCat("cooling.", *type, ".", device.number), v1::QUANTITY_COUNT, 1,
-                  nominal_hz,
-                  absl::StrCat("state of cooling device ", device.number, ", ", *type,
-                               "; 0: not slowed down")));
+          MeasuredChannel(absl::StrCat("cooling.", *type, ".", device.number), v1::QUANTITY_COUNT,
+                          1, nominal_hz,
+                          absl::StrCat("state of cooling device ", device.number, ", ", *type,
+                                       "; 0: not slowed down")));
   }
 }
 
@@ -151,9 +142,10 @@ void HostSensors::FindBatteries(const HostPaths& paths, double nominal_hz) {
     if (ReadSysfsText(dir / "type").value_or("") != "Battery") continue;
     if (ReadSysfsText(dir / "scope").value_or("") == "Device") continue;
     const std::string name = dir.filename().string();
-    Offer({{dir / "capacity"}, 0, 100},
-          Channel(absl::StrCat("battery_pct.", name), v1::QUANTITY_PERCENT, 1, nominal_hz,
-                  absl::StrCat("charge of ", name, ", per cent of full, as its gauge says")));
+    Offer(
+        {{dir / "capacity"}, 0, 100},
+        MeasuredChannel(absl::StrCat("battery_pct.", name), v1::QUANTITY_PERCENT, 1, nominal_hz,
+                        absl::StrCat("charge of ", name, ", per cent of full, as its gauge says")));
   }
 }
 

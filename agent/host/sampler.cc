@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "agent/host/measured_channel.h"
 #include "agent/process/boottime.h"
 #include "agent/process/stop_fd.h"
 
@@ -18,18 +19,6 @@ constexpr double kSecondsScale = 1e-6;
 constexpr std::int64_t kLiveNs = 1'000'000'000;
 
 double Rate(std::int64_t period_ns) { return 1e9 / static_cast<double>(period_ns); }
-
-v1::ChannelInfo HostChannel(const char* name, v1::Quantity quantity, double scale, double hz,
-                            const char* description) {
-  v1::ChannelInfo channel;
-  channel.set_name(name);
-  channel.set_quantity(quantity);
-  channel.set_scale(scale);
-  channel.set_nominal_hz(hz);
-  channel.set_provenance(v1::PROVENANCE_MEASURED);
-  channel.set_description(description);
-  return channel;
-}
 
 std::int64_t Raw(double value, double scale) {
   return static_cast<std::int64_t>(std::llround(value / scale));
@@ -59,15 +48,16 @@ void Sampler::Declare(const v1::ChannelInfo& channel) {
 
 void Sampler::Start() {
   const double hz = Rate(options_.period_ns);
-  Declare(HostChannel(
+  Declare(MeasuredChannel(
       "host.cpu", v1::QUANTITY_UTILISATION, kShareScale, hz,
       "busy share of all cores over the period that ends at the stamp, from /proc/stat"));
-  Declare(HostChannel("background.cpu", v1::QUANTITY_UTILISATION, kShareScale, hz,
-                      "host.cpu without the engine's part; Joulefarm's agent is in it"));
-  Declare(HostChannel(
+  Declare(MeasuredChannel("background.cpu", v1::QUANTITY_UTILISATION, kShareScale, hz,
+                          "host.cpu without the engine's part; Joulefarm's agent is in it"));
+  Declare(MeasuredChannel(
       "engine.cpu", v1::QUANTITY_CPU_TIME_S, kSecondsScale, hz,
       "processor time of the engine's processes since it started, from /proc/PID/stat"));
-  Declare(HostChannel("engine.rss", v1::QUANTITY_MEMORY_BYTES, 1, hz,
+  Declare(
+      MeasuredChannel("engine.rss", v1::QUANTITY_MEMORY_BYTES, 1, hz,
                       "resident memory of the engine's processes, summed, from /proc/PID/stat"));
   sensors_ = std::make_unique<HostSensors>(options_.paths, Rate(options_.sensor_period_ns));
   for (const v1::ChannelInfo& channel : sensors_->channels()) {

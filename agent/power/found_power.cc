@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "agent/host/measured_channel.h"
 
 namespace joulefarm::agent {
 
@@ -25,14 +26,9 @@ void FoundPower::AddLoneRail(const std::string& channel) {
 
 v1::ChannelInfo PowerChannel(std::string name, v1::Quantity quantity, double scale,
                              double nominal_hz, v1::Scope scope, std::string description) {
-  v1::ChannelInfo channel;
-  channel.set_name(std::move(name));
-  channel.set_quantity(quantity);
-  channel.set_scale(scale);
-  channel.set_nominal_hz(nominal_hz);
+  v1::ChannelInfo channel =
+      MeasuredChannel(std::move(name), quantity, scale, nominal_hz, std::move(description));
   channel.set_scope(scope);
-  channel.set_provenance(v1::PROVENANCE_MEASURED);
-  channel.set_description(std::move(description));
   return channel;
 }
 

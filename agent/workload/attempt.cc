@@ -131,6 +131,17 @@ void Attempt::EngineIs(std::optional<pid_t> leader) {
   if (context_.on_engine) context_.on_engine(leader);
 }
 
+void Attempt::EngineWas(const ChildProcess& engine) {
+  if (engine.all_gone()) return EngineIs(std::nullopt);
+  context_.recorder->Log("agent",
+                         "processes of the engine could not be killed; they hang in the kernel");
+}
+
+void Attempt::EndEngine(ChildProcess& engine) {
+  engine.Terminate(kEngineGraceNs);
+  EngineWas(engine);
+}
+
 std::optional<std::int64_t> Attempt::TakePeakRss() {
   return context_.take_peak_rss ? context_.take_peak_rss() : std::nullopt;
 }

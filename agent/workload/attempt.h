@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "agent/process/child_process.h"
 #include "agent/process/stop_fd.h"
 #include "agent/workload/workload.h"
 
@@ -27,6 +28,9 @@ std::string LastOutput(absl::string_view tail);
 
 // "30s", "500ms", "1.5s".
 std::string DurationText(std::int64_t ns);
+
+// Between SIGTERM and SIGKILL.
+inline constexpr std::int64_t kEngineGraceNs = 500'000'000;
 
 class Attempt {
  public:
@@ -55,6 +59,11 @@ class Attempt {
 
   void State(v1::AttemptState state, const std::string& text);
   void EngineIs(std::optional<pid_t> leader);
+  // Of a terminated engine: says that it is gone. Processes that hang in the kernel are logged and
+  // remain the engine, so that the device is not taken for clean.
+  void EngineWas(const ChildProcess& engine);
+  // Terminates the engine with the usual grace first.
+  void EndEngine(ChildProcess& engine);
   std::optional<std::int64_t> TakePeakRss();
 
   void Record(v1::Event event);

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "agent/process/text.h"
+#include "agent/workload/json_member.h"
 
 namespace joulefarm::agent {
 namespace {
@@ -30,14 +31,6 @@ bool ConsumeCount(absl::string_view& text, int& number) {
   const std::size_t end = text.find_first_not_of("0123456789");
   text.remove_prefix(std::min(end, text.size()));
   return true;
-}
-
-std::optional<int> Count(const Json& object, const char* name) {
-  const auto it = object.find(name);
-  if (it == object.end() || !it->is_number_integer()) return std::nullopt;
-  const auto number = it->get<std::int64_t>();
-  if (number < 0 || number > INT32_MAX) return std::nullopt;
-  return static_cast<int>(number);
 }
 
 }  // namespace
@@ -73,7 +66,7 @@ absl::StatusOr<BenchResult> ParseBenchResult(absl::string_view line) {
   const auto garbage = [&](absl::string_view what) {
     return absl::InvalidArgumentError(absl::StrCat(what, ": ", Printable(line, kSample)));
   };
-  const Json json = Json::parse(line.begin(), line.end(), nullptr, /*allow_exceptions=*/false);
+  const Json json = ParseJson(line);
   if (json.is_discarded() || !json.is_object()) return garbage("not a JSON object");
   BenchResult result;
   const auto n_prompt = Count(json, "n_prompt");

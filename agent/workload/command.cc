@@ -14,8 +14,6 @@
 namespace joulefarm::agent {
 namespace {
 
-constexpr std::int64_t kGraceNs = 500'000'000;
-
 class CommandAttempt {
  public:
   explicit CommandAttempt(WorkloadContext& context)
@@ -59,15 +57,15 @@ class CommandAttempt {
     // The peak is read while the engine is still attached; a program that has ended keeps what the
     // samples saw.
     const bool ended = wake == Wake::kReady;
-    (*child)->Terminate(ended ? 0 : kGraceNs);
+    (*child)->Terminate(ended ? 0 : kEngineGraceNs);
     const std::int64_t end_ns = report.Finish(exit_ns);
     if (ended && (*child)->exit_status()->success()) {
       // Before the sampler lets go of the program: it knows the peak.
       attempt_.RecordRun(run, start_ns, end_ns, report.output_sha256());
-      if ((*child)->all_gone()) attempt_.EngineIs(std::nullopt);
+      attempt_.EngineWas(**child);
       return std::nullopt;
     }
-    if ((*child)->all_gone()) attempt_.EngineIs(std::nullopt);
+    attempt_.EngineWas(**child);
     return Failure(run, wake, **child);
   }
 

@@ -1,10 +1,10 @@
 #include "agent/workload/completion_event.h"
 
-#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "agent/process/text.h"
+#include "agent/workload/json_member.h"
 
 namespace joulefarm::agent {
 namespace {
@@ -12,20 +12,6 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::size_t kSample = 300;
-
-const Json* Member(const Json& object, const char* name) {
-  if (!object.is_object()) return nullptr;
-  const auto it = object.find(name);
-  return it == object.end() ? nullptr : &*it;
-}
-
-std::optional<std::int32_t> Count(const Json& object, const char* name) {
-  const Json* value = Member(object, name);
-  if (value == nullptr || !value->is_number_integer()) return std::nullopt;
-  const auto number = value->get<std::int64_t>();
-  if (number < 0 || number > std::numeric_limits<std::int32_t>::max()) return std::nullopt;
-  return static_cast<std::int32_t>(number);
-}
 
 bool Flag(const Json& object, const char* name) {
   const Json* value = Member(object, name);
@@ -43,10 +29,6 @@ std::string StopReason(const Json& event) {
   return Flag(event, "stopped_word") ? "word" : "";
 }
 
-Json Parse(absl::string_view text) {
-  return Json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
-}
-
 // The message of {"error": {"message": …}} or {"error": "…"}.
 std::optional<std::string> ErrorMessage(const Json& event) {
   const Json* error = Member(event, "error");
@@ -60,7 +42,7 @@ std::optional<std::string> ErrorMessage(const Json& event) {
 }  // namespace
 
 absl::StatusOr<CompletionEvent> ParseCompletionEvent(absl::string_view data) {
-  const Json json = Parse(data);
+  const Json json = ParseJson(data);
   if (json.is_discarded() || !json.is_object()) {
     return absl::InvalidArgumentError(
         absl::StrCat("not a JSON object: ", Printable(data, kSample)));
@@ -95,7 +77,7 @@ absl::StatusOr<CompletionEvent> ParseCompletionEvent(absl::string_view data) {
 }
 
 std::string ErrorMessageIn(absl::string_view body) {
-  const Json json = Parse(body);
+  const Json json = ParseJson(body);
   if (!json.is_discarded()) {
     if (std::optional<std::string> message = ErrorMessage(json)) return *message;
   }

@@ -16,7 +16,6 @@ namespace {
 constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::int64_t kHealthPollNs = 4'000'000;
 constexpr std::int64_t kHealthAnswerNs = kSecond;
-constexpr std::int64_t kGraceNs = kSecond / 2;
 // How long whoever listens where nobody should may take to accept a connection.
 constexpr std::int64_t kInUseNs = 2 * kSecond;
 constexpr int kPortTries = 5;
@@ -45,14 +44,7 @@ EngineServer::~EngineServer() { Stop(); }
 
 void EngineServer::Stop() {
   if (!child_) return;
-  child_->Terminate(kGraceNs);
-  if (child_->all_gone()) {
-    attempt_.EngineIs(std::nullopt);
-  } else {
-    // Not said to be gone: the device is not clean.
-    attempt_.context().recorder->Log(
-        "agent", "processes of the engine could not be killed; they hang in the kernel");
-  }
+  attempt_.EndEngine(*child_);
   child_.reset();
 }
 

@@ -1,12 +1,12 @@
 #include "agent/workload/json_lines.h"
 
 #include <cmath>
-#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "agent/workload/json_member.h"
 
 namespace joulefarm::agent {
 namespace {
@@ -45,11 +45,8 @@ std::optional<ReportLine> Metric(const Json& json) {
 }
 
 std::optional<ReportLine> Token(const Json& json) {
-  const Json& token = json["token"];
-  if (!token.is_number_integer()) return std::nullopt;
-  const auto id = token.get<std::int64_t>();
-  if (id < 0 || id > std::numeric_limits<std::int32_t>::max()) return std::nullopt;
-  return TokenLine{static_cast<std::int32_t>(id)};
+  const std::optional<std::int32_t> id = Count(json, "token");
+  return id ? std::optional<ReportLine>(TokenLine{*id}) : std::nullopt;
 }
 
 }  // namespace
@@ -65,7 +62,7 @@ std::optional<v1::Phase> PhaseOf(absl::string_view name) {
 std::optional<ReportLine> ParseReportLine(absl::string_view line) {
   line = absl::StripAsciiWhitespace(line);
   if (!absl::StartsWith(line, "{")) return std::nullopt;
-  const Json json = Json::parse(line.begin(), line.end(), nullptr, /*allow_exceptions=*/false);
+  const Json json = ParseJson(line);
   if (json.is_discarded() || !json.is_object()) return std::nullopt;
   if (json.contains("phase")) return Phase(json);
   if (json.contains("metric")) return Metric(json);

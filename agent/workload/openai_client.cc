@@ -1,6 +1,5 @@
 #include "agent/workload/openai_client.h"
 
-#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/match.h"
@@ -9,6 +8,7 @@
 #include "agent/process/text.h"
 #include "agent/workload/completion_event.h"
 #include "agent/workload/event_stream.h"
+#include "agent/workload/json_member.h"
 
 namespace joulefarm::agent {
 namespace {
@@ -16,20 +16,6 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::size_t kSample = 300;
-
-const Json* Member(const Json& object, const char* name) {
-  if (!object.is_object()) return nullptr;
-  const auto it = object.find(name);
-  return it == object.end() ? nullptr : &*it;
-}
-
-std::optional<std::int32_t> Count(const Json& object, const char* name) {
-  const Json* value = Member(object, name);
-  if (value == nullptr || !value->is_number_integer()) return std::nullopt;
-  const auto number = value->get<std::int64_t>();
-  if (number < 0 || number > std::numeric_limits<std::int32_t>::max()) return std::nullopt;
-  return static_cast<std::int32_t>(number);
-}
 
 bool HasText(const Json& object, const char* name) {
   const Json* value = Member(object, name);
@@ -136,7 +122,7 @@ std::string OpenAiBody(const v1::GenerateSpec& spec, OpenAiApi api, const std::s
 }
 
 std::vector<std::string> OpenAiModels(absl::string_view body) {
-  const Json json = Json::parse(body.begin(), body.end(), nullptr, /*allow_exceptions=*/false);
+  const Json json = ParseJson(body);
   std::vector<std::string> ids;
   const Json* data = json.is_discarded() ? nullptr : Member(json, "data");
   if (data == nullptr || !data->is_array()) return ids;
@@ -148,7 +134,7 @@ std::vector<std::string> OpenAiModels(absl::string_view body) {
 }
 
 absl::StatusOr<OpenAiEvent> ParseOpenAiEvent(absl::string_view data) {
-  const Json json = Json::parse(data.begin(), data.end(), nullptr, /*allow_exceptions=*/false);
+  const Json json = ParseJson(data);
   if (json.is_discarded() || !json.is_object()) {
     return absl::InvalidArgumentError(
         absl::StrCat("not a JSON object: ", Printable(data, kSample)));

@@ -20,7 +20,6 @@ namespace joulefarm::agent {
 namespace {
 
 constexpr char kName[] = "llama-bench";
-constexpr std::int64_t kGraceNs = 500'000'000;
 // How soon the attempt notices that the first repetition has begun.
 constexpr std::int64_t kLoadPollNs = 20'000'000;
 
@@ -126,16 +125,7 @@ class ThroughputAttempt {
            limits_.per_gen_token_ns * spec_.n_gen();
   }
 
-  void End() {
-    child_->Terminate(kGraceNs);
-    if (child_->all_gone()) {
-      attempt_.EngineIs(std::nullopt);
-    } else {
-      // Not said to be gone: the device is not clean.
-      attempt_.context().recorder->Log(
-          "agent", "processes of the engine could not be killed; they hang in the kernel");
-    }
-  }
+  void End() { attempt_.EndEngine(*child_); }
 
   // The load, up to the first line that needs a loaded model or what began before that line.
   void RecordLoad(std::optional<std::int64_t> first_ns) {

@@ -9,11 +9,9 @@
 #include "absl/strings/string_view.h"
 #include "common/table/json.h"
 #include "common/table/table.h"
+#include "common/text/json_string.h"
 
 namespace joulefarm::cli {
-
-// A quoted JSON string; invalid UTF-8 is replaced by U+FFFD.
-inline std::string JsonString(absl::string_view text) { return JsonText(text); }
 
 // A row as a JSON object over several lines, for a single object; JSON columns are indented as
 // well. Ends with a line break.

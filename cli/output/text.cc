@@ -8,7 +8,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "common/table/utf8.h"
+#include "common/text/utf8.h"
 
 namespace joulefarm::cli {
 namespace {
@@ -180,18 +180,6 @@ std::string WithUncertainty(double value, std::optional<double> uncertainty) {
   }
   const int decimals = std::max(0, 1 - exponent);
   return absl::StrCat(Fixed(value, decimals), " ± ", Fixed(*uncertainty, decimals));
-}
-
-std::string HumanBytes(std::int64_t bytes) {
-  static constexpr std::array<const char*, 5> kUnits{"B", "kB", "MB", "GB", "TB"};
-  double value = static_cast<double>(bytes);
-  std::size_t unit = 0;
-  while (value >= 999.5 && unit + 1 < kUnits.size()) {
-    value /= 1000;
-    ++unit;
-  }
-  if (unit == 0) return absl::StrCat(bytes, " B");
-  return absl::StrCat(SignificantReal(value, 3), " ", kUnits[unit]);
 }
 
 std::string HumanCount(std::int64_t count) {

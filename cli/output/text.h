@@ -11,7 +11,8 @@
 #include "absl/strings/string_view.h"
 #include "common/table/json.h"
 #include "common/table/table.h"
-#include "common/table/utf8.h"
+#include "common/text/number.h"
+#include "common/text/utf8.h"
 
 namespace joulefarm::cli {
 
@@ -46,9 +47,6 @@ std::string PlainReal(double value);
 // "0.061 ± 0.020": the uncertainty (k = 1) rounded to two significant digits, the value to the same
 // place.
 std::string WithUncertainty(double value, std::optional<double> uncertainty);
-
-// "41.7 MB", decimal units.
-std::string HumanBytes(std::int64_t bytes);
 
 // "22.3 M", "1.24 B": how many, as model makers write it.
 std::string HumanCount(std::int64_t count);

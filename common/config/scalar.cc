@@ -17,6 +17,8 @@
 #include "absl/strings/str_split.h"
 #include "common/config/duration.h"
 #include "common/config/suggest.h"
+#include "common/text/json_string.h"
+#include "common/text/number.h"
 #include "joulefarm/config/v1/options.pb.h"
 
 namespace joulefarm {
@@ -272,9 +274,9 @@ std::string ScalarJson(const Scalar& scalar) {
     case Scalar::kInteger:
       return absl::StrCat(scalar.integer());
     case Scalar::kReal:
-      return ShortestDouble(scalar.real());
+      return ShortestReal(scalar.real());
     case Scalar::kText:
-      return JsonString(scalar.text());
+      return HashedJsonString(scalar.text());
     case Scalar::KIND_NOT_SET:
       break;
   }
@@ -334,9 +336,9 @@ std::string FieldJson(const pb::Message& message, const pb::FieldDescriptor* fie
     case pb::FieldDescriptor::CPPTYPE_INT64:
       return absl::StrCat(reflection->GetInt64(message, field));
     case pb::FieldDescriptor::CPPTYPE_DOUBLE:
-      return ShortestDouble(reflection->GetDouble(message, field));
+      return ShortestReal(reflection->GetDouble(message, field));
     case pb::FieldDescriptor::CPPTYPE_STRING:
-      return JsonString(reflection->GetString(message, field));
+      return HashedJsonString(reflection->GetString(message, field));
     case pb::FieldDescriptor::CPPTYPE_UINT32:
     case pb::FieldDescriptor::CPPTYPE_UINT64:
     case pb::FieldDescriptor::CPPTYPE_FLOAT:
@@ -345,28 +347,6 @@ std::string FieldJson(const pb::Message& message, const pb::FieldDescriptor* fie
       break;
   }
   return "null";
-}
-
-std::string JsonString(absl::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += {'\\', c};
-    } else if (byte < 0x20 || byte == 0x7F) {
-      absl::StrAppend(&out, "\\u", absl::Hex(byte, absl::kZeroPad4));
-    } else {
-      out += c;
-    }
-  }
-  return out + "\"";
-}
-
-std::string ShortestDouble(double value) {
-  if (value == 0) return "0";
-  char buffer[64];
-  const auto result = std::to_chars(buffer, buffer + sizeof buffer, value);
-  return std::string(buffer, result.ptr);
 }
 
 std::vector<std::string> FieldNames(const pb::Descriptor* descriptor) {

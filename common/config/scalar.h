@@ -46,12 +46,6 @@ absl::Status AddToField(google::protobuf::Message* message,
 std::string FieldJson(const google::protobuf::Message& message,
                       const google::protobuf::FieldDescriptor* field);
 
-// A JSON string literal.
-std::string JsonString(absl::string_view text);
-
-// The shortest decimal text that reads as the same double; "0" for zero of either sign.
-std::string ShortestDouble(double value);
-
 // The names of a message's fields in order.
 std::vector<std::string> FieldNames(const google::protobuf::Descriptor* descriptor);
 

@@ -32,7 +32,4 @@ struct TimeSync {
 // does not tell.
 std::optional<TimeSync> ReadTimeSync();
 
-// "1.5 GB", decimal units, for findings.
-std::string ShortBytes(std::int64_t bytes);
-
 }  // namespace joulefarm

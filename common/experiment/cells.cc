@@ -8,13 +8,14 @@
 #include "common/config/scalar.h"
 #include "common/experiment/cell_fault.h"
 #include "common/experiment/placeholders.h"
+#include "common/text/json_string.h"
 
 namespace joulefarm {
 namespace {
 
 // A value that could be mistaken for something else in "key=value,key=value" is written as JSON.
 std::string CellText(const std::string& value) {
-  const std::string json = JsonString(value);
+  const std::string json = HashedJsonString(value);
   const bool plain = !value.empty() && json.size() == value.size() + 2 &&
                      value.find_first_of(",= ") == std::string::npos;
   return plain ? value : json;

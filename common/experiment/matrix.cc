@@ -13,6 +13,7 @@
 #include "absl/strings/str_join.h"
 #include "common/config/scalar.h"
 #include "common/config/suggest.h"
+#include "common/text/json_string.h"
 
 namespace joulefarm {
 namespace {
@@ -87,7 +88,7 @@ class Builder {
       used_.push_back(&workload);
       Scalar name;
       name.set_text(workload.name);
-      all.values.push_back({workload.name, JsonString(workload.name), name});
+      all.values.push_back({workload.name, HashedJsonString(workload.name), name});
     }
     matrix_.axes.push_back(std::move(all));
   }
@@ -200,7 +201,7 @@ class Builder {
         return absl::InvalidArgumentError(absl::StrCat("unknown workload ", Quoted(name),
                                                        Suggestion(name, names, "workloads are")));
       }
-      return AxisValue{.text = name, .json = JsonString(name), .scalar = scalar};
+      return AxisValue{.text = name, .json = HashedJsonString(name), .scalar = scalar};
     }
     // Kinds that take the same key take the same values, as a test makes sure.
     for (const WorkloadDraft* workload : used_) {

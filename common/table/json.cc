@@ -1,7 +1,5 @@
 #include "common/table/json.h"
 
-#include <array>
-#include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -9,7 +7,8 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "common/table/utf8.h"
+#include "common/text/json_string.h"
+#include "common/text/number.h"
 
 namespace joulefarm {
 namespace {
@@ -31,7 +30,7 @@ void AppendSpaced(const Json& json, std::string& out) {
     out += '{';
     const char* separator = "";
     for (const auto& [key, value] : json.items()) {
-      absl::StrAppend(&out, separator, JsonText(key), ": ");
+      absl::StrAppend(&out, separator, JsonString(key), ": ");
       AppendSpaced(value, out);
       separator = ", ";
     }
@@ -52,44 +51,6 @@ void AppendSpaced(const Json& json, std::string& out) {
 
 }  // namespace
 
-std::string ShortestReal(double value) {
-  if (std::isnan(value)) return "nan";
-  if (std::isinf(value)) return value < 0 ? "-inf" : "inf";
-  std::array<char, 64> buffer{};
-  const auto result = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value);
-  return {buffer.data(), result.ptr};
-}
-
-std::string JsonText(absl::string_view text) {
-  std::string out = "\"";
-  for (const char c : CleanUtf8(text)) {
-    switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20) {
-          absl::StrAppend(&out, "\\u", absl::Hex(static_cast<unsigned char>(c), absl::kZeroPad4));
-        } else {
-          out += c;
-        }
-    }
-  }
-  return out + "\"";
-}
-
 std::string JsonValue(const Value& value, ColumnKind kind) {
   struct Visitor {
     ColumnKind kind;
@@ -102,7 +63,7 @@ std::string JsonValue(const Value& value, ColumnKind kind) {
           return out;
         }
       }
-      return JsonText(text);
+      return JsonString(text);
     }
     std::string operator()(std::int64_t number) const {
       if (kind == ColumnKind::kBoolean && (number == 0 || number == 1)) {
@@ -115,7 +76,7 @@ std::string JsonValue(const Value& value, ColumnKind kind) {
     }
     std::string operator()(bool truth) const { return truth ? "true" : "false"; }
     std::string operator()(const Blob& blob) const {
-      return JsonText(absl::BytesToHexString(blob.bytes));
+      return JsonString(absl::BytesToHexString(blob.bytes));
     }
   };
   return std::visit(Visitor{kind}, value);
@@ -142,7 +103,7 @@ std::string JsonObject(const std::vector<std::string>& keys, const std::vector<C
                        const RowValues& row) {
   std::string out = "{";
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    absl::StrAppend(&out, i == 0 ? "" : ", ", JsonText(keys[i]), ": ",
+    absl::StrAppend(&out, i == 0 ? "" : ", ", JsonString(keys[i]), ": ",
                     JsonValue(row[i], columns[i].kind));
   }
   return out + "}";

@@ -11,12 +11,6 @@
 
 namespace joulefarm {
 
-// The shortest decimal text that reads back as the same double. "nan" and "inf" for those.
-std::string ShortestReal(double value);
-
-// A quoted JSON string; invalid UTF-8 is replaced by U+FFFD.
-std::string JsonText(absl::string_view text);
-
 // A value as JSON. int64 are numbers, reals shortest round trip, NaN and infinities null, blobs
 // lower-case hex strings. A column of kind JSON is embedded as what it says (text that is no JSON
 // stays a string); BOOLEAN takes 0 and 1 as false and true.

@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/time/wall_now.h"
 #include "controller/artifacts/artifact_file_io.h"
 
 namespace joulefarm::controller {
@@ -19,12 +20,6 @@ namespace {
 constexpr absl::string_view kPartial = ".part";
 constexpr absl::string_view kDamaged = ".damaged";
 constexpr std::chrono::nanoseconds kPartialKept = std::chrono::hours(24 * 7);
-
-std::int64_t WallNow() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 // What a file is by its name; absent for files of somebody else.
 std::optional<StoredContent> Parse(absl::string_view name) {
@@ -184,7 +179,7 @@ bool ArtifactFiles::Remove(const StoredContent& content) const {
 void ArtifactFiles::SweepPartials() const {
   const absl::StatusOr<std::vector<StoredContent>> contents = Contents();
   if (!contents.ok()) return;  // whoever needs the directory next says why
-  const std::int64_t oldest = WallNow() - kPartialKept.count();
+  const std::int64_t oldest = WallNowNs() - kPartialKept.count();
   for (const StoredContent& content : *contents) {
     if (content.kind == StoredContent::Kind::kPartial && content.changed_wall_ns < oldest)
       (void)Remove(content);

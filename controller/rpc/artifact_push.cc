@@ -1,6 +1,5 @@
 #include "controller/rpc/artifact_push.h"
 
-#include <chrono>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -8,17 +7,12 @@
 #include "absl/strings/str_cat.h"
 #include "boost/asio/post.hpp"
 #include "common/gguf/model_claim.h"
+#include "common/time/wall_now.h"
 #include "controller/rpc/status.h"
 
 namespace joulefarm::controller {
 
 namespace {
-
-std::int64_t WallNow() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 // What a file says of itself. INVALID_ARGUMENT when it is not what it claims.
 absl::StatusOr<Artifact> Describe(const v1::PushArtifactHeader& header,
@@ -30,7 +24,7 @@ absl::StatusOr<Artifact> Describe(const v1::PushArtifactHeader& header,
   artifact.name = header.name();
   artifact.sha256 = header.sha256();
   artifact.size_bytes = header.size_bytes();
-  artifact.pushed_wall_ns = WallNow();
+  artifact.pushed_wall_ns = WallNowNs();
   artifact.format = "file";
   if (!info->has_value()) return artifact;
   const GgufInfo& model = **info;

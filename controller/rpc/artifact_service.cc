@@ -1,6 +1,5 @@
 #include "controller/rpc/artifact_service.h"
 
-#include <chrono>
 #include <map>
 #include <string>
 #include <utility>
@@ -8,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "boost/asio/post.hpp"
+#include "common/time/wall_now.h"
 #include "controller/artifacts/artifact_file_io.h"
 #include "controller/artifacts/collection.h"
 #include "controller/rpc/artifact_fetch.h"
@@ -17,12 +17,6 @@
 namespace joulefarm::controller {
 
 namespace {
-
-std::int64_t WallNow() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 // Decides, and forgets the rows of what goes; files without rows are harmless, the other way round
 // would not be.
@@ -37,7 +31,7 @@ absl::StatusOr<std::vector<StoredContent>> Decide(Store& store, const ArtifactFi
   for (const ArtifactUse::Row& row : use->rows) names[row.sha256] = row.name;
   std::vector<StoredContent> going;
   std::vector<std::string> forget;
-  for (StoredContent& content : Collectable(*contents, *use, request.keep_ns(), WallNow())) {
+  for (StoredContent& content : Collectable(*contents, *use, request.keep_ns(), WallNowNs())) {
     if (files.InUse(content.sha256)) continue;
     v1::StatArtifactResponse& said = *response.add_removed();
     said.set_sha256(content.sha256);
@@ -53,7 +47,7 @@ absl::StatusOr<std::vector<StoredContent>> Decide(Store& store, const ArtifactFi
     going.push_back(std::move(content));
   }
   if (request.dry_run()) return std::vector<StoredContent>{};
-  if (const absl::Status forgotten = store.ForgetArtifacts(forget, WallNow()); !forgotten.ok())
+  if (const absl::Status forgotten = store.ForgetArtifacts(forget, WallNowNs()); !forgotten.ok())
     return forgotten;
   return going;
 }

@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "common/daemon/host_health.h"
+#include "common/text/number.h"
 #include "controller/artifacts/artifact_file_io.h"
 #include "controller/store/health.h"
 
@@ -108,11 +109,11 @@ class Examination {
                                            : "what was read of it in 5 s is sound; --thorough "
                                              "reads all of it";
       Ok("database", absl::StrFormat("%s, %s, schema %d: %s", input_.database,
-                                     ShortBytes(health->file_bytes), health->schema_version, how));
+                                     HumanBytes(health->file_bytes), health->schema_version, how));
     }
     if (health->log_bytes > kLogWarning) {
       Warn("database",
-           absl::StrCat("its write-ahead log has grown to ", ShortBytes(health->log_bytes)),
+           absl::StrCat("its write-ahead log has grown to ", HumanBytes(health->log_bytes)),
            "a reader keeps it from being moved into the file: end long queries and sqlite3 shells "
            "that have it open");
     }
@@ -125,7 +126,7 @@ class Examination {
       return;
     }
     const std::string text =
-        absl::StrCat(ShortBytes(space->available_bytes), " of ", ShortBytes(space->total_bytes),
+        absl::StrCat(HumanBytes(space->available_bytes), " of ", HumanBytes(space->total_bytes),
                      " free for ", std::filesystem::path(input_.database).parent_path().string());
     const std::string cure =
         "free some space there: `joulefarm artifact gc`, old backups, old traces";

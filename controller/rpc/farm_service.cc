@@ -1,6 +1,5 @@
 #include "controller/rpc/farm_service.h"
 
-#include <chrono>
 #include <fstream>
 #include <future>
 #include <sstream>
@@ -10,6 +9,7 @@
 #include "boost/asio/post.hpp"
 #include "common/experiment/block_order.h"
 #include "common/experiment/expand.h"
+#include "common/time/wall_now.h"
 #include "controller/rpc/backup.h"
 #include "controller/rpc/diagnose.h"
 #include "controller/rpc/status.h"
@@ -281,8 +281,7 @@ grpc::ServerUnaryReactor* FarmServer::Diagnose(grpc::CallbackServerContext* cont
                                       .thorough = request->thorough()},
                                      reader_, files_);
     // The last thing: the caller compares clocks.
-    const auto wall = std::chrono::system_clock::now().time_since_epoch();
-    response->set_wall_ns(std::chrono::duration_cast<std::chrono::nanoseconds>(wall).count());
+    response->set_wall_ns(WallNowNs());
     reactor->Finish(grpc::Status::OK);
   });
   return reactor;

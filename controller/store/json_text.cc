@@ -8,7 +8,7 @@
 #include <cstdint>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
+#include "common/text/number.h"
 #include "controller/store/enum_text.h"
 
 namespace joulefarm::controller {
@@ -18,9 +18,7 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::Reflection;
 
-std::string JsonNumber(double value) {
-  return std::isfinite(value) ? absl::StrFormat("%.17g", value) : "null";
-}
+std::string JsonNumber(double value) { return std::isfinite(value) ? ShortestReal(value) : "null"; }
 
 // `index` is -1 for a singular field.
 std::string JsonField(const Message& message, const FieldDescriptor* field, int index) {
@@ -79,36 +77,6 @@ void RestoreEnumNames(google::protobuf::Struct& object,
 }
 
 }  // namespace
-
-std::string JsonString(absl::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20) {
-          absl::StrAppendFormat(&out, "\\u%04x", static_cast<unsigned int>(c));
-        } else {
-          out += c;
-        }
-    }
-  }
-  return out + '"';
-}
 
 std::string JsonObject(const std::map<std::string, std::string>& entries) {
   std::string out = "{";

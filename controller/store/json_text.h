@@ -8,13 +8,10 @@
 #include <map>
 #include <string>
 
-#include "absl/strings/string_view.h"
+#include "common/text/json_string.h"
 #include "joulefarm/v1/job.pb.h"
 
 namespace joulefarm::controller {
-
-// A quoted JSON string.
-std::string JsonString(absl::string_view text);
 
 // ["a","b"] of any range of strings.
 template <typename Range>

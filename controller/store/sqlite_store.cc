@@ -1,11 +1,11 @@
 #include "controller/store/sqlite_store.h"
 
 #include <algorithm>
-#include <chrono>
 #include <exception>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/time/wall_now.h"
 #include "controller/store/artifact_rows.h"
 #include "controller/store/ingest.h"
 #include "controller/store/load.h"
@@ -17,12 +17,6 @@ namespace {
 
 // SQLiteCpp's own name for a database in memory.
 constexpr char kMemory[] = ":memory:";
-
-std::int64_t SystemWallNs() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 // Runs `work` and turns what it throws into a status; the one place where exceptions of the store
 // stop.
@@ -46,7 +40,7 @@ SqliteStore::SqliteStore(std::string path, SQLite::Database database, SqliteStor
       options_(std::move(options)),
       database_(std::move(database)),
       session_(database_) {
-  if (!options_.wall_now_ns) options_.wall_now_ns = SystemWallNs;
+  if (!options_.wall_now_ns) options_.wall_now_ns = WallNowNs;
 }
 
 SqliteStore::~SqliteStore() {

@@ -78,7 +78,7 @@ TEST_F(DoctorTest, TheAgentsOwnDoctorLooksAtATreeSomebodySent) {
                          ->Finish();
   EXPECT_EQ(said.code, 0) << said.err;
   const auto findings = nlohmann::json::parse(said.out);
-  EXPECT_THAT(Of(findings, "memory"), HasSubstr("WARNING 92 MB of 8.2 GB memory available"));
+  EXPECT_THAT(Of(findings, "memory"), HasSubstr("WARNING 92.2 MB of 8.19 GB memory available"));
   EXPECT_EQ(Of(findings, "disk"), "");
 }
 

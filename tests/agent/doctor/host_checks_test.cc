@@ -62,7 +62,7 @@ TEST(CheckMemory, BelowTheRoot) {
         "MemTotal:        8000000 kB\nMemFree: 1 kB\nMemAvailable:    4000000 kB\n");
   const Finding fine = Only(CheckMemory(HostPaths(root.path())));
   EXPECT_EQ(fine.level, Level::kOk);
-  EXPECT_EQ(fine.text, "4.1 GB of 8.2 GB memory available");
+  EXPECT_EQ(fine.text, "4.10 GB of 8.19 GB memory available");
   Write(root.path() / "proc/meminfo", "MemTotal: 8000000 kB\nMemAvailable: 100000 kB\n");
   EXPECT_EQ(Only(CheckMemory(HostPaths(root.path()))).level, Level::kWarning);
 }

@@ -2,20 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <limits>
 
 namespace joulefarm::cli {
 namespace {
-
-TEST(Text, CleanUtf8ReplacesEveryBadByte) {
-  EXPECT_EQ(CleanUtf8("Zürich ≥ 5 😀"), "Zürich ≥ 5 😀");
-  EXPECT_EQ(CleanUtf8("a\xFFz"), "a\xEF\xBF\xBDz");
-  EXPECT_EQ(CleanUtf8("\xC3"), "\xEF\xBF\xBD");                                  // cut short
-  EXPECT_EQ(CleanUtf8("\xC0\xAF"), "\xEF\xBF\xBD\xEF\xBF\xBD");                  // overlong
-  EXPECT_EQ(CleanUtf8("\xED\xA0\x80"), "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD");  // a surrogate
-  EXPECT_EQ(CleanUtf8("\xF4\x90\x80\x80").size(), 12u);                          // past U+10FFFF
-}
 
 TEST(Text, OneLineShowsControlCharacters) {
   EXPECT_EQ(OneLine("a\nb\tc\r"), "a\\nb\\tc\\r");
@@ -39,14 +29,6 @@ TEST(Text, ClipKeepsWholeCharacters) {
   EXPECT_EQ(Clip("abcdef", 4), "abc…");
   EXPECT_EQ(Clip("日本語", 4), "日…");  // the second one would need a fifth cell with the mark
   EXPECT_EQ(Clip("abc", 1), "…");
-}
-
-TEST(Text, ShortestRealReadsBackTheSame) {
-  for (const double value : {0.1, 1.0 / 3, 1e300, 5e-324, 84.13, -2.5, 123456789.125}) {
-    EXPECT_EQ(std::strtod(ShortestReal(value).c_str(), nullptr), value);
-  }
-  EXPECT_EQ(ShortestReal(0.1), "0.1");
-  EXPECT_EQ(ShortestReal(5.0), "5");
 }
 
 TEST(Text, SignificantReal) {
@@ -75,14 +57,6 @@ TEST(Text, UncertaintySetsThePlace) {
   EXPECT_EQ(WithUncertainty(-1.5, 0.996), "-1.5 ± 1.0");
   EXPECT_EQ(WithUncertainty(5.125, std::nullopt), "5.12");
   EXPECT_EQ(WithUncertainty(5.125, 0.0), "5.12");
-}
-
-TEST(Text, HumanBytes) {
-  EXPECT_EQ(HumanBytes(0), "0 B");
-  EXPECT_EQ(HumanBytes(999), "999 B");
-  EXPECT_EQ(HumanBytes(1000), "1.00 kB");
-  EXPECT_EQ(HumanBytes(41'700'000), "41.7 MB");
-  EXPECT_EQ(HumanBytes(999'999), "1.00 MB");
 }
 
 TEST(Text, HumanCount) {

@@ -139,12 +139,5 @@ TEST(SetField, TakesScalarsByTheirType) {
   EXPECT_FALSE(SetField(&workload, threads, text).ok());
 }
 
-TEST(ShortestDouble, ReadsBackTheSame) {
-  EXPECT_EQ(ShortestDouble(0.1), "0.1");
-  EXPECT_EQ(ShortestDouble(-0.0), "0");
-  EXPECT_EQ(ShortestDouble(10000), "10000");
-  EXPECT_EQ(ShortestDouble(1e300), "1e+300");
-}
-
 }  // namespace
 }  // namespace joulefarm

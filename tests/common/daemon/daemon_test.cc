@@ -114,14 +114,6 @@ TEST(HostHealth, ASynchronisedClockHasABoundAndOtherClocksHaveNone) {
   EXPECT_EQ(time->synchronised, time->max_error_s.has_value());
 }
 
-TEST(HostHealth, BytesForPeople) {
-  EXPECT_EQ(ShortBytes(0), "0 B");
-  EXPECT_EQ(ShortBytes(999), "999 B");
-  EXPECT_EQ(ShortBytes(1'000), "1.0 kB");
-  EXPECT_EQ(ShortBytes(41'600'000), "42 MB");
-  EXPECT_EQ(ShortBytes(1'500'000'000'000), "1.5 TB");
-}
-
 TEST(StateDir, AFileInTheWayIsAnError) {
   const TempDir temp;
   std::ofstream(temp.path() / "file") << "x";

@@ -10,11 +10,6 @@ namespace {
 
 using ::testing::ElementsAre;
 
-TEST(Json, StringsAreEscaped) {
-  EXPECT_EQ(JsonText("a\"b\\c\n\t\x01"), R"("a\"b\\c\n\t\u0001")");
-  EXPECT_EQ(JsonText("é\xFF"), "\"é\xEF\xBF\xBD\"");
-}
-
 TEST(Json, ValuesKeepTheirTypes) {
   EXPECT_EQ(JsonValue(Value(), ColumnKind::kNumber), "null");
   EXPECT_EQ(JsonValue(std::int64_t{9007199254740993}, ColumnKind::kNumber), "9007199254740993");

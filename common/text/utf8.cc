@@ -1,4 +1,4 @@
-#include "common/table/utf8.h"
+#include "common/text/utf8.h"
 
 namespace joulefarm {
 
