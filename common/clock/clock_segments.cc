@@ -1,0 +1,49 @@
+#include "common/clock/clock_segments.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+
+namespace joulefarm {
+namespace {
+
+// Four clocks are not read at one instant.
+constexpr double kReadingNs = 50e3;
+// As above, and nothing that sleeps wakes up sooner.
+constexpr double kLeastSleepNs = 1e6;
+
+// In double, which cannot overflow: where stamps are that far apart, ns do not matter.
+double Since(std::int64_t from, std::int64_t to) {
+  return static_cast<double>(to) - static_cast<double>(from);
+}
+
+bool Breaks(const v1::ClockSnapshot& a, const v1::ClockSnapshot& b, double rho) {
+  const double boot = Since(a.boottime_ns(), b.boottime_ns());
+  const double monotonic = Since(a.monotonic_ns(), b.monotonic_ns());
+  const double raw = Since(a.monotonic_raw_ns(), b.monotonic_raw_ns());
+  if (std::abs(boot - monotonic) > kLeastSleepNs) return true;
+  return std::abs(boot - raw) > rho * std::abs(raw) + kReadingNs;
+}
+
+}  // namespace
+
+ClockSegments::ClockSegments(std::vector<v1::ClockSnapshot> snapshots, double rho) {
+  std::stable_sort(snapshots.begin(), snapshots.end(),
+                   [](const auto& a, const auto& b) { return a.boottime_ns() < b.boottime_ns(); });
+  for (std::size_t i = 1; i < snapshots.size(); ++i) {
+    const v1::ClockSnapshot& a = snapshots[i - 1];
+    const v1::ClockSnapshot& b = snapshots[i];
+    if (Breaks(a, b, rho)) breaks_.push_back({a.boottime_ns(), b.boottime_ns()});
+  }
+}
+
+std::optional<int> ClockSegments::Of(std::int64_t t_ns) const {
+  // The first break that ends after the instant: inside it, or in the segment before it. A stamp
+  // at either end of a break is a snapshot's own and belongs to the segment on that side.
+  const auto next = std::partition_point(breaks_.begin(), breaks_.end(),
+                                         [&](const Interval& gap) { return gap.end_ns <= t_ns; });
+  if (next != breaks_.end() && t_ns > next->start_ns) return std::nullopt;
+  return static_cast<int>(next - breaks_.begin());
+}
+
+}  // namespace joulefarm

@@ -1,0 +1,39 @@
+// Stretches of a host's time over which its clock ran evenly: nothing is interpolated across their
+// ends.
+//
+// Threads: a value, then pure. Ownership: values. Stamps are ns on CLOCK_BOOTTIME of the host.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "common/measure/phases.h"
+#include "joulefarm/v1/measurement.pb.h"
+
+namespace joulefarm {
+
+// ρ: two clocks' rates differ by at most this. Crystals are within 100 ppm of each other.
+inline constexpr double kMostRate = 200e-6;
+
+class ClockSegments {
+ public:
+  // One segment, without an end.
+  ClockSegments() = default;
+  // A new one begins where BOOTTIME - MONOTONIC jumps (the host slept) or where BOOTTIME runs at a
+  // rate that is off from MONOTONIC_RAW's by more than `rho` (it was slewed or set). When between
+  // its two snapshots that was is not known: all between them belongs to no segment.
+  explicit ClockSegments(std::vector<v1::ClockSnapshot> snapshots, double rho = kMostRate);
+
+  // The number of the segment, from 0; nullopt between two of them.
+  std::optional<int> Of(std::int64_t t_ns) const;
+  int count() const { return static_cast<int>(breaks_.size()) + 1; }
+  // What lies between them, in order.
+  const std::vector<Interval>& breaks() const { return breaks_; }
+
+ private:
+  std::vector<Interval> breaks_;
+};
+
+}  // namespace joulefarm
