@@ -12,9 +12,9 @@
 #include "controller/http/http_server.h"
 #include "controller/rpc/agent_sessions.h"
 #include "controller/rpc/artifact_service.h"
-#include "controller/rpc/backup.h"
 #include "controller/rpc/farm_service.h"
 #include "controller/rpc/server.h"
+#include "controller/store/backup_stream.h"
 #include "controller/store/reader.h"
 #include "controller/store/sqlite_store.h"
 

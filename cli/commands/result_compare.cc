@@ -2,7 +2,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/commands/commands.h"
-#include "cli/view/compare.h"
+#include "cli/compare/compare_output.h"
+#include "cli/compare/pairing.h"
 
 namespace joulefarm::cli {
 namespace {

@@ -10,10 +10,10 @@
 #include "common/experiment/block_order.h"
 #include "common/experiment/expand.h"
 #include "common/time/wall_now.h"
-#include "controller/rpc/backup.h"
-#include "controller/rpc/diagnose.h"
+#include "controller/diagnose/diagnose.h"
 #include "controller/rpc/status.h"
 #include "controller/rpc/table_stream.h"
+#include "controller/store/backup_stream.h"
 #include "controller/store/json_text.h"
 
 namespace joulefarm::controller {

@@ -1,9 +1,11 @@
-#include "cli/view/compare.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <sstream>
+
+#include "cli/compare/compare_output.h"
+#include "cli/compare/pairing.h"
+#include "cli/compare/verdict.h"
 
 namespace joulefarm::cli {
 namespace {
@@ -44,8 +46,8 @@ Comparison Only(const CompareSide& a, const CompareSide& b) {
 
 TEST(CompareTest, VerdictsAreInWords) {
   const auto verdict = [](const std::string& metric, double a, double b, double sd, int n) {
-    return Only(Side("A", {{"m=1", metric, a, sd, n}}), Side("B", {{"m=1", metric, b, sd, n}}))
-        .Verdict();
+    return Verdict(
+        Only(Side("A", {{"m=1", metric, a, sd, n}}), Side("B", {{"m=1", metric, b, sd, n}})));
   };
   EXPECT_EQ(verdict("otps", 100, 120, 1, 5), "B is 20 % faster");
   EXPECT_EQ(verdict("otps", 100, 80, 1, 5), "B is 20 % slower");
@@ -58,6 +60,22 @@ TEST(CompareTest, VerdictsAreInWords) {
   EXPECT_EQ(verdict("otps", 100, 100, 0, 3), "the same");
   EXPECT_EQ(verdict("peak_rss_mib", 100, 100.008, 0, 3),
             "no difference worth the name (below 0.1 %)");
+}
+
+TEST(CompareTest, NobodyIsBetterThanTheVerdictSays) {
+  const auto better = [](const std::string& metric, double b, int n = 3) {
+    const CompareSide left = Side("A", {{"m=1", metric, 100, 0, n}});
+    const CompareSide right = Side("B", {{"m=1", metric, b, 0, n}});
+    const auto result = Compare(left, right, {});
+    return result.ok() ? CompareTable(*result).rows.front()[22] : Value("?");
+  };
+  EXPECT_EQ(better("otps", 101), Value("b"));
+  EXPECT_EQ(better("otps", 99), Value("a"));
+  EXPECT_EQ(better("energy_j", 99), Value("b"));
+  EXPECT_EQ(better("peak_rss_mib", 100.008), Value());  // below 0.1 %
+  EXPECT_EQ(better("otps", 100), Value());
+  EXPECT_EQ(better("otps", 101, 2), Value());
+  EXPECT_EQ(better("my_score", 101), Value());
 }
 
 TEST(CompareTest, NotesSayWhatTheRunsWereWorthAndWhetherTheyDidTheSame) {

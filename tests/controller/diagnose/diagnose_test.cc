@@ -1,4 +1,4 @@
-#include "controller/rpc/diagnose.h"
+#include "controller/diagnose/diagnose.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "controller/rpc/backup.h"
+#include "controller/store/backup_stream.h"
 
 #include <fcntl.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "controller/rpc/diagnose.h"
+#include "controller/diagnose/diagnose.h"
 
 #include <filesystem>
 #include <map>
