@@ -11,11 +11,12 @@ namespace joulefarm::agent {
 struct UsbDevice {
   std::uint16_t vendor = 0;
   std::uint16_t product = 0;
-  std::string manufacturer;
-  std::string product_name;
-  std::string serial;
-  std::string path;  // of the port, such as "3-1.2"; stays the same when it is plugged in again
-  std::string node;  // "/dev/hidraw0", "/dev/ttyACM0", "/dev/bus/usb/003/009"
+  std::string manufacturer = {};
+  std::string product_name = {};
+  std::string serial = {};
+  // Of the port, such as "3-1.2"; stays the same when it is plugged in again.
+  std::string path = {};
+  std::string node = {};         // "/dev/hidraw0", "/dev/ttyACM0", "/dev/bus/usb/003/009"
   std::uint16_t usage_page = 0;  // of a HID interface
   int interface_number = -1;
 };

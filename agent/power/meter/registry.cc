@@ -1,9 +1,17 @@
 #include "agent/power/meter/registry.h"
 
+#include "agent/power/meter/ct3.h"
+#include "agent/power/meter/ppk2.h"
+#include "agent/power/meter/tc66.h"
+#include "agent/power/meter/um25c.h"
+#include "agent/power/meter/yzx.h"
+
 namespace joulefarm::agent {
 
 const std::vector<MeterModel>& MeterModels() {
-  static const std::vector<MeterModel> models = {};
+  static const std::vector<MeterModel> models = {
+      Ct3Model(), Ppk2Model(), Tc66Model(), Um25cModel(), YzxModel(),
+  };
   return models;
 }
 

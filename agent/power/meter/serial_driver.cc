@@ -1,10 +1,14 @@
 #include "agent/power/meter/serial_driver.h"
 
+#include <algorithm>
+#include <chrono>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "agent/process/boottime.h"
 
 namespace joulefarm::agent {
@@ -13,6 +17,22 @@ namespace {
 constexpr std::size_t kDrainRead = 4096;
 // A meter that streams sends less than this before a stop reaches it.
 constexpr std::size_t kMostDrained = std::size_t{1} << 20;
+
+constexpr std::int64_t kNsPerMs = 1'000'000;
+// Of one step: a request, or the wait for its time.
+constexpr int kStepMs = 250;
+constexpr int kQuietMs = 20;
+constexpr auto kPileUp = std::chrono::milliseconds(20);
+
+void Refuse(MeterBatch& batch, std::string why) {
+  ++batch.rejected;
+  batch.refusal = std::move(why);
+}
+
+int MsUntil(std::int64_t end_ns) {
+  const std::int64_t left = (end_ns - BoottimeNs() + kNsPerMs - 1) / kNsPerMs;
+  return static_cast<int>(std::clamp<std::int64_t>(left, 0, kStepMs));
+}
 
 }  // namespace
 
@@ -39,6 +59,8 @@ absl::Status ReadInto(Link& link, std::size_t most, int timeout_ms, MeterDecoder
   return DecodeInto(decoder, *bytes, batch);
 }
 
+void LetPileUp() { std::this_thread::sleep_for(kPileUp); }
+
 absl::Status DrainLine(Link& link, int quiet_ms) {
   for (std::size_t drained = 0; drained < kMostDrained;) {
     const absl::StatusOr<std::vector<std::uint8_t>> bytes = link.Read(kDrainRead, quiet_ms);
@@ -48,6 +70,62 @@ absl::Status DrainLine(Link& link, int quiet_ms) {
   }
   return absl::DataLossError(
       "it does not stop sending: not the meter it was taken for, or another baud rate");
+}
+
+void PolledLine::Start(double rate_hz) {
+  constexpr double kNsPerSecond = 1e9;
+  period_ns_ = fastest_ms_ * kNsPerMs;
+  if (rate_hz > 0) {
+    period_ns_ = std::max(period_ns_, static_cast<std::int64_t>(kNsPerSecond / rate_hz));
+  }
+  next_ns_ = BoottimeNs();
+  in_step_ = false;
+}
+
+absl::Status PolledLine::AwaitTurn(Link& link, MeterBatch& batch, bool& my_turn) {
+  if (!in_step_) {
+    if (absl::Status quiet = DrainLine(link, kQuietMs); !quiet.ok()) return quiet;
+    in_step_ = true;
+  }
+  const std::int64_t end_ns = std::min(next_ns_, BoottimeNs() + kStepMs * kNsPerMs);
+  my_turn = end_ns == next_ns_;
+  const absl::StatusOr<std::vector<std::uint8_t>> stray =
+      link.Read(reply_size_ + 1, MsUntil(end_ns));
+  if (absl::IsDeadlineExceeded(stray.status())) return absl::OkStatus();
+  if (!stray.ok()) return stray.status();
+  Refuse(batch, absl::StrCat(stray->size(), " bytes that nobody asked for"));
+  in_step_ = false;
+  my_turn = false;
+  return absl::OkStatus();
+}
+
+absl::Status PolledLine::Poll(Link& link, MeterDecoder& decoder, MeterBatch& batch) {
+  batch = MeterBatch();
+  batch.arrived_ns = BoottimeNs();
+  bool my_turn = false;
+  if (absl::Status turn = AwaitTurn(link, batch, my_turn); !turn.ok() || !my_turn) return turn;
+  decoder.Reset();
+  const std::int64_t asked_ns = BoottimeNs();
+  next_ns_ = std::max(next_ns_ + period_ns_, asked_ns);
+  if (absl::Status written = link.Write(request_, kStepMs); !written.ok()) return written;
+  batch.asked_ns = asked_ns;
+  const std::int64_t end_ns = asked_ns + kStepMs * kNsPerMs;
+  std::vector<std::uint8_t> reply;
+  do {
+    // One byte more than a reply shows that this is none.
+    const absl::StatusOr<std::vector<std::uint8_t>> bytes =
+        link.Read(reply_size_ + 1 - reply.size(), MsUntil(end_ns));
+    batch.arrived_ns = BoottimeNs();
+    if (absl::IsDeadlineExceeded(bytes.status())) break;
+    if (!bytes.ok()) return bytes.status();
+    reply.insert(reply.end(), bytes->begin(), bytes->end());
+  } while (reply.size() < reply_size_ && BoottimeNs() < end_ns);
+  in_step_ = reply.size() == reply_size_;
+  if (in_step_) return DecodeInto(decoder, reply, batch);
+  if (!reply.empty()) {
+    Refuse(batch, absl::StrCat("a reply of ", reply.size(), " bytes, not ", reply_size_));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace joulefarm::agent

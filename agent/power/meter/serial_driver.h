@@ -5,6 +5,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "agent/power/link/link.h"
@@ -22,7 +24,35 @@ absl::Status DecodeInto(MeterDecoder& decoder, Bytes bytes, MeterBatch& batch);
 absl::Status ReadInto(Link& link, std::size_t most, int timeout_ms, MeterDecoder& decoder,
                       MeterBatch& batch);
 
+// Lets what a fast meter sends pile up for a moment, so that its thread wakes about 50 times a
+// second and not for every frame; the kernel keeps more than that.
+void LetPileUp();
+
 // Throws away what has arrived, until nothing comes for `quiet_ms`. DATA_LOSS: it does not end.
 absl::Status DrainLine(Link& link, int quiet_ms);
+
+// Asks a meter that only answers, at most at its rate.
+class PolledLine {
+ public:
+  // `reply_size`: of the whole reply to `request`; `fastest_ms`: between two requests.
+  PolledLine(std::vector<std::uint8_t> request, std::size_t reply_size, int fastest_ms)
+      : request_(std::move(request)), reply_size_(reply_size), fastest_ms_(fastest_ms) {}
+
+  // 0: as fast as the meter allows.
+  void Start(double rate_hz);
+  // One request and its reply, or the wait for the next request's time. A late, long or partial
+  // reply is refused: it cannot be told which request it belongs to.
+  absl::Status Poll(Link& link, MeterDecoder& decoder, MeterBatch& batch);
+
+ private:
+  absl::Status AwaitTurn(Link& link, MeterBatch& batch, bool& my_turn);
+
+  const std::vector<std::uint8_t> request_;
+  const std::size_t reply_size_;
+  const int fastest_ms_;
+  std::int64_t period_ns_ = 0;
+  std::int64_t next_ns_ = 0;
+  bool in_step_ = false;  // nothing of an older reply can still arrive
+};
 
 }  // namespace joulefarm::agent
