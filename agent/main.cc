@@ -8,6 +8,7 @@
 #include <string>
 
 #include "agent/agent.h"
+#include "agent/commands/decode.h"
 #include "agent/commands/meters.h"
 #include "agent/config.h"
 #include "agent/doctor/host_checks.h"
@@ -90,6 +91,7 @@ int Main(int argc, char** argv) {
       "  joulefarm-agent --controller lab-host:7070 --allow-plaintext\n"
       "  joulefarm-agent --config /etc/joulefarm/agent.yaml\n"
       "  joulefarm-agent meters                      what can measure power here, and what cannot\n"
+      "  joulefarm-agent meters decode km003c <hex   what the bytes of a bus capture say\n"
       "  joulefarm-agent doctor                      what this host lacks, and what to do about "
       "it\n"
       "\n"
@@ -125,6 +127,20 @@ int Main(int argc, char** argv) {
   meters->add_option("-o,--output", format, "How to print: table or json")
       ->check(CLI::IsMember({"table", "json"}))
       ->type_name("FORMAT");
+  std::string model;
+  CLI::App* decode = meters->add_subcommand(
+      "decode",
+      "Read frames in hex, one per line, from standard input; print samples as JSON lines");
+  decode->add_option("model", model, "Meter model: " + DecodableModels())
+      ->required()
+      ->type_name("MODEL");
+  decode->footer(
+      "Blanks between digits, empty lines and what follows a # do not count. Models whose protocol "
+      "is text take its\n"
+      "bytes, whole lines per frame or as xxd cuts them: xxd -p FILE | joulefarm-agent meters "
+      "decode "
+      "tegrastats.\n"
+      "A refused frame prints {\"error\": ...}, samples known to be missing {\"lost\": n}.");
   CLI::App* doctor = app.add_subcommand(
       "doctor", "Look at what an agent needs here: engines, sensors, disk, memory, time, state");
   doctor->fallthrough();
@@ -144,6 +160,7 @@ int Main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kExitUsage;
   }
+  if (decode->parsed()) return DecodeFrames(model, std::cin, std::cout, std::cerr);
   if (meters->parsed()) return ShowMeters(flags, format);
   return doctor->parsed() ? Doctor(flags, format) : Serve(flags);
 }

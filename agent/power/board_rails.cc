@@ -1,7 +1,6 @@
 #include "agent/power/board_rails.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <optional>
 #include <utility>
@@ -10,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "agent/power/ina3221.h"
+#include "agent/power/jetson_boards.h"
 #include "agent/power/polled_power.h"
 
 namespace joulefarm::agent {
@@ -17,17 +17,8 @@ namespace {
 
 // Of shunt, chip and board together; not stated by their maker.
 constexpr double kGainU = 0.05;
-// Rails that are the input of their whole board.
-constexpr std::array<const char*, 3> kInputRails = {"VDD_IN", "POM_5V_IN", "VIN"};
-// Boards whose maker defines their power as a sum.
-const std::vector<std::vector<std::string>>& SummedBoards() {
-  static const auto& boards = *new std::vector<std::vector<std::string>>{
-      {"GPU", "CPU", "SOC", "CV", "VDDRQ", "SYS5V"},                     // AGX Xavier
-      {"VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0", "VDDQ_VDD2_1V8AO"}};  // AGX Orin
-  return boards;
-}
 
-std::vector<const Rail*> Find(const std::vector<Rail>& rails, const std::string& label) {
+std::vector<const Rail*> Find(const std::vector<Rail>& rails, absl::string_view label) {
   std::vector<const Rail*> found;
   for (const Rail& rail : rails) {
     if (rail.label == label) found.push_back(&rail);
@@ -37,7 +28,7 @@ std::vector<const Rail*> Find(const std::vector<Rail>& rails, const std::string&
 
 // The one rail that feeds the board.
 const Rail* InputRail(const std::vector<Rail>& rails) {
-  for (const char* label : kInputRails) {
+  for (const absl::string_view label : kJetsonInputRails) {
     const std::vector<const Rail*> found = Find(rails, label);
     if (found.size() == 1) return found[0];
   }
@@ -46,9 +37,9 @@ const Rail* InputRail(const std::vector<Rail>& rails) {
 
 // The rails of a board of which all that its sum needs are there; empty: none.
 std::vector<const Rail*> SummedRails(const std::vector<Rail>& rails) {
-  for (const std::vector<std::string>& board : SummedBoards()) {
+  for (const std::vector<absl::string_view>& board : JetsonSummedBoards()) {
     std::vector<const Rail*> parts;
-    for (const std::string& label : board) {
+    for (const absl::string_view label : board) {
       const std::vector<const Rail*> found = Find(rails, label);
       if (found.size() == 1) parts.push_back(found[0]);
     }

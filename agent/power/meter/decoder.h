@@ -43,6 +43,9 @@ class MeterDecoder {
   //     is decoded by the next one.
   //   FAILED_PRECONDITION: the device says that it must not be used now (firmware update mode).
   virtual absl::StatusOr<std::vector<MeterSample>> Decode(Bytes bytes) = 0;
+  // What the last bytes left unfinished, where only the next ones would have ended it: nothing more
+  // will come. DATA_LOSS: refused, as of Decode; to be called until it is OK.
+  virtual absl::StatusOr<std::vector<MeterSample>> Finish() { return std::vector<MeterSample>(); }
   // Samples known to be missing between those given out, since the last call.
   virtual std::int64_t TakeLost() { return 0; }
   // Forgets everything: the link was opened again.

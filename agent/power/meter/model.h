@@ -22,6 +22,7 @@ enum class LinkKind {
   kUsbBulk,  // vendor or CDC data endpoints through libusb
   kHid,      // HID reports through hidraw
   kSerial,   // a tty: CDC-ACM, CH340, Bluetooth SPP
+  kTcp,      // a server at HOST:PORT
 };
 
 enum class UsbMatch {
@@ -42,9 +43,11 @@ struct MeterModel {
   std::string name;
   std::string title;  // for people: "ChargerLAB POWER-Z KM003C"
   LinkKind link = LinkKind::kNone;
+  bool text = false;                                // what it says is lines of text
   std::function<UsbMatch(const UsbDevice&)> match;  // empty: it cannot be found by itself
-  // Of the serial line or the USB endpoints.
+  // Of the serial line, the server or the USB endpoints.
   int baud = 115200;
+  int tcp_port = 0;  // where its server listens unless told otherwise
   int usb_interface = 0;
   std::uint8_t endpoint_out = 0;
   std::uint8_t endpoint_in = 0;

@@ -1,8 +1,14 @@
 #include "agent/power/meter/registry.h"
 
 #include "agent/power/meter/ct3.h"
+#include "agent/power/meter/dumpsys_battery.h"
+#include "agent/power/meter/monsoon.h"
+#include "agent/power/meter/odpm.h"
+#include "agent/power/meter/powermetrics.h"
 #include "agent/power/meter/ppk2.h"
+#include "agent/power/meter/ptdaemon.h"
 #include "agent/power/meter/tc66.h"
+#include "agent/power/meter/tegrastats.h"
 #include "agent/power/meter/um25c.h"
 #include "agent/power/meter/yzx.h"
 
@@ -10,7 +16,9 @@ namespace joulefarm::agent {
 
 const std::vector<MeterModel>& MeterModels() {
   static const std::vector<MeterModel> models = {
-      Ct3Model(), Ppk2Model(), Tc66Model(), Um25cModel(), YzxModel(),
+      Ct3Model(),          Ppk2Model(),           Tc66Model(),       Um25cModel(),
+      YzxModel(),          MonsoonModel(),        TegrastatsModel(), OdpmModel(),
+      PowermetricsModel(), DumpsysBatteryModel(), PtdaemonModel(),
   };
   return models;
 }

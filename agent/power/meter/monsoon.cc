@@ -1,0 +1,241 @@
+#include "agent/power/meter/monsoon.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "agent/power/meter/bytes.h"
+#include "agent/power/meter/monsoon_driver.h"
+
+namespace joulefarm::agent {
+namespace {
+
+constexpr std::uint16_t kVendor = 0x2AB9;
+constexpr std::uint16_t kProduct = 0x0001;
+
+constexpr std::size_t kHeader = 4;
+constexpr std::size_t kObservation = 18;
+constexpr std::size_t kMostObservations = 3;
+constexpr std::size_t kPacket = 64;
+constexpr std::size_t kTypeAt = 17;
+constexpr std::uint8_t kTypeMask = 0x30;
+constexpr std::uint8_t kMeasurement = 0x00;
+constexpr std::uint8_t kZero = 0x10;
+constexpr std::uint8_t kReference = 0x30;
+constexpr std::uint8_t kOverCurrent = 0x10;
+constexpr std::int64_t kPeriodNs = 200'000;
+
+// Volts per count of the ADC, before the divider in front of it.
+constexpr double kAdcCountsPerV = 16'000;
+constexpr std::size_t kMeanOf = 5;
+constexpr double kUaPerA = 1e6;
+constexpr double kMaPerA = 1e3;
+constexpr double kMostA = 16;
+
+// Places of an observation's values.
+constexpr std::size_t kMainCoarse = 0;
+constexpr std::size_t kMainFine = 1;
+constexpr std::size_t kUsbCoarse = 2;
+constexpr std::size_t kUsbFine = 3;
+constexpr std::size_t kMainVoltage = 6;
+constexpr std::size_t kUsbVoltage = 7;
+
+// The mean of the last few readings of a calibration.
+class Mean {
+ public:
+  // 0 is what the device says where it has none.
+  void Add(int raw) {
+    if (raw == 0) return;
+    values_[next_ % kMeanOf] = raw;
+    ++next_;
+  }
+  std::optional<double> Get() const {
+    const std::size_t n = std::min(next_, kMeanOf);
+    if (n == 0) return std::nullopt;
+    double sum = 0;
+    for (std::size_t i = 0; i < n; ++i) sum += values_[i];
+    return sum / static_cast<double>(n);
+  }
+
+ private:
+  std::array<int, kMeanOf> values_{};
+  std::size_t next_ = 0;
+};
+
+// A current's one range.
+struct Range {
+  MonsoonRange device;
+  Mean zero;
+  Mean reference;
+
+  // In the unit of the scale.
+  std::optional<double> Current(int raw) const {
+    const std::optional<double> at_zero = zero.Get();
+    const std::optional<double> at_reference = reference.Get();
+    if (!at_zero || !at_reference) return std::nullopt;
+    const double base = device.offset + *at_zero;
+    if (*at_reference == base) return std::nullopt;
+    return (raw - base) * device.scale / (*at_reference - base);
+  }
+};
+
+struct Channel {
+  Range fine;
+  Range coarse;
+  std::size_t fine_at = 0;
+  std::size_t coarse_at = 0;
+};
+
+class MonsoonDecoder : public MeterDecoder {
+ public:
+  explicit MonsoonDecoder(const MonsoonCalibration& calibration)
+      : calibration_(calibration), high_(calibration.kind == MonsoonKind::kHighVoltage) {
+    Reset();
+  }
+
+  absl::StatusOr<std::vector<MeterSample>> Decode(Bytes bytes) override {
+    if (bytes.size() < kHeader + kObservation || bytes.size() > kPacket)
+      return absl::DataLossError(absl::StrCat("a packet of ", bytes.size(), " bytes, not ",
+                                              kHeader + kObservation, " to ", kPacket));
+    const std::size_t n = bytes[3];
+    if (n == 0 || n > kMostObservations)
+      return absl::DataLossError(absl::StrCat("a packet says it has ", n, " observations"));
+    if (bytes.size() < kHeader + n * kObservation)
+      return absl::DataLossError(
+          absl::StrCat("a packet of ", bytes.size(), " bytes cannot have ", n, " observations"));
+    CountDropped(U16Le(bytes, 0));
+    std::vector<MeterSample> samples;
+    bool beyond = false;
+    for (std::size_t i = 0; i < n; ++i) {
+      const bool over_current = (bytes[2] & kOverCurrent) != 0;
+      if (!Observe(bytes.subspan(kHeader + i * kObservation, kObservation), over_current, samples))
+        beyond = true;
+      ++observations_;
+    }
+    if (beyond)
+      return absl::DataLossError(
+          absl::StrCat("a current beyond ", kMostA, " A: damaged, or its calibration was"));
+    return samples;
+  }
+
+  std::int64_t TakeLost() override { return std::exchange(lost_, 0); }
+
+  void Reset() override {
+    main_ = {{calibration_.main_fine, {}, {}},
+             {calibration_.main_coarse, {}, {}},
+             kMainFine,
+             kMainCoarse};
+    usb_ = {
+        {calibration_.usb_fine, {}, {}}, {calibration_.usb_coarse, {}, {}}, kUsbFine, kUsbCoarse};
+    dropped_.reset();
+    lost_ = 0;
+    observations_ = 0;
+  }
+
+ private:
+  void CountDropped(std::uint16_t dropped) {
+    if (dropped_) {
+      const auto more = static_cast<std::uint16_t>(dropped - *dropped_);
+      lost_ += more;
+      observations_ += more;
+    }
+    dropped_ = dropped;
+  }
+
+  // Big-endian; the LVPM's currents have a sign.
+  int Raw(Bytes observation, std::size_t place) const {
+    const std::uint16_t raw = U16Be(observation, 2 * place);
+    return high_ || place >= kMainVoltage ? raw : static_cast<std::int16_t>(raw);
+  }
+
+  std::optional<double> Amperes(const Channel& channel, Bytes observation) const {
+    const int fine = Raw(observation, channel.fine_at);
+    const std::optional<double> micro = channel.fine.Current(fine);
+    const std::optional<double> milli = channel.coarse.Current(Raw(observation, channel.coarse_at));
+    if (!micro || !milli) return std::nullopt;
+    // Above it the fine range is at its end.
+    const int most_fine = high_ ? 64'000 : 30'000;
+    return fine < most_fine ? *micro / kUaPerA : *milli / kMaPerA;
+  }
+
+  // False: a current that cannot be.
+  bool Observe(Bytes observation, bool over_current, std::vector<MeterSample>& samples) {
+    const std::uint8_t type = observation[kTypeAt] & kTypeMask;
+    if (type == kZero || type == kReference) {
+      for (Channel* channel : {&main_, &usb_}) {
+        const auto add = [&](Range& range, std::size_t place) {
+          (type == kZero ? range.zero : range.reference).Add(Raw(observation, place));
+        };
+        add(channel->fine, channel->fine_at);
+        add(channel->coarse, channel->coarse_at);
+      }
+    }
+    if (type != kMeasurement) return true;
+    const std::optional<double> current_a = Amperes(main_, observation);
+    if (!current_a) return true;
+    if (std::abs(*current_a) > kMostA) return false;
+    MeterSample& sample = samples.emplace_back();
+    sample.voltage_v = Raw(observation, kMainVoltage) * (high_ ? 4 : 2) / kAdcCountsPerV;
+    sample.current_a = current_a;
+    sample.power_w = *sample.voltage_v * *current_a;
+    sample.t_ns = observations_ * kPeriodNs;
+    sample.more.emplace_back("usb_voltage_v", Raw(observation, kUsbVoltage) * 2 / kAdcCountsPerV);
+    if (const std::optional<double> usb_a = Amperes(usb_, observation))
+      sample.more.emplace_back("usb_current_a", *usb_a);
+    if (over_current) sample.more.emplace_back("over_current", 1);
+    return true;
+  }
+
+  const MonsoonCalibration calibration_;
+  const bool high_;
+  Channel main_;
+  Channel usb_;
+  std::optional<std::uint16_t> dropped_;
+  std::int64_t lost_ = 0;
+  std::int64_t observations_ = 0;  // and dropped ones, since Reset
+};
+
+}  // namespace
+
+MonsoonCalibration NominalMonsoonCalibration() {
+  constexpr MonsoonRange kFine{.scale = 36'500, .offset = 15};
+  constexpr MonsoonRange kCoarse{.scale = 6'400, .offset = 15};
+  return {.kind = MonsoonKind::kHighVoltage,
+          .main_fine = kFine,
+          .main_coarse = kCoarse,
+          .usb_fine = kFine,
+          .usb_coarse = kCoarse};
+}
+
+std::unique_ptr<MeterDecoder> MakeMonsoonDecoder(const MonsoonCalibration& calibration) {
+  return std::make_unique<MonsoonDecoder>(calibration);
+}
+
+MeterModel MonsoonModel() {
+  MeterModel model;
+  model.name = "monsoon";
+  model.title = "Monsoon HVPM or LVPM";
+  model.link = LinkKind::kUsbBulk;
+  model.match = [](const UsbDevice& device) {
+    return device.vendor == kVendor && device.product == kProduct ? UsbMatch::kYes : UsbMatch::kNo;
+  };
+  model.endpoint_out = 0x01;
+  model.endpoint_in = 0x81;
+  model.max_rate_hz = 5'000;
+  model.own_clock = true;
+  model.max_voltage_v = 14;
+  model.max_current_a = kMostA;
+  // Of a class of 1 %, evenly spread.
+  model.gain_u = 0.0058;
+  model.make_decoder = [] { return MakeMonsoonDecoder(NominalMonsoonCalibration()); };
+  model.make_driver = [] { return std::make_unique<MonsoonDriver>(MonsoonOptions{}); };
+  model.tested = "derived bytes";
+  return model;
+}
+
+}  // namespace joulefarm::agent

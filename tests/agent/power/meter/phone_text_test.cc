@@ -1,0 +1,216 @@
+// ODPM, dumpsys battery and powermetrics: text of several lines for each sample.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "agent/power/meter/dumpsys_battery.h"
+#include "agent/power/meter/odpm.h"
+#include "agent/power/meter/powermetrics.h"
+#include "tests/agent/power/meter/text_frames.h"
+
+namespace joulefarm::agent {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr char kOdpm[] =
+    "t=358356\n"
+    "CH0(T=358356)[S10M_VDD_TPU], 761330\n"
+    "CH1(T=358356)[VSYS_PWR_MODEM], 48689000\n"
+    "t=358457\n"
+    "CH0(T=358457)[S10M_VDD_TPU], 761431\n";
+
+TEST(OdpmTest, ASampleForEachReading) {
+  const std::vector<MeterSample> samples = DecodeText(OdpmModel(), kOdpm);
+  ASSERT_THAT(samples, SizeIs(2));
+  EXPECT_EQ(samples[0].t_ns, 358'356'000'000);
+  EXPECT_THAT(samples[0].more, ElementsAre(std::pair("S10M_VDD_TPU_j", 0.76133),
+                                           std::pair("VSYS_PWR_MODEM_j", 48.689)));
+  EXPECT_EQ(samples[0].power_w, std::nullopt) << "no rail is the whole phone";
+  EXPECT_EQ(samples[1].t_ns, 358'457'000'000);
+  EXPECT_THAT(samples[1].more, ElementsAre(std::pair("S10M_VDD_TPU_j", 0.761431)));
+}
+
+TEST(OdpmTest, WhatIsNotItsFormatIsRefused) {
+  const auto refused = [](const std::string& text) {
+    std::vector<std::string> refusals;
+    EXPECT_THAT(DecodeText(OdpmModel(), text, &refusals), IsEmpty()) << text;
+    EXPECT_THAT(refusals, SizeIs(1)) << text;
+    return refusals.empty() ? "" : refusals[0];
+  };
+  EXPECT_THAT(refused("CH0(T=1)[A], 2"), HasSubstr("before the time"));
+  EXPECT_THAT(refused("t=1\nCH0(T=1)[A] 2"), HasSubstr("no rail and its energy"));
+  EXPECT_THAT(refused("t=1\nCH0(T=1)[A], -2"), HasSubstr("no rail and its energy"));
+  EXPECT_THAT(refused("t=1\nCH0(T=1)[A], 99999999999999999999"), HasSubstr("no rail"));
+  EXPECT_THAT(refused("t=soon"), HasSubstr("no time in ms"));
+  EXPECT_THAT(refused("t=99999999999999999"), HasSubstr("no time in ms"));
+  EXPECT_THAT(refused("energy"), HasSubstr("neither a time nor a rail"));
+  std::vector<std::string> refusals;
+  EXPECT_THAT(DecodeText(OdpmModel(), "t=1\nCH0(T=1)[A], 2\nCH0(T=1)[A], 3", &refusals), SizeIs(1));
+  EXPECT_THAT(refusals, ElementsAre(HasSubstr("second time")));
+}
+
+TEST(OdpmTest, TheListOfRailsIsNoSample) {
+  EXPECT_THAT(DecodeText(OdpmModel(), "CH0[S10M_VDD_TPU]:TPU\nCH1[VSYS_PWR_MODEM]:Modem\n"),
+              IsEmpty());
+}
+
+constexpr char kDump[] =
+    "Current Battery Service state:\n"
+    "  AC powered: false\n"
+    "  USB powered: true\n"
+    "  Wireless powered: false\n"
+    "  Max charging current: 3000000\n"
+    "  Max charging voltage: 5000000\n"
+    "  Charge counter: 3991656\n"
+    "  status: 3\n"
+    "  health: 2\n"
+    "  present: true\n"
+    "  level: 96\n"
+    "  scale: 100\n"
+    "  voltage: 4387\n"
+    "  temperature: 300\n"
+    "  technology: Li-ion\n";
+
+TEST(DumpsysBatteryTest, ADump) {
+  const std::vector<MeterSample> samples = DecodeText(DumpsysBatteryModel(), kDump);
+  ASSERT_THAT(samples, SizeIs(1));
+  EXPECT_EQ(samples[0].voltage_v, 4.387);
+  EXPECT_EQ(samples[0].current_a, std::nullopt);
+  EXPECT_EQ(samples[0].power_w, std::nullopt);
+  EXPECT_THAT(
+      samples[0].more,
+      ElementsAre(std::pair("ac_powered", 0.0), std::pair("usb_powered", 1.0),
+                  std::pair("wireless_powered", 0.0), std::pair("max_charging_current_a", 3.0),
+                  std::pair("max_charging_voltage_v", 5.0), std::pair("charge_ah", 3.991656),
+                  std::pair("status", 3.0), std::pair("health", 2.0), std::pair("level_pct", 96.0),
+                  std::pair("temperature_c", 30.0)));
+}
+
+TEST(DumpsysBatteryTest, UnitsByTheirSize) {
+  const auto sample = [](const std::string& voltage, const std::string& current) {
+    const std::vector<MeterSample> samples =
+        DecodeText(DumpsysBatteryModel(), "voltage: " + voltage + "\ncurrent now: " + current);
+    EXPECT_THAT(samples, SizeIs(1));
+    return samples[0];
+  };
+  EXPECT_EQ(sample("4387", "-326171").current_a, -0.326171) << "µA";
+  EXPECT_EQ(sample("4387", "-326").current_a, -0.326) << "mA";
+  EXPECT_EQ(sample("4387", "0").current_a, 0);
+  EXPECT_EQ(sample("4387123", "1").voltage_v, 4.387123) << "µV";
+  EXPECT_EQ(sample("4", "1").voltage_v, 4) << "V";
+  EXPECT_DOUBLE_EQ(sample("4000", "-500000").power_w.value_or(0), -2);
+}
+
+TEST(DumpsysBatteryTest, ASignThatTheStatusContradicts) {
+  const auto doubtful = [](const std::string& text) {
+    return More(DecodeText(DumpsysBatteryModel(), text).at(0), "sign_doubtful");
+  };
+  EXPECT_EQ(doubtful("status: 2\ncurrent now: -326171"), 1) << "charging";
+  EXPECT_EQ(doubtful("status: 3\ncurrent now: 326171"), 1) << "discharging";
+  EXPECT_EQ(doubtful("status: 3\ncurrent now: -326171"), std::nullopt);
+  EXPECT_EQ(doubtful("status: 4\ncurrent now: 976"), std::nullopt) << "neither";
+}
+
+TEST(DumpsysBatteryTest, DumpsBehindEachOther) {
+  EXPECT_THAT(DecodeText(DumpsysBatteryModel(), std::string(kDump) + kDump), SizeIs(2));
+  const std::vector<MeterSample> bare =
+      DecodeText(DumpsysBatteryModel(), "voltage: 4000\nstatus: 3\nvoltage: 4100\nstatus: 3");
+  ASSERT_THAT(bare, SizeIs(2));
+  EXPECT_EQ(bare[1].voltage_v, 4.1);
+}
+
+TEST(DumpsysBatteryTest, WhatCannotBeIsRefused) {
+  const auto refusal = [](const std::string& line) {
+    std::vector<std::string> refusals;
+    DecodeText(DumpsysBatteryModel(), line, &refusals);
+    EXPECT_THAT(refusals, SizeIs(1)) << line;
+    return refusals.empty() ? "" : refusals[0];
+  };
+  EXPECT_THAT(refusal("voltage: 0"), HasSubstr("no battery's voltage"));
+  EXPECT_THAT(refusal("voltage: 43 87"), HasSubstr("no number"));
+  EXPECT_THAT(refusal("current now: 90000000"), HasSubstr("no phone's current"));
+  EXPECT_THAT(refusal("AC powered: maybe"), HasSubstr("neither true nor false"));
+  EXPECT_THAT(refusal("Can't find service: battery"), HasSubstr("no line of dumpsys battery"));
+}
+
+constexpr char kPowermetrics[] =
+    "*** Sampled system activity (Mon Nov  2 12:00:00 2026 +0100) (1003.45ms elapsed) ***\n"
+    "\n"
+    "**** Processor usage ****\n"
+    "E-Cluster Power: 23 mW\n"
+    "E-Cluster HW active frequency: 1037 MHz\n"
+    "CPU Power: 947 mW\n"
+    "GPU Power: 153 mW\n"
+    "ANE Power: 0 mW\n"
+    "DRAM Power: 220 mW\n"
+    "Package Power: 1473 mW\n"
+    "\n"
+    "**** GPU usage ****\n"
+    "GPU Power: 150 mW\n"
+    "*** Sampled system activity (Mon Nov  2 12:00:01 2026 +0100) (1000.00ms elapsed) ***\n"
+    "CPU Power: 400 mW\n"
+    "GPU Power: 100 mW\n"
+    "ANE Power: 0 mW\n"
+    "Combined Power (CPU + GPU + ANE): 500 mW\n";
+
+TEST(PowermetricsTest, ASampleForEachBlock) {
+  const std::vector<MeterSample> samples = DecodeText(PowermetricsModel(), kPowermetrics);
+  ASSERT_THAT(samples, SizeIs(2));
+  EXPECT_EQ(samples[0].power_w, 1.473);
+  EXPECT_THAT(
+      samples[0].more,
+      ElementsAre(std::pair("elapsed_s", 1.00345), std::pair("e_cluster_w", 0.023),
+                  std::pair("cpu_w", 0.947), std::pair("gpu_w", 0.153), std::pair("ane_w", 0.0),
+                  std::pair("dram_w", 0.22), std::pair("package_w", 1.473)));
+  EXPECT_EQ(samples[1].power_w, 0.5);
+  EXPECT_EQ(More(samples[1], "combined_w"), 0.5);
+}
+
+TEST(PowermetricsTest, LinesOfPowerAlone) {
+  const std::vector<MeterSample> samples =
+      DecodeText(PowermetricsModel(), "CPU Power: 947 mW\nGPU Power: 153 mW\nCPU Power: 1 mW\n");
+  ASSERT_THAT(samples, SizeIs(2));
+  EXPECT_EQ(samples[0].power_w, std::nullopt) << "a sum of parts is no total";
+  EXPECT_EQ(More(samples[1], "cpu_w"), 0.001);
+}
+
+TEST(PowermetricsTest, APowerThatIsNoneIsRefused) {
+  std::vector<std::string> refusals;
+  DecodeText(PowermetricsModel(), "CPU Power: 9x7 mW\nGPU Power: 153\nANE Power: -1 mW\n",
+             &refusals);
+  EXPECT_THAT(refusals, ElementsAre(HasSubstr("no power in mW"), HasSubstr("no power in mW"),
+                                    HasSubstr("no power in mW")));
+}
+
+TEST(TextOfSeveralLinesTest, StandsDamage) {
+  // Of these a sample ends with the line that begins the next, so a frame is a reading and the
+  // beginning of another.
+  const MutationCase odpm{
+      .make = OdpmModel().make_decoder,
+      .frames = {LineOf("t=1\nCH0(T=1)[A], 2\nt=2"), LineOf("CH0(T=2)[A], 7\nCH1(T=2)[B], 8\nt=3")},
+      .stream = true};
+  ExpectSplitsChangeNothing(odpm);
+  ExpectSurvivesDamage(odpm);
+  const MutationCase dumpsys{
+      .make = DumpsysBatteryModel().make_decoder,
+      .frames = {LineOf("voltage: 4000\nCurrent Battery Service state:"),
+                 LineOf("current now: -500\nvoltage: 3900\nCurrent Battery Service state:")},
+      .stream = true};
+  ExpectSplitsChangeNothing(dumpsys);
+  ExpectOrdersKeepValues(dumpsys);
+  ExpectSurvivesDamage(dumpsys);
+  const MutationCase powermetrics{
+      .make = PowermetricsModel().make_decoder,
+      .frames = {LineOf("CPU Power: 5 mW\n*** Sampled system activity ***"),
+                 LineOf("CPU Power: 7 mW\nPackage Power: 9 mW\n*** Sampled system activity ***")},
+      .stream = true};
+  ExpectSplitsChangeNothing(powermetrics);
+  ExpectOrdersKeepValues(powermetrics);
+  ExpectSurvivesDamage(powermetrics);
+}
+
+}  // namespace
+}  // namespace joulefarm::agent
