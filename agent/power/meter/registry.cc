@@ -1,7 +1,11 @@
 #include "agent/power/meter/registry.h"
 
+#include "agent/power/meter/acd15p.h"
 #include "agent/power/meter/ct3.h"
 #include "agent/power/meter/dumpsys_battery.h"
+#include "agent/power/meter/fl001.h"
+#include "agent/power/meter/fnirsi.h"
+#include "agent/power/meter/km001pro.h"
 #include "agent/power/meter/monsoon.h"
 #include "agent/power/meter/odpm.h"
 #include "agent/power/meter/powermetrics.h"
@@ -10,15 +14,32 @@
 #include "agent/power/meter/tc66.h"
 #include "agent/power/meter/tegrastats.h"
 #include "agent/power/meter/um25c.h"
+#include "agent/power/meter/witrn.h"
 #include "agent/power/meter/yzx.h"
 
 namespace joulefarm::agent {
 
 const std::vector<MeterModel>& MeterModels() {
   static const std::vector<MeterModel> models = {
-      Ct3Model(),          Ppk2Model(),           Tc66Model(),       Um25cModel(),
-      YzxModel(),          MonsoonModel(),        TegrastatsModel(), OdpmModel(),
-      PowermetricsModel(), DumpsysBatteryModel(), PtdaemonModel(),
+      // clang-format off
+      Acd15pModel(),
+      Ct3Model(),
+      DumpsysBatteryModel(),
+      Fl001Model(),
+      FnirsiC1Model(),
+      FnirsiModel(),
+      Km001ProModel(),
+      MonsoonModel(),
+      OdpmModel(),
+      PowermetricsModel(),
+      Ppk2Model(),
+      PtdaemonModel(),
+      Tc66Model(),
+      TegrastatsModel(),
+      Um25cModel(),
+      WitrnModel(),
+      YzxModel(),
+      // clang-format on
   };
   return models;
 }
