@@ -15,6 +15,8 @@
 #include "absl/strings/str_cat.h"
 #include "agent/artifact/artifact_cache.h"
 #include "agent/boot_timer.h"
+#include "agent/clock/clock_log.h"
+#include "agent/clock/clock_prober.h"
 #include "agent/core/session.h"
 #include "agent/host/clock.h"
 #include "agent/host/engines.h"
@@ -89,11 +91,15 @@ class Agent::Shell {
 
   // From any thread: events are handled one after the other on the io thread.
   void Feed(Event event);
-  void Received(Connection connection, v1::ControllerMessage message);
+  void Received(Connection connection, v1::ControllerMessage message, std::int64_t arrived_ns);
+  void MakeClocks();
   void SpoolFailed(const absl::Status& status);
 
   void Do(Connect& effect) { link_->Connect(effect.connection, std::move(effect.hello)); }
-  void Do(Disconnect& effect) { link_->Disconnect(effect.connection); }
+  void Do(Disconnect& effect) {
+    clock_prober_->Offline();
+    link_->Disconnect(effect.connection);
+  }
   void Do(OpenUpload& effect) {
     link_->OpenUpload(effect.connection, effect.session_epoch, effect.cursors);
   }
@@ -121,6 +127,9 @@ class Agent::Shell {
   std::map<Timer, BootTimer> timers_;
   std::optional<asio::signal_set> signals_;
   LiveAttempt live_;
+  ClockLog clock_log_;
+  std::unique_ptr<ClockProber> clock_prober_;
+  std::optional<BootTimer> clock_timer_;
   RunEnvironment environment_;
   std::map<Fence, std::unique_ptr<AttemptRunner>> runners_;
   std::unique_ptr<DeviceTelemetry> device_telemetry_;
@@ -183,6 +192,8 @@ absl::Status Agent::Shell::Open() {
   environment_.agent_version = options_.version;
   environment_.make_workload = options_.make_workload ? options_.make_workload : MakeWorkload;
   environment_.live = &live_;
+  environment_.clocks = &clock_log_;
+  MakeClocks();
   MakeTelemetry();
   MakeSession(*recovered);
   return absl::OkStatus();
@@ -229,6 +240,20 @@ void Agent::Shell::MakeTelemetry() {
       .rest = [this] { device_telemetry_->Rest(); }});
 }
 
+void Agent::Shell::MakeClocks() {
+  ClockProber::Hooks hooks;
+  hooks.send = [this](Connection connection, v1::AgentMessage message) {
+    link_->SendFirst(connection, std::move(message));
+  };
+  hooks.arm = [this](std::int64_t deadline_ns) { clock_timer_->Arm(deadline_ns); };
+  hooks.now_ns = BoottimeNs;
+  hooks.read_clocks = ReadClocks;
+  clock_prober_ =
+      std::make_unique<ClockProber>(&clock_log_, std::move(hooks), options_.clock_period_ns);
+  clock_timer_.emplace(io_, [this] { clock_prober_->Fired(); });
+  clock_log_.SetWanted([this] { asio::post(io_, [this] { clock_prober_->Wanted(); }); });
+}
+
 void Agent::Shell::MakeSession(const Recovered& recovered) {
   SessionOptions session;
   session.agent_id = options_.id;
@@ -249,8 +274,9 @@ void Agent::Shell::MakeSession(const Recovered& recovered) {
 
 LinkHandlers Agent::Shell::MakeLinkHandlers() {
   LinkHandlers handlers;
-  handlers.received = [this](Connection connection, v1::ControllerMessage message) {
-    Received(connection, std::move(message));
+  handlers.received = [this](Connection connection, v1::ControllerMessage message,
+                             std::int64_t arrived_ns) {
+    Received(connection, std::move(message), arrived_ns);
   };
   handlers.lost = [this](Connection connection, Rpc rpc, absl::Status status) {
     Feed(LinkLost{connection, rpc, std::move(status)});
@@ -275,9 +301,11 @@ void Agent::Shell::Feed(Event event) {
   });
 }
 
-void Agent::Shell::Received(Connection connection, v1::ControllerMessage message) {
+void Agent::Shell::Received(Connection connection, v1::ControllerMessage message,
+                            std::int64_t arrived_ns) {
   switch (message.body_case()) {
     case v1::ControllerMessage::kWelcome:
+      clock_prober_->Online(connection, message.welcome().heartbeat_ns());
       Feed(WelcomeReceived{connection, std::move(*message.mutable_welcome())});
       return;
     case v1::ControllerMessage::kGrant:
@@ -293,8 +321,10 @@ void Agent::Shell::Received(Connection connection, v1::ControllerMessage message
       if (telemetry_ != nullptr && message.watch().device_id() == options_.id)
         telemetry_->Ask(connection, message.watch());
       return;
-    // Answers to what this agent does not ask, and what is only said to helpers.
     case v1::ControllerMessage::kClockReply:
+      clock_prober_->Replied(connection, message.clock_reply(), arrived_ns);
+      return;
+    // What is only said to helpers.
     case v1::ControllerMessage::kRelease:
     case v1::ControllerMessage::BODY_NOT_SET:
       return;

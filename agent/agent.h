@@ -37,6 +37,8 @@ struct AgentOptions {
   std::string version;
   // How long an orderly stop may take.
   std::int64_t drain_limit_ns = 15'000'000'000;
+  // How often the controller's clock is asked for.
+  std::int64_t clock_period_ns = 5'000'000'000;
   // Empty: MakeWorkload.
   std::function<absl::StatusOr<std::unique_ptr<Workload>>(const v1::JobSpec&)> make_workload;
 };

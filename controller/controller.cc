@@ -1,7 +1,10 @@
 #include "controller/controller.h"
 
 #include <time.h>
+#include <unistd.h>
 
+#include <fstream>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -26,6 +29,15 @@ std::int64_t Read(clockid_t clock) {
   timespec now{};
   ::clock_gettime(clock, &now);
   return static_cast<std::int64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
+}
+
+// Changes with every boot, and here also with every process where the kernel does not tell: stamps
+// of two processes are then not joined, although they might be.
+std::string BootId() {
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  std::string id;
+  if (std::getline(file, id) && !id.empty()) return id;
+  return absl::StrCat("process ", ::getpid(), " at ", Read(CLOCK_REALTIME));
 }
 
 Instant SystemNow() { return {.boot_ns = Read(CLOCK_BOOTTIME), .wall_ns = Read(CLOCK_REALTIME)}; }
@@ -85,8 +97,8 @@ absl::StatusOr<std::unique_ptr<Controller>> Controller::Start(const ControllerOp
   parts->files = *std::move(files);
 
   parts->host = std::make_unique<FarmHost>(*parts->store, options.farm, SystemNow);
-  parts->sessions =
-      std::make_unique<AgentSessions>(*parts->host, [] { return SystemNow().boot_ns; });
+  parts->sessions = std::make_unique<AgentSessions>(
+      *parts->host, [] { return Read(CLOCK_BOOTTIME); }, BootId());
   if (const absl::Status started = parts->host->Start(*parts->sessions); !started.ok())
     return started;
   parts->farm_server = std::make_unique<FarmServer>(

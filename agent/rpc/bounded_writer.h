@@ -27,6 +27,15 @@ class BoundedWriter {
     return true;
   }
 
+  // Ahead of all that wait, behind the one in flight. False as above.
+  bool PushFirst(Message message) {
+    if (closed_) return true;
+    if (queue_.size() >= most_) return false;
+    queue_.insert(queue_.begin() + (writing_ ? 1 : 0), std::move(message));
+    if (!writing_) Begin();
+    return true;
+  }
+
   // How many messages wait, the one in flight included.
   std::size_t waiting() const { return queue_.size(); }
 

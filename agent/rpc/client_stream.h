@@ -8,11 +8,13 @@
 #include <grpcpp/client_context.h>
 #include <grpcpp/support/client_callback.h>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <utility>
 
 #include "absl/status/status.h"
+#include "agent/process/boottime.h"
 #include "agent/rpc/bounded_writer.h"
 
 namespace joulefarm::agent {
@@ -34,7 +36,8 @@ template <typename Out, typename In>
 class ClientStream : public Stream, public grpc::ClientBidiReactor<Out, In> {
  public:
   struct Handlers {
-    std::function<void(In)> received;
+    // `arrived_ns`: BOOTTIME, read before anything else was done with the message.
+    std::function<void(In, std::int64_t arrived_ns)> received;
     std::function<void(absl::Status)> ended;  // not called after Close
   };
 
@@ -59,6 +62,9 @@ class ClientStream : public Stream, public grpc::ClientBidiReactor<Out, In> {
     Fail(absl::ResourceExhaustedError("the controller does not read what is sent to it"));
   }
 
+  // Ahead of all that waits; dropped where too much does.
+  void SendFirst(Out message) { writer_.PushFirst(std::move(message)); }
+
   // For what may be lost: nothing happens where something waits already.
   void SendIfIdle(Out message) {
     if (writer_.waiting() == 0) writer_.Push(std::move(message));
@@ -71,16 +77,17 @@ class ClientStream : public Stream, public grpc::ClientBidiReactor<Out, In> {
   }
 
   void OnReadDone(bool ok) override {
+    const std::int64_t arrived_ns = BoottimeNs();
     if (!ok) {
       post_([this] { Release(); });
       return;
     }
     auto message = std::make_shared<In>(std::move(incoming_));
     incoming_.Clear();
-    post_([this, message] {
+    post_([this, message, arrived_ns] {
       // A copy: the handler may close this stream, which drops the original.
       const auto received = handlers_.received;
-      if (received) received(std::move(*message));
+      if (received) received(std::move(*message), arrived_ns);
     });
     // Not done before this reaction has returned, so the read may be started here.
     this->StartRead(&incoming_);

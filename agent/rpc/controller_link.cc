@@ -111,15 +111,15 @@ void ControllerLink::Connect(Connection connection, v1::Hello hello) {
   calls.connection = connection;
   calls.control = calls.Keep(std::make_unique<ControlStream>(
       calls.post,
-      ControlStream::Handlers{.received =
-                                  [&calls, connection](v1::ControllerMessage message) {
-                                    calls.handlers.received(connection, std::move(message));
-                                  },
-                              .ended =
-                                  [&calls, connection](absl::Status status) {
-                                    calls.handlers.lost(connection, Rpc::kControl,
-                                                        std::move(status));
-                                  }},
+      ControlStream::Handlers{
+          .received =
+              [&calls, connection](v1::ControllerMessage message, std::int64_t arrived_ns) {
+                calls.handlers.received(connection, std::move(message), arrived_ns);
+              },
+          .ended =
+              [&calls, connection](absl::Status status) {
+                calls.handlers.lost(connection, Rpc::kControl, std::move(status));
+              }},
       [&calls](Stream* stream) { calls.Finished(stream); }));
   calls.stub->async()->Control(&calls.control->context(), calls.control);
   calls.control->Begin();
@@ -133,6 +133,11 @@ void ControllerLink::Send(Connection connection, v1::AgentMessage message) {
   calls_->control->Send(std::move(message));
 }
 
+void ControllerLink::SendFirst(Connection connection, v1::AgentMessage message) {
+  if (connection != calls_->connection || calls_->control == nullptr) return;
+  calls_->control->SendFirst(std::move(message));
+}
+
 void ControllerLink::SendIfIdle(Connection connection, v1::AgentMessage message) {
   if (connection != calls_->connection || calls_->control == nullptr) return;
   calls_->control->SendIfIdle(std::move(message));
@@ -144,13 +149,12 @@ void ControllerLink::OpenUpload(Connection connection, std::int64_t session_epoc
   if (connection != calls.connection || calls.control == nullptr || calls.upload != nullptr) return;
   calls.upload = calls.Keep(std::make_unique<UploadStream>(
       calls.post,
-      UploadStream::Handlers{
-          .received =
-              [&calls](const v1::UploadResponse& response) { calls.pump.Received(response); },
-          .ended =
-              [&calls, connection](absl::Status status) {
-                calls.handlers.lost(connection, Rpc::kUpload, std::move(status));
-              }},
+      UploadStream::Handlers{.received = [&calls](const v1::UploadResponse& response,
+                                                  std::int64_t) { calls.pump.Received(response); },
+                             .ended =
+                                 [&calls, connection](absl::Status status) {
+                                   calls.handlers.lost(connection, Rpc::kUpload, std::move(status));
+                                 }},
       [&calls](Stream* stream) { calls.Finished(stream); }));
   calls.stub->async()->Upload(&calls.upload->context(), calls.upload);
   calls.upload->Begin();

@@ -27,7 +27,8 @@ struct LinkOptions {
 };
 
 struct LinkHandlers {
-  std::function<void(Connection, v1::ControllerMessage)> received;
+  // `arrived_ns`: BOOTTIME, read before anything else was done with the message.
+  std::function<void(Connection, v1::ControllerMessage, std::int64_t arrived_ns)> received;
   std::function<void(Connection, Rpc, absl::Status)> lost;
   std::function<void(Fence, v1::Stream, std::string detail)> refused;
   std::function<void(Fence, std::string detail)> missing;
@@ -45,6 +46,8 @@ class ControllerLink {
   void Connect(Connection connection, v1::Hello hello);
   // Nothing happens unless the connection is the present one.
   void Send(Connection connection, v1::AgentMessage message);
+  // The same ahead of all that waits to be sent, for what is small and must be prompt.
+  void SendFirst(Connection connection, v1::AgentMessage message);
   // The same for what may be lost: nothing happens while anything else waits to be sent.
   void SendIfIdle(Connection connection, v1::AgentMessage message);
   void OpenUpload(Connection connection, std::int64_t session_epoch,

@@ -1,6 +1,7 @@
 #include "agent/run/attempt_runner.h"
 
 #include <algorithm>
+#include <chrono>
 #include <exception>
 #include <system_error>
 #include <utility>
@@ -17,6 +18,8 @@ namespace joulefarm::agent {
 namespace {
 
 constexpr std::int64_t kFirstRetryNs = 200'000'000;
+// What happened last lies between two bursts of clock exchanges, where the controller answers.
+constexpr std::chrono::milliseconds kLastBurst{1000};
 constexpr std::int64_t kLongestRetryNs = 5'000'000'000;
 
 WorkloadOutcome Infra(std::string reason) {
@@ -83,6 +86,7 @@ void AttemptRunner::Run() {
   {
     SpoolRecorder recorder(environment_.spool, grant_.fence(), grant_.source());
     RecordClocks(recorder);
+    ClockLog::Follow clocks(environment_.clocks, &recorder);
     WorkloadOutcome said;
     try {
       said = Execute(recorder, clean);
@@ -90,6 +94,7 @@ void AttemptRunner::Run() {
       said = Infra(absl::StrCat("the agent failed: ", error.what()));
       clean = false;  // nobody saw to what the workload had started
     }
+    clocks.AwaitBurst(stop_source_.get_token(), kLastBurst);
     RecordClocks(recorder);
     const std::optional<StopAttempt> stop = StopReason();
     const WorkloadOutcome outcome = Resolve(said, stop ? &*stop : nullptr);

@@ -19,6 +19,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "agent/artifact/artifact_cache.h"
+#include "agent/clock/clock_log.h"
 #include "agent/core/session_types.h"
 #include "agent/host/host_paths.h"
 #include "agent/power/registry.h"
@@ -36,6 +37,7 @@ struct RunEnvironment {
   Spool* spool = nullptr;
   ArtifactCache* artifacts = nullptr;
   LiveAttempt* live = nullptr;                // for people who watch; may be null
+  ClockLog* clocks = nullptr;                 // may be null
   std::filesystem::path run_dir;              // attempts get a folder each below it
   std::filesystem::path environment_journal;  // of RunPlan
   HostPaths paths;

@@ -49,11 +49,16 @@ class ControlStream : public grpc::ServerBidiReactor<v1::AgentMessage, v1::Contr
   }
 
   void OnReadDone(bool ok) override {
+    const std::int64_t arrived_ns = sessions_.now_ns_();
     if (!ok) {
       writer_.Close(grpc::Status::OK);
       return;
     }
-    if (!Take(std::move(incoming_))) return;
+    if (greeted_ && incoming_.has_clock_probe()) {
+      AnswerProbe(incoming_.clock_probe(), arrived_ns);
+    } else if (!Take(std::move(incoming_))) {
+      return;
+    }
     incoming_ = {};
     StartRead(&incoming_);
   }
@@ -68,6 +73,20 @@ class ControlStream : public grpc::ServerBidiReactor<v1::AgentMessage, v1::Contr
   }
 
  private:
+  // Here and now: what the farm is busy with must not be in the stamps. A probe does not renew the
+  // lease either, which is the farm's; heartbeats do.
+  void AnswerProbe(const v1::ClockProbe& probe, std::int64_t arrived_ns) {
+    v1::ControllerMessage message;
+    v1::ClockReply& reply = *message.mutable_clock_reply();
+    reply.set_seq(probe.seq());
+    reply.set_t1_ns(probe.t1_ns());
+    reply.set_t2_ns(arrived_ns);
+    reply.set_boot_id(sessions_.boot_id_);
+    writer_.SendFirst(std::move(message), [this](v1::ControllerMessage& to_send) {
+      to_send.mutable_clock_reply()->set_t3_ns(sessions_.now_ns_());
+    });
+  }
+
   // False when the stream is to end.
   bool Take(v1::AgentMessage message) {
     if (message.has_hello()) return TakeHello(std::move(*message.mutable_hello()));
@@ -188,8 +207,11 @@ class UploadStream : public grpc::ServerBidiReactor<v1::UploadRequest, v1::Uploa
   std::atomic<std::int64_t> in_flight_bytes_{0};
 };
 
-AgentSessions::AgentSessions(FarmHost& host, std::function<std::int64_t()> now_ns)
+AgentSessions::AgentSessions(FarmHost& host, std::function<std::int64_t()> now_ns,
+                             std::string boot_id)
     : host_(host),
+      now_ns_(now_ns),
+      boot_id_(std::move(boot_id)),
       telemetry_(std::move(now_ns), [this](SessionId session, const v1::WatchDevice& watch) {
         return Watch(session, watch);
       }) {}

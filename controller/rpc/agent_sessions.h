@@ -23,7 +23,8 @@ class UploadStream;
 
 class AgentSessions : public AgentGateway, public v1::AgentService::CallbackService {
  public:
-  AgentSessions(FarmHost& host, std::function<std::int64_t()> now_ns);
+  // `now_ns` is BOOTTIME, `boot_id` that of this host.
+  AgentSessions(FarmHost& host, std::function<std::int64_t()> now_ns, std::string boot_id);
 
   TelemetryHub& telemetry() { return telemetry_; }
 
@@ -50,6 +51,8 @@ class AgentSessions : public AgentGateway, public v1::AgentService::CallbackServ
   bool Watch(SessionId session, const v1::WatchDevice& watch);
 
   FarmHost& host_;
+  const std::function<std::int64_t()> now_ns_;
+  const std::string boot_id_;
   TelemetryHub telemetry_;
   std::mutex mutex_;
   std::map<SessionId, std::shared_ptr<ControlStream>> controls_;    // guarded by mutex_

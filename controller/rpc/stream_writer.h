@@ -6,6 +6,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -30,6 +31,16 @@ class StreamWriter {
         return;
       }
       queue_.push_back(std::move(message));
+    });
+  }
+
+  // Ahead of all that waits, for what is small and must be prompt; dropped where too much waits.
+  // `fill` is called right before it is queued.
+  void SendFirst(Message message, const std::function<void(Message&)>& fill) {
+    Act([&] {
+      if (closing_.has_value() || queue_.size() >= most_) return;
+      fill(message);
+      queue_.insert(queue_.begin() + (writing_ ? 1 : 0), std::move(message));
     });
   }
 

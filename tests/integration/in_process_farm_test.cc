@@ -127,6 +127,7 @@ class InProcessFarm : public testing::Test {
     options.id = name;
     options.state_dir = directory_ / name;
     options.version = "test";
+    options.clock_period_ns = 20'000'000;
     options.make_workload =
         [this](const v1::JobSpec&) -> absl::StatusOr<std::unique_ptr<agent::Workload>> {
       return std::make_unique<ScriptedWorkload>(script_);
@@ -369,6 +370,47 @@ TEST_F(InProcessFarm, TelemetryReachesWhoeverWatchesAndIsAskedOfNobodyElse) {
   const auto unknown = stub_->WatchDevices(&other, watch);
   EXPECT_FALSE(unknown->Read(&news));
   EXPECT_EQ(unknown->Finish().error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
+TEST_F(InProcessFarm, ClocksAreExchangedBeforeDuringAndAfterARun) {
+  const std::string database = (directory_ / "controller" / "joulefarm.db").string();
+  const auto ask = [&](const std::string& query) {
+    std::vector<std::vector<std::int64_t>> rows;
+    const auto reader = controller::Reader::Open(database);
+    EXPECT_TRUE(reader.ok()) << reader.status();
+    const absl::Status read = (*reader)->Sql(query, [&](const v1::TableChunk& chunk) {
+      for (const v1::Row& row : chunk.rows()) {
+        rows.emplace_back();
+        for (const v1::Cell& cell : row.cells()) rows.back().push_back(cell.integer());
+      }
+      return true;
+    });
+    EXPECT_TRUE(read.ok()) << read;
+    return rows;
+  };
+  StartAgent("a");
+  script_.Hold();
+  v1::SubmitExperimentResponse response;
+  ASSERT_TRUE(Submit(Yaml(1), &response).ok());
+  ASSERT_TRUE(script_.WaitStarted(1));
+  ASSERT_TRUE(Eventually(
+      [&] { return ask("SELECT count(*) FROM clock_exchange WHERE attempt = 1")[0][0] > 40; }));
+  script_.Release();
+  ASSERT_TRUE(Eventually([&] { return Done("sweep"); }));
+  const auto exchanges =
+      ask("SELECT t1_ns, t2_ns, t3_ns, t4_ns FROM clock_exchange WHERE attempt = 1 ORDER BY t1_ns");
+  // One host has one clock: an offset of 0 fits all of them.
+  for (const auto& t : exchanges) {
+    EXPECT_LE(t[0], t[1]);
+    EXPECT_LE(t[1], t[2]);
+    EXPECT_LE(t[2], t[3]);
+  }
+  // The attempt lies between bursts, and its clocks were read with each.
+  const auto snapshots = ask(
+      "SELECT boottime_ns FROM clock_snapshot WHERE attempt = 1 ORDER BY boottime_ns DESC LIMIT 1");
+  EXPECT_GE(exchanges.back()[3] + 1'000'000'000, snapshots[0][0]);
+  EXPECT_GE(ask("SELECT count(*) FROM clock_snapshot WHERE attempt = 1")[0][0], 5);
+  EXPECT_EQ(ask("SELECT count(DISTINCT peer_boot_id) FROM clock_exchange")[0][0], 1);
 }
 
 TEST_F(InProcessFarm, AStoppingControllerEndsTheStreamsOfWatchers) {

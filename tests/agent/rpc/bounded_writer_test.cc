@@ -43,6 +43,19 @@ TEST_F(BoundedWriterTest, WhatIsInFlightWaitsToo) {
   EXPECT_EQ(writer_.waiting(), 0U);
 }
 
+TEST_F(BoundedWriterTest, WhatIsUrgentOvertakesAllButTheOneInFlight) {
+  EXPECT_TRUE(writer_.Push(1));
+  EXPECT_TRUE(writer_.Push(2));
+  EXPECT_TRUE(writer_.PushFirst(9));
+  EXPECT_FALSE(writer_.PushFirst(8));
+  writer_.Done();
+  writer_.Done();
+  EXPECT_EQ(started_, (std::vector<int>{1, 9, 2}));
+  writer_.Done();
+  EXPECT_TRUE(writer_.PushFirst(7));
+  EXPECT_EQ(started_.back(), 7);
+}
+
 TEST_F(BoundedWriterTest, NothingStartsAfterClose) {
   writer_.Push(1);
   writer_.Push(2);

@@ -29,9 +29,11 @@ class LinkUnderTest {
         LinkOptions{.target = target, .agent_id = "a"}, spool.get(),
         [this](std::function<void()> work) { asio::post(io_, std::move(work)); },
         LinkHandlers{
-            .received = [this](
-                            Connection,
-                            v1::ControllerMessage message) { received_.Put(std::move(message)); },
+            .received =
+                [this](Connection, v1::ControllerMessage message, std::int64_t arrived_ns) {
+                  EXPECT_GT(arrived_ns, 0);
+                  received_.Put(std::move(message));
+                },
             .lost = [this](Connection, Rpc, absl::Status status) { lost_.Put(std::move(status)); },
             .refused = [](Fence, v1::Stream, const std::string&) {},
             .missing = [](Fence, const std::string&) {},

@@ -48,6 +48,21 @@ TEST(StreamWriter, WhatMayBeLostGivesWayAndEndsNothing) {
   EXPECT_FALSE(stream.writer_.SendUnlessBusy(6, 2));
 }
 
+TEST(StreamWriter, WhatIsUrgentOvertakesAllButTheOneInFlight) {
+  Reactor stream;
+  const auto fill = [](int& message) { message += 70; };
+  stream.writer_.Send(1);
+  stream.writer_.Send(2);
+  stream.writer_.SendFirst(5, fill);
+  stream.writer_.Send(3);
+  stream.writer_.SendFirst(6, fill);  // four wait: it is dropped, and nothing ends
+  for (int i = 0; i < 4; ++i) stream.writer_.OnWriteDone(true);
+  EXPECT_THAT(stream.written_, ElementsAre(1, 75, 2, 3));
+  stream.writer_.SendFirst(8, fill);
+  EXPECT_EQ(stream.written_.back(), 78);
+  EXPECT_TRUE(stream.ended_.empty());
+}
+
 TEST(StreamWriter, APeerThatDoesNotReadLosesTheStream) {
   Reactor stream;
   for (int i = 0; i < 5; ++i) stream.writer_.Send(i);
