@@ -4,7 +4,8 @@ find_program(JOULEFARM_CCACHE ccache)
 if(JOULEFARM_CCACHE)
   # A second clone finds what the first one compiled.
   set(CMAKE_C_COMPILER_LAUNCHER ${JOULEFARM_CCACHE})
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${JOULEFARM_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1
+      CCACHE_SLOPPINESS=pch_defines,time_macros ${JOULEFARM_CCACHE})
 endif()
 
 find_program(JOULEFARM_MOLD mold)
@@ -29,12 +30,14 @@ function(jf_warnings target)
   endif()
 endfunction()
 
-# jf_library(NAME <target> SOURCES … LIBS …): a static library of ours; includes are relative to the source root.
+# jf_library(NAME <target> SOURCES … LIBS … [HEADERS <set>]): a static library of ours; includes are relative to the source root.
+# HEADERS: of precompiled.cmake, where not jf_headers.
 function(jf_library)
   cmake_parse_arguments(ARG "" "NAME" "SOURCES;LIBS" ${ARGN})
   add_library(${ARG_NAME} STATIC ${ARG_SOURCES})
   target_include_directories(${ARG_NAME} PUBLIC ${CMAKE_SOURCE_DIR})
   target_link_libraries(${ARG_NAME} PUBLIC ${ARG_LIBS})
+  jf_precompiled(${ARG_NAME} jf_headers)
   jf_warnings(${ARG_NAME})
 endfunction()
 
@@ -45,6 +48,7 @@ function(jf_program)
   target_include_directories(${ARG_NAME} PRIVATE ${CMAKE_SOURCE_DIR})
   target_link_libraries(${ARG_NAME} PRIVATE ${ARG_LIBS})
   set_target_properties(${ARG_NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+  jf_precompiled(${ARG_NAME} jf_headers)
   jf_warnings(${ARG_NAME})
 endfunction()
 
@@ -60,6 +64,7 @@ function(jf_test)
   add_executable(${ARG_NAME} ${ARG_SOURCES})
   target_include_directories(${ARG_NAME} PRIVATE ${CMAKE_SOURCE_DIR})
   target_link_libraries(${ARG_NAME} PRIVATE ${ARG_LIBS} GTest::gmock GTest::gtest GTest::gtest_main)
+  jf_precompiled(${ARG_NAME} jf_test_headers)
   jf_warnings(${ARG_NAME})
   if(NOT ARG_PLAIN)
     if(NOT TARGET sanitized_tests)
