@@ -9,6 +9,10 @@ if(JOULEFARM_PRECOMPILED_HEADERS)
   # Macros must be the same in all units, so these options are; the last is what ccache needs.
   add_compile_options(-pthread)
   add_compile_options($<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fpch-preprocess>)
+  # What gcc 12 says falsely of std::string, and of system headers only where they come this way.
+  add_compile_options($<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-stringop-overread>
+                      $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-stringop-overflow>
+                      $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-array-bounds>)
 endif()
 
 # Call after proto/: makes the sets that jf_precompiled uses.
