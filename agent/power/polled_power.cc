@@ -54,14 +54,14 @@ absl::Status PolledPower::Read(Input& input) const {
       return absl::Status(raw.status().code(), absl::StrCat(title_, ": ", raw.status().message()));
     input.t_ns = counter ? now_() : input.begun_ns;
     took_ns = input.t_ns - input.begun_ns;
-    if (took_ns <= kLongestReadNs) {
+    if (took_ns <= limits_.read_ns) {
       input.raw = *raw;
       return absl::OkStatus();
     }
   }
   return absl::DeadlineExceededError(absl::StrCat(
       title_, ": reading ", channels_[static_cast<std::size_t>(input.channel)].name(), " took ",
-      took_ns, " ns, more than ", kLongestReadNs, " ns; keep other work off the agent's cores"));
+      took_ns, " ns, more than ", limits_.read_ns, " ns; keep other work off the agent's cores"));
 }
 
 absl::Status PolledPower::Poll(std::vector<PowerReading>& readings, std::int64_t& lost) {
@@ -131,7 +131,7 @@ bool PolledPower::AddUp(const Sum& sum, std::vector<PowerReading>& readings) con
     doubtful = doubtful || input.doubtful;
     reading.raw += counter ? input.risen : *input.raw;
   }
-  if (counter && (doubtful || reading.t_ns - begun_ns > kLongestSumNs)) return false;
+  if (counter && (doubtful || reading.t_ns - begun_ns > limits_.sum_ns)) return false;
   readings.push_back(reading);
   return true;
 }

@@ -16,21 +16,26 @@
 
 namespace joulefarm::agent {
 
+// What reading a counter, or all that a sum of counters needs, may take. A reading that took longer
+// (the thread was not running) could show the counter of any instant in between: it is made once
+// more, and then lost. The channel's refresh_ns has to include it.
+struct PolledLimits {
+  std::int64_t read_ns = 1'000'000;
+  std::int64_t sum_ns = 2'000'000;
+};
+
 class PolledPower : public PowerSource {
  public:
   using Reader = std::function<absl::StatusOr<std::int64_t>()>;
 
   using Clock = std::function<std::int64_t()>;
 
-  // What reading a counter, or all that a sum of counters needs, may take. A reading that took
-  // longer (the thread was not running) could show the counter of any instant in between: it is
-  // made once more, and then lost. The channel's refresh_ns has to include it.
-  static constexpr std::int64_t kLongestReadNs = 1'000'000;
-  static constexpr std::int64_t kLongestSumNs = 2'000'000;
+  static constexpr std::int64_t kLongestReadNs = PolledLimits{}.read_ns;
+  static constexpr std::int64_t kLongestSumNs = PolledLimits{}.sum_ns;
 
   // `title` names the source in messages.
-  explicit PolledPower(std::string title, Clock now = BoottimeNs)
-      : title_(std::move(title)), now_(std::move(now)) {}
+  explicit PolledPower(std::string title, Clock now = BoottimeNs, const PolledLimits& limits = {})
+      : title_(std::move(title)), now_(std::move(now)), limits_(limits) {}
 
   // The channel's index.
   int Add(v1::ChannelInfo channel, Reader reader);
@@ -82,6 +87,7 @@ class PolledPower : public PowerSource {
 
   const std::string title_;
   const Clock now_;
+  const PolledLimits limits_;
   std::vector<v1::ChannelInfo> channels_;
   std::vector<Input> inputs_;
   std::vector<Sum> sums_;

@@ -99,6 +99,26 @@ std::vector<std::string> Rank(const PowerWish& wish, const PowerSettings& settin
   return ranking;
 }
 
+// What measures nothing and is there because the operator says so.
+void AddConfigured(const HostPaths& paths, const PowerSettings& settings, FoundPower& found) {
+  if (settings.simulated) {
+    if (const absl::Status right = CheckSimulated(*settings.simulated); right.ok()) {
+      found.sources.push_back(std::make_unique<SimulatedPower>(paths, *settings.simulated));
+      found.totals.push_back({kSimulatedChannel, Width::kDevice});
+    } else {
+      found.obstacles.emplace_back(right.message());
+    }
+  }
+  if (!settings.replay) return;
+  absl::StatusOr<std::unique_ptr<ReplayPower>> replay = ReplayPower::Open(*settings.replay);
+  if (replay.ok()) {
+    found.sources.push_back(*std::move(replay));
+    found.totals.push_back({kReplayChannel, Width::kDevice});
+  } else {
+    found.obstacles.emplace_back(replay.status().message());
+  }
+}
+
 }  // namespace
 
 PowerWish WishOf(const v1::JobSpec& spec) {
@@ -110,11 +130,14 @@ PowerSelection SelectPower(const PowerWish& wish, const HostPaths& paths,
                            const PowerSettings& settings) {
   if (wish.require == v1::POWER_REQUIRE_NONE) return {};
   FoundPower found;
-  found.names.insert(kEstimatedChannel);
+  found.names = {kEstimatedChannel, kSimulatedChannel, kReplayChannel};
   FindBoardRails(paths, found);
   FindBatteries(paths, found);
   FindRapl(paths, found);
   FindHwmonPower(paths, found);
+  // A tree of files says nothing of the GPUs of this host.
+  if (paths.live()) FindNvml(settings.nvml, found);
+  AddConfigured(paths, settings, found);
   PowerSelection selection;
   selection.totals = Best(found);
   selection.ranking = Rank(wish, settings, found);

@@ -13,16 +13,23 @@
 #include "absl/types/span.h"
 #include "agent/host/host_paths.h"
 #include "agent/power/estimated.h"
+#include "agent/power/nvml.h"
 #include "agent/power/power_source.h"
+#include "agent/power/replay.h"
+#include "agent/power/simulated.h"
 #include "joulefarm/v1/job.pb.h"
 
 namespace joulefarm::agent {
 
 // What the operator states of a device's power.
 struct PowerSettings {
-  EstimateSettings estimate;
+  EstimateSettings estimate = {};
   // The channel results are reported from; empty: chosen by Ranking.
-  std::string channel;
+  std::string channel = {};
+  NvmlSettings nvml = {};
+  // For trying out; results come from them only where nothing measures or they are named.
+  std::optional<SimulatedSettings> simulated = std::nullopt;
+  std::optional<ReplaySettings> replay = std::nullopt;
 };
 
 // What a job wants.

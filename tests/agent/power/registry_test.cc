@@ -138,5 +138,32 @@ TEST_F(RegistryTest, RequiredPowerThatNothingMeasuresNamesWhatStandsInTheWay) {
   EXPECT_TRUE(CheckRequired({}, PowerSelection{}).ok());
 }
 
+TEST_F(RegistryTest, WhatIsConfiguredWithoutMeasuringComesAfterWhatMeasures) {
+  PowerSettings settings;
+  settings.simulated = SimulatedSettings{.watts = 7};
+  host_.Write("trace.csv", "t_s,power_w\n0,1\n1,2\n");
+  settings.replay = ReplaySettings{.file = host_.root() / "trace.csv"};
+  EXPECT_THAT(SelectPower(PowerWish{}, host_.paths(), settings).ranking,
+              ElementsAre("simulated", "replay", "estimated"));
+  Rapl("1");
+  const PowerSelection selection = SelectPower(PowerWish{}, host_.paths(), settings);
+  EXPECT_THAT(selection.ranking, ElementsAre("package-0", "simulated", "replay", "estimated"));
+  settings.channel = "replay";
+  const PowerSelection named = SelectPower(PowerWish{}, host_.paths(), settings);
+  EXPECT_THAT(named.ranking, ElementsAre("replay", "estimated"));
+  EXPECT_FALSE(CheckRequired({.require = v1::POWER_REQUIRE_REQUIRED}, named).ok())
+      << "it measures nothing";
+}
+
+TEST_F(RegistryTest, WhatIsConfiguredWronglyIsAnObstacle) {
+  PowerSettings settings;
+  settings.simulated = SimulatedSettings{.watts = -7};
+  settings.replay = ReplaySettings{.file = host_.root() / "none.csv"};
+  const PowerSelection selection = SelectPower(PowerWish{}, host_.paths(), settings);
+  EXPECT_THAT(selection.ranking, ElementsAre("estimated"));
+  EXPECT_THAT(selection.obstacles,
+              ElementsAre(HasSubstr("simulated power: watts"), HasSubstr("cannot read")));
+}
+
 }  // namespace
 }  // namespace joulefarm::agent
