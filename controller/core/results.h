@@ -16,7 +16,7 @@ namespace joulefarm::controller {
 // Speed and memory of one run; goes into the derived columns of table `run`.
 struct RunResult {
   int run = 0;
-  std::optional<std::string> speed_method;  // "stream" or "bench"
+  std::optional<std::string> speed_method;  // "stream", "bench" or "reported"
   std::optional<std::int64_t> n_prompt;
   std::optional<std::int64_t> n_gen;
   std::optional<double> ttft_ms;

@@ -11,6 +11,7 @@
 #include "controller/ingest/channel_trace.h"
 #include "controller/ingest/energy_rows.h"
 #include "controller/ingest/host_values.h"
+#include "controller/ingest/reported_speed.h"
 
 namespace joulefarm::controller {
 namespace {
@@ -82,9 +83,14 @@ void FillSpeed(const AttemptData& data, const AttemptView& view, const RunView& 
     result.itl_p99_ms = speed.itl_p99_ms;
     result.n_timed = speed.n_timed;
   }
+  if (!result.speed_method && data.spec.has_command()) {
+    FillReportedSpeed(data.metrics, result);
+    if (result.speed_method) AddBackground(data.spec, view, run.span(), findings);
+  }
   AddFindings(findings, SharedFindings(view, v1::DOMAIN_SPEED, run.done.run(), run.span()));
-  // Reasons may also concern what a command reported as metrics of its own.
-  if (!result.speed_method && findings.empty()) return;
+  // What a command reports of itself cannot be checked here, so nothing makes it VALID; reasons may
+  // concern it all the same.
+  if ((!result.speed_method || result.speed_method == "reported") && findings.empty()) return;
   result.speed_quality = Worst(findings);
   Report("speed", findings, result);
 }

@@ -891,6 +891,48 @@ TEST(FinaliserTest, ACommandThatReportsTokensHasASpeed) {
   EXPECT_THAT(run.quality_reasons, ElementsAre("speed prompt_unverified:1>0"));
 }
 
+TEST(FinaliserTest, WhatACommandReportsOfItsSpeedIsItsSpeed) {
+  Attempt attempt;
+  attempt.data().spec.mutable_command()->add_argv("prog");
+  attempt.Run(0, 2000, 2200);
+  attempt.Run(1, 2300, 2500);
+  const auto report = [&](int run, const char* name, double value, const char* unit) {
+    v1::Metric& metric = attempt.data().metrics.emplace_back();
+    metric.set_run(run);
+    metric.set_name(name);
+    metric.set_value(value);
+    metric.set_unit(unit);
+  };
+  report(0, "otps", 10, "1/s");
+  report(0, "otps", 14, "");
+  report(0, "ttft_ms", 0.2, "s");  // not the column's unit
+  report(0, "itps", -1, "1/s");
+  report(0, "energy_j", 5, "J");
+  report(1, "score", 1, "");
+  const AttemptResults results = attempt.Finalised();
+  const RunResult& run = results.runs[0];
+  EXPECT_EQ(run.speed_method, "reported");
+  EXPECT_DOUBLE_EQ(*run.otps, 12);
+  EXPECT_FALSE(run.ttft_ms);
+  EXPECT_FALSE(run.itps);
+  EXPECT_FALSE(run.speed_quality);  // nothing that could be checked
+  EXPECT_FALSE(results.runs[1].speed_method);
+}
+
+TEST(FinaliserTest, ACommandThatReportsTokensIsNotTakenAtItsWord) {
+  Attempt attempt;
+  attempt.data().spec.mutable_command()->add_argv("prog");
+  attempt.Request(0, 0, 2000);
+  attempt.Run(0, 2000, 2200);
+  v1::Metric& metric = attempt.data().metrics.emplace_back();
+  metric.set_run(0);
+  metric.set_name("otps");
+  metric.set_value(1e6);
+  const RunResult run = attempt.Finalised().runs[0];
+  EXPECT_EQ(run.speed_method, "stream");
+  EXPECT_DOUBLE_EQ(*run.otps, 40);
+}
+
 TEST(FinaliserTest, OtherChannelsAndSourcesHaveRowsOfTheirOwn) {
   Attempt attempt;
   attempt.Meter({2000});

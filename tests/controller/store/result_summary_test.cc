@@ -21,6 +21,9 @@ struct Sample {
   std::optional<double> energy_j;
   std::optional<v1::Quality> energy_quality = v1::QUALITY_VALID;
   std::optional<double> metric;
+  std::string metric_name = "score";
+  std::string speed_method = "stream";
+  std::optional<double> peak_rss_mib = std::nullopt;
 };
 
 Sample Otps(double otps) { return {.otps = otps, .energy_j = {}, .metric = {}}; }
@@ -77,7 +80,8 @@ class ResultSummaryTest : public testing::Test {
     RunResult& result = results.runs.emplace_back();
     result.run = run;
     result.otps = sample.otps;
-    if (sample.otps) result.speed_method = "stream";
+    if (sample.otps) result.speed_method = sample.speed_method;
+    result.peak_rss_mib = sample.peak_rss_mib;
     result.speed_quality = sample.speed;
     result.energy_quality = sample.energy_quality;
     if (sample.energy_j) {
@@ -90,7 +94,7 @@ class ResultSummaryTest : public testing::Test {
     if (sample.metric) {
       v1::Metric* metric = metrics.add_metrics();
       metric->set_run(run);
-      metric->set_name("score");
+      metric->set_name(sample.metric_name);
       metric->set_unit("1/s");
       metric->set_value(*sample.metric);
     }
@@ -210,6 +214,50 @@ TEST_F(ResultSummaryTest, ReportedMetricsAreSummarisedByName) {
   AddJob(0, {Reported(3), Reported(5)});
   EXPECT_EQ(Of("score", "unit, speed_method, provenance, n, mean"), "1/s|NULL|NULL|2|4.0");
   EXPECT_EQ(Query(path_, "SELECT count(*) FROM result WHERE warmup = 0 AND otps IS NOT NULL"), "0");
+}
+
+// Three runs of a command that reports 3, 5 and 7 under the name.
+std::vector<Sample> Reporting(const std::string& name) {
+  std::vector<Sample> samples = {Reported(3), Reported(5), Reported(7)};
+  for (Sample& sample : samples) sample.metric_name = name;
+  return samples;
+}
+
+TEST_F(ResultSummaryTest, WhatAProgramClaimsIsNotWhatIsMeasured) {
+  std::vector<Sample> samples = Reporting("peak_rss_mib");
+  for (Sample& sample : samples) sample.peak_rss_mib = 100;
+  AddJob(0, samples);
+  AddJob(1, Reporting("energy_j"), v1::PROVENANCE_MEASURED);
+  EXPECT_EQ(Of("peak_rss_mib", "n_valid, mean"), "3|100.0");
+  EXPECT_EQ(Of("reported_peak_rss_mib", "n_valid, mean"), "3|5.0");
+  EXPECT_EQ(Of("energy_j", "n"), "");
+  EXPECT_EQ(Of("reported_energy_j", "n, mean, provenance"), "3|5.0|NULL");
+}
+
+TEST_F(ResultSummaryTest, AReportedSpeedCountsOnceAndApart) {
+  std::vector<Sample> samples = Reporting("otps");
+  for (Sample& sample : samples) {
+    sample.otps = sample.metric;
+    sample.speed_method = "reported";
+    sample.speed = std::nullopt;
+  }
+  AddJob(0, samples);
+  EXPECT_EQ(Of("otps", "speed_method, unit, n, n_valid, mean"), "reported|1/s|3|3|5.0");
+  EXPECT_EQ(Of("reported_otps", "n"), "");
+  // A run that has a speed measured from its tokens keeps that.
+  AddJob(0, {{.otps = 10, .energy_j = {}, .metric = 99, .metric_name = "otps"}});
+  EXPECT_EQ(Query(path_,
+                  "SELECT metric, speed_method, n, mean FROM result_summary WHERE metric LIKE "
+                  "'%otps' ORDER BY mean"),
+            "otps|reported|3|5.0;otps|stream|1|10.0;reported_otps|NULL|1|99.0");
+}
+
+TEST_F(ResultSummaryTest, NoIntervalOfASpeedReachesBelowZero) {
+  AddJob(0, {Otps(1), Otps(1), Otps(100)});
+  EXPECT_EQ(Of("otps", "ci_low, ci_high > 150"), "0.0|1");
+  // A program's own numbers may be negative.
+  AddJob(1, {Reported(-1), Reported(1), Reported(30)});
+  EXPECT_LT(std::strtod(Of("score", "ci_low").c_str(), nullptr), 0);
 }
 
 TEST_F(ResultSummaryTest, LargeSamplesUseTheExpansionOfT) {
