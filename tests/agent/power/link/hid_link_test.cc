@@ -146,7 +146,8 @@ TEST(HidLinkTest, FnirsiThroughHidapi) {
   for (const std::uint8_t command : {0x81, 0x82, 0x82}) {
     script += HidTestbed::Line('w', 0, Numbered(FnirsiCommand(command)));
   }
-  for (int i = 0; i < 4; ++i) script += HidTestbed::Line('r', 80, FnirsiReport());
+  // More than the test takes, however late it runs.
+  for (int i = 0; i < 50; ++i) script += HidTestbed::Line('r', 40, FnirsiReport());
   bed.Script(node, script);
   auto link = OpenHid(node);
   ASSERT_TRUE(link.ok()) << link.status();
@@ -224,6 +225,48 @@ TEST(HidLinkTest, AnUnpluggedDeviceIsUnavailable) {
   EXPECT_TRUE(absl::IsUnavailable((*link)->Read(64, 5000).status()));
   const absl::Status status = (*link)->Write(FnirsiCommand(0x82), 100);
   EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+}
+
+// Pulled out while it samples, and plugged in again: at the same port it is the same meter.
+TEST(HidLinkTest, UnpluggedAndPluggedInAgain) {
+  HidTestbed bed;
+  const Report report = FnirsiReport();
+  std::int64_t samples = 0;
+  for (int plugged = 0; plugged < 3; ++plugged) {
+    // The node may be another one each time.
+    const FakeHid meter{.number = plugged};
+    const std::string node = bed.Add(meter);
+    const int peer = bed.PeerFd(node);
+    const std::vector<UsbDevice> devices = ListHid();
+    ASSERT_EQ(devices.size(), 1U);
+    EXPECT_EQ(devices[0].path, "3-1");
+    auto link = OpenHid(devices[0].node);
+    ASSERT_TRUE(link.ok()) << link.status();
+    const auto driver = FnirsiModel().make_driver();
+    ASSERT_TRUE(driver->Start(**link, 0).ok());
+    for (int i = 0; i < 3; ++i) ASSERT_EQ(write(peer, report.data(), report.size()), 64);
+    MeterBatch batch;
+    for (int i = 0; i < 10 && batch.samples.size() < 8; ++i) {
+      ASSERT_TRUE(driver->Step(**link, batch).ok());
+    }
+    EXPECT_EQ(batch.samples.size(), 8U);
+    samples += static_cast<std::int64_t>(batch.samples.size());
+
+    close(peer);
+    bed.Release();
+    bed.Remove(meter);
+    absl::Status status;
+    for (int i = 0; i < 10 && status.ok(); ++i) {
+      MeterBatch none;
+      status = driver->Step(**link, none);
+      EXPECT_TRUE(none.samples.empty());
+    }
+    EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+    driver->Stop(**link);
+    EXPECT_TRUE(ListHid().empty());
+    EXPECT_TRUE(absl::IsUnavailable(OpenHid(node).status()));
+  }
+  EXPECT_EQ(samples, 24);
 }
 
 }  // namespace

@@ -55,7 +55,9 @@ class HidTestbed {
     const std::string hid_name =
         absl::StrFormat("0003:%04X:%04X.%04X", device.vendor, device.product, device.number + 1);
     const std::string hid = absl::StrCat(interface, "/", hid_name);
-    if (ports_.insert({device.port, usb}).second) {
+    std::vector<std::string>& paths = ports_[device.port];
+    if (paths.empty()) {
+      paths.push_back(usb);
       Describe(absl::StrFormat(
           "P: %s\nE: DEVTYPE=usb_device\nE: SUBSYSTEM=usb\nE: BUSNUM=003\nE: DEVNUM=009\n"
           "A: busnum=3\\n\nA: devnum=9\\n\nA: idVendor=%04x\\n\nA: idProduct=%04x\\n\n"
@@ -74,8 +76,22 @@ class HidTestbed {
         "P: %s/hidraw/hidraw%d\nN: hidraw%d\nE: DEVNAME=%s\nE: SUBSYSTEM=hidraw\nE: MAJOR=240\n"
         "E: MINOR=%d\nL: device=../../../%s\n",
         hid, device.number, device.number, node, device.number, hid_name));
+    paths.insert(paths.end(), {interface, hid, absl::StrCat(hid, "/hidraw/hidraw", device.number)});
     LoadIoctls(node, device.descriptor);
     return node;
+  }
+
+  // Unplugged, all interfaces of it: the last added first, as the kernel does it.
+  void Remove(const FakeHid& device) {
+    std::vector<std::string>& paths = ports_[device.port];
+    for (auto path = paths.rbegin(); path != paths.rend(); ++path) {
+      umockdev_testbed_remove_device(bed_, absl::StrCat("/sys", *path).c_str());
+    }
+    ports_.erase(device.port);
+    // umockdev leaves the node.
+    gchar* const root = umockdev_testbed_get_root_dir(bed_);
+    std::filesystem::remove(absl::StrCat(root, "/dev/hidraw", device.number));
+    g_free(root);
   }
 
   // What the driver is to write ("w 0 …") and is given to read ("r 40 …"); see Line.
@@ -156,7 +172,7 @@ class HidTestbed {
 
   UMockdevTestbed* const bed_;
   const TempDir dir_;
-  std::map<std::string, std::string> ports_;
+  std::map<std::string, std::vector<std::string>> ports_;  // what hangs on each
   std::vector<int> held_;
   int files_ = 0;
 };
