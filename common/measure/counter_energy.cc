@@ -134,6 +134,7 @@ Energy IntegrateCounter(const CounterTrace& trace, absl::Span<const Interval> pa
   energy.energy_j = value.Value();
   energy.lo_j = low.Value();
   energy.hi_j = high.Value();
+  if (energy.duration_s > 0) energy.w2_s = *energy.energy_j * *energy.energy_j / energy.duration_s;
   energy.parts.counter_j = std::sqrt(squares);
   energy.parts.clock_j = ClockUncertainty(trace, joined);
   const double half_width = (*energy.hi_j - *energy.lo_j) / 2;

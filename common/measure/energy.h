@@ -29,7 +29,19 @@ struct KnownLoss {
   std::int64_t samples = 0;
 };
 
-// Instantaneous power, W, at strictly rising stamps.
+// Two neighbours of a trace between which samples are left out, and what integrating over those
+// gives. Nothing is missing there.
+struct Stretch {
+  std::size_t first = 0;     // index of the first sample; the last is the one after it
+  std::int64_t samples = 0;  // of the first to before the last
+  double w_ns = 0;           // integral of the power
+  double w2_ns = 0;          // integral of its square
+  double step2_w2_ns2 = 0;   // sum of (difference * interval)^2
+  double lowest_w = 0;       // first and last included
+  double highest_w = 0;
+};
+
+// Power, W, at strictly rising stamps.
 struct PowerTrace {
   std::vector<std::int64_t> t_ns;
   std::vector<double> power_w;
@@ -42,6 +54,10 @@ struct PowerTrace {
   // A gauge that said the same all the time: of when its power was is nothing known.
   bool never_refreshed = false;
   std::vector<KnownLoss> losses;
+  // Of the whole trace, where this is the part of it that some integral needs.
+  std::int64_t samples_elsewhere = 0;
+  // By index. A part that is integrated neither begins nor ends inside of one.
+  std::vector<Stretch> stretches;
   SourceErrors errors;
 };
 
@@ -76,6 +92,7 @@ struct EnergyParts {
   std::optional<double>
       counter_j;  // of a counter's edges, or of what may have happened between two power samples
   std::optional<double> gap_j;
+  std::optional<double> cable_j;  // lost between the meter and the device
 };
 
 struct Energy {
@@ -87,13 +104,30 @@ struct Energy {
   std::optional<double> hi_j;
   std::optional<double> mean_w;
   std::optional<double> peak_w;  // highest sample; never of a counter
+  // Integral of the squared power, W2 s; of a counter that of its mean, which is the least.
+  std::optional<double> w2_s;
   std::vector<Finding> findings;
 };
 
 // Energy over intervals that do not overlap, as one quantity: edges between parts that touch are no
 // edges.
-Energy IntegratePower(const PowerTrace& trace, absl::Span<const Interval> parts);
+// Where samples may be late by hold_ns, that is judged against the energy together with
+// `beside_j`, of which this one is a part.
+Energy IntegratePower(const PowerTrace& trace, absl::Span<const Interval> parts,
+                      double beside_j = 0);
 Energy IntegrateCounter(const CounterTrace& trace, absl::Span<const Interval> parts);
+
+// Sums up energy_u_j anew from the parts; absent without that of the gain.
+void SumParts(Energy& energy);
+
+// The energy of a device behind a cable of `ohm` (there and back) whose voltage of `volts` is
+// sensed before it. The energy stays that of the sense point; what the cable takes of it, R * I^2 *
+// T, becomes part of its uncertainty.
+void AddCable(double ohm, double volts, Energy& energy);
+
+// What a device draws from a meter in its supply and from its own battery together: `battery` is
+// positive out of it. An absent energy of either leaves none.
+Energy WithBattery(const Energy& supply, const Energy& battery);
 
 // The time for which IntegratePower or IntegrateCounter can give a value; empty (0, 0): none.
 Interval Covered(const PowerTrace& trace);

@@ -76,7 +76,11 @@ constexpr std::array kCodes = {
              ""},
     CodeInfo{Code::kBatteryInPath, "battery_in_path", kEnergy, v1::QUALITY_INVALID,
              "a channel of the whole device while its battery lies between it and the meter "
-             "(power_path inline_battery_present)",
+             "(power_path inline_battery_present), and what its battery gave could not be measured",
+             ""},
+    CodeInfo{Code::kBatteryCorrected, "battery_corrected", kEnergy, v1::QUALITY_SUSPECT,
+             "energy of the battery's own gauge that was added to that of a meter before the "
+             "battery",
              ""},
     CodeInfo{Code::kEngineElsewhere, "engine_elsewhere", kEnergy, v1::QUALITY_INVALID,
              "where the engine is: on another host than the one whose energy this is", ""},
@@ -127,6 +131,10 @@ constexpr std::array kCodes = {
         "> 1 %"},
     CodeInfo{Code::kGainUnknown, "gain_unknown", kEnergy, v1::QUALITY_SUSPECT,
              "the source does not state the uncertainty of its gain, so the energy has none", ""},
+    CodeInfo{Code::kCable, "cable", kEnergy, v1::QUALITY_SUSPECT,
+             "what the cable between meter and device takes (its stated resistance times the "
+             "squared current), of the energy",
+             "> 1 %"},
     CodeInfo{Code::kCounterCoarse, "counter_coarse", kEnergy, v1::QUALITY_SUSPECT,
              "half the width of the hard bounds, of the energy", "> 5 %"},
     CodeInfo{Code::kCounterPoll, "counter_poll", kEnergy, v1::QUALITY_INVALID,

@@ -18,6 +18,7 @@ constexpr double kMostHold = 0.05;
 // What one pass over the samples of all parts finds.
 struct Pass {
   ExactSum energy;   // W ns
+  ExactSum squares;  // W2 ns
   ExactSum between;  // (W ns)^2: what may have happened between neighbours
   Range powers;      // of samples inside or next to the parts
   Range inside;      // of samples inside the parts
@@ -35,15 +36,36 @@ double PowerAt(const PowerTrace& trace, std::size_t before, std::int64_t t_ns) {
   return trace.power_w[before] + share * (trace.power_w[before + 1] - trace.power_w[before]);
 }
 
+void AddStretch(const Stretch& stretch, Pass& pass) {
+  pass.energy.Add(stretch.w_ns);
+  pass.squares.Add(stretch.w2_ns);
+  pass.between.Add(stretch.step2_w2_ns2 / 12);
+  pass.powers.Add(stretch.lowest_w);
+  pass.powers.Add(stretch.highest_w);
+  pass.inside.Add(stretch.lowest_w);
+  pass.inside.Add(stretch.highest_w);
+  pass.samples += stretch.samples;
+}
+
 // One joined part; both its edges lie within the trace.
 void Integrate(const PowerTrace& trace, const Interval& part, Pass& pass) {
   const std::vector<std::int64_t>& t = trace.t_ns;
-  for (std::size_t i = LastNotAfter(t, part.start_ns); t[i] < part.end_ns; ++i) {
+  std::size_t i = LastNotAfter(t, part.start_ns);
+  auto stretch = std::lower_bound(trace.stretches.begin(), trace.stretches.end(), i,
+                                  [](const Stretch& s, std::size_t at) { return s.first < at; });
+  for (; t[i] < part.end_ns; ++i) {
+    if (stretch != trace.stretches.end() && stretch->first == i) {
+      AddStretch(*stretch++, pass);
+      continue;
+    }
     const std::int64_t whole = t[i + 1] - t[i];
     const std::int64_t from = std::max(t[i], part.start_ns);
     const std::int64_t to = std::min(t[i + 1], part.end_ns);
     const double span = static_cast<double>(to - from);
-    pass.energy.Add((PowerAt(trace, i, from) + PowerAt(trace, i, to)) / 2 * span);
+    const double from_w = PowerAt(trace, i, from);
+    const double to_w = PowerAt(trace, i, to);
+    pass.energy.Add((from_w + to_w) / 2 * span);
+    pass.squares.Add((from_w * from_w + from_w * to_w + to_w * to_w) / 3 * span);
     pass.powers.Add(trace.power_w[i]);
     pass.powers.Add(trace.power_w[i + 1]);
     if (t[i] >= part.start_ns) {
@@ -174,7 +196,7 @@ Interval Covered(const PowerTrace& trace) {
   return {trace.t_ns.front(), trace.t_ns.back()};
 }
 
-Energy IntegratePower(const PowerTrace& trace, absl::Span<const Interval> parts) {
+Energy IntegratePower(const PowerTrace& trace, absl::Span<const Interval> parts, double beside_j) {
   Energy energy;
   const std::vector<Interval> joined = Joined(parts);
   energy.duration_s = static_cast<double>(DurationNs(joined)) * kSecondsPerNs;
@@ -198,12 +220,14 @@ Energy IntegratePower(const PowerTrace& trace, absl::Span<const Interval> parts)
   }
   const double energy_j = pass.energy.Value() * kSecondsPerNs;
   const double hold_j = HoldUncertainty(trace, joined);
-  if (!GradeHold(hold_j, energy_j, energy)) return energy;
+  if (!GradeHold(hold_j, energy_j + beside_j, energy)) return energy;
   energy.energy_j = energy_j;
   energy.parts.clock_j = ClockUncertainty(trace, joined);
   energy.parts.counter_j = std::hypot(std::sqrt(pass.between.Value()) * kSecondsPerNs, hold_j);
+  energy.w2_s = pass.squares.Value() * kSecondsPerNs;
   if (!pass.inside.empty) energy.peak_w = pass.inside.high;
-  Complete(trace.errors, trace.duplicates, trace.t_ns.size(), energy);
+  Complete(trace.errors, trace.duplicates,
+           trace.t_ns.size() + static_cast<std::size_t>(trace.samples_elsewhere), energy);
   return energy;
 }
 

@@ -40,6 +40,7 @@ struct EnergyUncertainty {
   std::optional<double> counter_j;
   std::optional<double> gap_j;
   std::optional<double> baseline_j;
+  std::optional<double> cable_j;
 };
 
 // Energy of one channel over one phase of one run, or over a whole run or attempt; a row of table
@@ -64,6 +65,7 @@ struct EnergyResult {
   std::optional<std::string> baseline;
   std::optional<double> mean_w;
   std::optional<double> peak_w;
+  std::optional<double> mean_v;  // of the meter's voltage, where it has a channel of it
   std::optional<v1::Quality> quality;
   std::vector<std::string> reasons;
 };

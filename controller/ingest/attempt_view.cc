@@ -51,7 +51,7 @@ std::vector<ChannelView> Channels(const AttemptData& data,
                                   const std::map<std::string, v1::ChannelInfo>& declared) {
   std::map<std::pair<int, std::string>, ChannelView> recorded;
   for (const AttemptData::Chunk& chunk : data.chunks) {
-    recorded[{chunk.source, chunk.chunk.channel()}].chunks.push_back(&chunk.chunk);
+    recorded[{chunk.source, chunk.chunk.channel()}].chunks.push_back(&chunk);
   }
   std::vector<ChannelView> channels;
   for (const auto& [name, info] : declared) {
@@ -61,12 +61,13 @@ std::vector<ChannelView> Channels(const AttemptData& data,
       found = true;
       channel.source = key.first;
       channel.info = info;
-      std::stable_sort(channel.chunks.begin(), channel.chunks.end(),
-                       [](const auto* a, const auto* b) { return a->t0_ns() < b->t0_ns(); });
+      std::stable_sort(
+          channel.chunks.begin(), channel.chunks.end(),
+          [](const auto* a, const auto* b) { return a->chunk.t0_ns() < b->chunk.t0_ns(); });
       channels.push_back(std::move(channel));
     }
     // Declared, but nothing came: its rows say so.
-    if (!found) channels.push_back({info, 0, {}});
+    if (!found) channels.push_back({info, 0, {}, {}, 0});
   }
   return channels;
 }
@@ -110,10 +111,12 @@ AttemptView ViewAttempt(const AttemptData& data) {
       case v1::Event::kReason:
         view.reasons.push_back(event.reason());
         break;
+      case v1::Event::kMeter:
+        view.meters[event.meter().resource_id()] = event.meter();
+        break;
       case v1::Event::kNote:
       case v1::Event::kClockExchange:
       case v1::Event::kMeterTicks:
-      case v1::Event::kMeter:
       case v1::Event::kMeterStats:
       case v1::Event::kPort:
       case v1::Event::BODY_NOT_SET:

@@ -4,6 +4,8 @@
 // outlives it.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -28,7 +30,11 @@ struct RunView {
 struct ChannelView {
   v1::ChannelInfo info;
   int source = 0;
-  std::vector<const v1::TraceChunk*> chunks;  // by time
+  std::vector<const AttemptData::Chunk*> chunks;  // by time
+  // From the stamps as recorded to the clock of the phases; empty: they are the same clock.
+  std::function<std::int64_t(std::int64_t)> to_phases;
+  // What that may be off by, and that clock itself.
+  std::int64_t clock_bound_ns = 0;
 };
 
 // The host slept between two clock snapshots.
@@ -53,7 +59,8 @@ struct AttemptView {
   std::vector<Throttle> throttles;
   std::vector<v1::Reason> reasons;
   std::vector<std::string> shortened;
-  std::string power_path;  // empty: not stated
+  std::string power_path;                         // empty: not stated
+  std::map<std::string, v1::MeterRecord> meters;  // by resource id
 };
 
 AttemptView ViewAttempt(const AttemptData& data);

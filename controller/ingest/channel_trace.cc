@@ -3,24 +3,52 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/crc32c/crc32c.h"
+
 namespace joulefarm::controller {
+
+bool HasScale(const ChannelView& channel) {
+  return std::isfinite(channel.info.scale()) && channel.info.scale() != 0;
+}
+
+bool IsSound(const AttemptData::Chunk& chunk) {
+  return !chunk.crc32c || *chunk.crc32c == Crc32c(chunk.chunk.data());
+}
+
+absl::Status DecodeChunk(const AttemptData::Chunk& chunk, TraceDecoder& decoder,
+                         TraceSamples& samples) {
+  if (!IsSound(chunk))
+    return absl::DataLossError("a stored chunk of samples does not agree with its checksum");
+  return decoder.Decode(chunk.chunk, samples);
+}
+
+void AddLoss(const ChannelView& channel, std::size_t index, bool empty,
+             std::vector<KnownLoss>& losses) {
+  const v1::TraceChunk& chunk = channel.chunks[index]->chunk;
+  std::int64_t lost = std::max<std::int64_t>(0, chunk.lost());
+  if (empty) lost += std::max(0, chunk.n());
+  if (lost == 0) return;
+  const auto at = [&](std::int64_t t_ns) {
+    return channel.to_phases ? channel.to_phases(t_ns) : t_ns;
+  };
+  const std::int64_t from =
+      at(index == 0 ? chunk.t0_ns() : channel.chunks[index - 1]->chunk.t1_ns());
+  const bool open = empty && index + 1 < channel.chunks.size();
+  const std::int64_t to = at(open ? channel.chunks[index + 1]->chunk.t0_ns() : chunk.t1_ns());
+  losses.push_back({{from, std::max(from, to)}, lost});
+}
 
 ChannelTrace DecodeChannel(const ChannelView& channel) {
   ChannelTrace trace;
-  if (!std::isfinite(channel.info.scale()) || channel.info.scale() == 0) return trace;
+  if (!HasScale(channel)) return trace;
   TraceDecoder decoder;
   for (std::size_t i = 0; i < channel.chunks.size(); ++i) {
-    const v1::TraceChunk& chunk = *channel.chunks[i];
     const std::size_t before = trace.samples.t_ns.size();
-    std::int64_t lost = std::max<std::int64_t>(0, chunk.lost());
-    if (!decoder.Decode(chunk, trace.samples).ok()) ++trace.damaged;
-    const bool empty = trace.samples.t_ns.size() == before;
-    if (empty) lost += std::max(0, chunk.n());
-    if (lost == 0) continue;
-    const std::int64_t from = i == 0 ? chunk.t0_ns() : channel.chunks[i - 1]->t1_ns();
-    const bool open = empty && i + 1 < channel.chunks.size();
-    const std::int64_t to = open ? channel.chunks[i + 1]->t0_ns() : chunk.t1_ns();
-    trace.losses.push_back({{from, std::max(from, to)}, lost});
+    if (!DecodeChunk(*channel.chunks[i], decoder, trace.samples).ok()) ++trace.damaged;
+    AddLoss(channel, i, trace.samples.t_ns.size() == before, trace.losses);
+  }
+  if (channel.to_phases) {
+    for (std::int64_t& t_ns : trace.samples.t_ns) t_ns = channel.to_phases(t_ns);
   }
   return trace;
 }

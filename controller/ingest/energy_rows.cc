@@ -1,7 +1,6 @@
 #include "controller/ingest/energy_rows.h"
 
 #include <algorithm>
-#include <functional>
 #include <map>
 #include <tuple>
 #include <utility>
@@ -9,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "controller/ingest/baselines.h"
+#include "controller/ingest/channel_energy.h"
 #include "controller/ingest/host_values.h"
 
 namespace joulefarm::controller {
@@ -28,7 +28,6 @@ struct Parts {
 using RowParts = std::map<RowKey, Parts>;
 
 constexpr std::nullopt_t kNone = std::nullopt;
-constexpr std::size_t kFewestChanges = 4;
 
 RowParts PartsOf(const AttemptView& view) {
   RowParts rows;
@@ -96,13 +95,6 @@ std::optional<Code> ProvenanceCode(v1::Provenance provenance) {
   }
 }
 
-// What such a meter sees is the charger, whose power the battery takes or adds to.
-bool BatteryInPath(const AttemptView& view, const v1::ChannelInfo& info) {
-  return view.power_path == "inline_battery_present" && info.scope() == v1::SCOPE_DEVICE &&
-         info.provenance() != v1::PROVENANCE_ESTIMATED &&
-         info.provenance() != v1::PROVENANCE_MODELLED;
-}
-
 void Fill(const Energy& energy, EnergyResult& row) {
   row.duration_s = energy.duration_s;
   row.energy_j = energy.energy_j;
@@ -112,41 +104,16 @@ void Fill(const Energy& energy, EnergyResult& row) {
   row.parts.clock_j = energy.parts.clock_j;
   row.parts.counter_j = energy.parts.counter_j;
   row.parts.gap_j = energy.parts.gap_j;
+  row.parts.cable_j = energy.parts.cable_j;
   row.energy_lo_j = energy.lo_j;
   row.energy_hi_j = energy.hi_j;
   row.mean_w = energy.mean_w;
   row.peak_w = energy.peak_w;
 }
 
-// The usual time between changes of what the samples say; where they change too seldom to tell, the
-// longest they stayed the same. Absent: they never changed.
-std::optional<std::int64_t> HoldOf(const PowerTrace& trace) {
-  std::vector<std::int64_t> changes;
-  for (std::size_t i = 1; i < trace.t_ns.size(); ++i) {
-    if (trace.power_w[i] != trace.power_w[i - 1]) changes.push_back(trace.t_ns[i]);
-  }
-  if (changes.empty()) return std::nullopt;
-  if (changes.size() < kFewestChanges) {
-    std::int64_t longest_ns = 0;
-    std::int64_t since_ns = trace.t_ns.front();
-    changes.push_back(trace.t_ns.back());
-    for (const std::int64_t change_ns : changes)
-      longest_ns = std::max(longest_ns, change_ns - std::exchange(since_ns, change_ns));
-    return longest_ns;
-  }
-  std::vector<std::int64_t> between(changes.size() - 1);
-  std::transform(changes.begin() + 1, changes.end(), changes.begin(), between.begin(),
-                 std::minus<>());
-  const auto middle = between.begin() + static_cast<std::ptrdiff_t>(between.size() / 2);
-  std::nth_element(between.begin(), middle, between.end());
-  return *middle;
-}
-
 // Something else feeds a device whose battery gives nothing.
 void GradeBattery(const v1::ChannelInfo& info, const ChannelTrace& trace,
                   const std::vector<Interval>& parts, EnergyRow& row) {
-  if (info.scope() != v1::SCOPE_BATTERY || info.quantity() != v1::QUANTITY_POWER_W) return;
-  if (!info.parent().empty()) return;  // of several batteries one may rest
   std::optional<double> lowest;
   for (const Interval& part : parts) {
     // The highest of a channel upside down.
@@ -158,49 +125,11 @@ void GradeBattery(const v1::ChannelInfo& info, const ChannelTrace& trace,
                                        absl::StrCat(absl::StrFormat("%.3g W", *lowest), "<=0")));
 }
 
-// Either kind of trace behind one call.
-class Integrator {
- public:
-  Integrator(const v1::ChannelInfo& info, const ChannelTrace& trace)
-      : counter_(info.quantity() == v1::QUANTITY_ENERGY_COUNTER_J) {
-    SourceErrors errors;
-    if (info.has_gain_u()) errors.gain_u = info.gain_u();
-    if (info.has_offset_u()) errors.offset_u_w = info.offset_u();
-    const TraceSamples& samples = trace.samples;
-    if (counter_) {
-      const auto wrap =
-          info.has_wrap_raw() ? std::optional<std::int64_t>(info.wrap_raw()) : std::nullopt;
-      readings_ =
-          MakeCounterTrace(samples.t_ns, samples.raw, info.scale(), wrap, info.refresh_ns());
-      readings_.errors = errors;
-    } else {
-      powers_ = MakePowerTrace(samples.t_ns, samples.raw, info.scale(), info.nominal_hz());
-      powers_.losses = trace.losses;
-      powers_.hold_ns = std::max<std::int64_t>(0, info.refresh_ns());
-      // How slowly a gauge refreshes shows only in what it says. Of other samples unchanged ones
-      // are those of a load that does not change.
-      if (info.scope() == v1::SCOPE_BATTERY) {
-        const std::optional<std::int64_t> hold_ns = HoldOf(powers_);
-        powers_.hold_ns = std::max(powers_.hold_ns, hold_ns.value_or(0));
-        powers_.never_refreshed = !hold_ns;
-      }
-      powers_.errors = errors;
-    }
-  }
-
-  // `bound_ns`: what the edges of the parts are off by at most.
-  Energy Integrate(const std::vector<Interval>& parts, std::int64_t bound_ns) {
-    powers_.errors.clock_bound_ns = bound_ns;
-    readings_.errors.clock_bound_ns = bound_ns;
-    return counter_ ? IntegrateCounter(readings_, parts) : IntegratePower(powers_, parts);
-  }
-  Interval CoveredTime() const { return counter_ ? Covered(readings_) : Covered(powers_); }
-
- private:
-  bool counter_;
-  CounterTrace readings_;
-  PowerTrace powers_;
-};
+// Of several batteries one may rest.
+bool IsWholeBattery(const v1::ChannelInfo& info) {
+  return info.scope() == v1::SCOPE_BATTERY && info.quantity() == v1::QUANTITY_POWER_W &&
+         info.parent().empty();
+}
 
 Finding FromAgent(const v1::Reason& reason, v1::Domain domain) {
   // A reason without a grade is still a reason to doubt.
@@ -255,12 +184,16 @@ std::vector<Finding> SharedFindings(const AttemptView& view, v1::Domain domain,
 }
 
 std::vector<EnergyRow> EnergyRows(const AttemptView& view, const ChannelView& channel,
-                                  const ChannelTrace& trace) {
-  Integrator integrator(channel.info, trace);
+                                  Summaries summaries) {
+  ChannelEnergy integrator(view, channel, summaries);
   const Interval window = Window(view, integrator.CoveredTime());
-  const Baselines baselines(
-      view, [&](const Interval& interval) { return integrator.Integrate({interval}, 0); });
+  const Baselines baselines(view, [&](const Interval& interval) {
+    const ChannelEnergy::Of of = integrator.Integrate({interval}, 0);
+    return of.uncorrected ? Energy{} : of.energy;
+  });
   const bool primary = &channel == PrimaryChannel(view);
+  ChannelTrace battery;
+  if (IsWholeBattery(channel.info)) battery = DecodeChannel(channel);
   std::vector<EnergyRow> rows;
   for (auto& [key, parts] : PartsOf(view)) {
     EnergyRow row;
@@ -274,21 +207,21 @@ std::vector<EnergyRow> EnergyRows(const AttemptView& view, const ChannelView& ch
     const std::int64_t left_out = may_clip ? Clip(window, clipped) : 0;
     result.start_ns = clipped.front().start_ns;
     result.end_ns = clipped.back().end_ns;
-    const Energy energy = integrator.Integrate(clipped, parts.bound_ns);
-    Fill(energy, result);
-    row.findings = energy.findings;
-    baselines.Apply(energy, result, row.findings);
+    const ChannelEnergy::Of of = integrator.Integrate(clipped, parts.bound_ns);
+    Fill(of.energy, result);
+    result.mean_v = of.mean_v;
+    row.findings = of.energy.findings;
+    if (!of.uncorrected) baselines.Apply(of.energy, result, row.findings);
     if (left_out > 0)
       AddFinding(row.findings, MakeFinding(Code::kClipped, absl::StrCat(Seconds(left_out), ">0")));
-    if (trace.damaged > 0)
-      AddFinding(row.findings, MakeFinding(Code::kTraceDamaged, absl::StrCat(trace.damaged, ">0")));
+    if (integrator.damaged() > 0) {
+      AddFinding(row.findings,
+                 MakeFinding(Code::kTraceDamaged, absl::StrCat(integrator.damaged(), ">0")));
+    }
     if (const std::optional<Code> code = ProvenanceCode(channel.info.provenance())) {
       AddFinding(row.findings, MakeFinding(*code, ""));
     }
-    GradeBattery(channel.info, trace, clipped, row);
-    if (BatteryInPath(view, channel.info)) {
-      AddFinding(row.findings, MakeFinding(Code::kBatteryInPath, ""));
-    }
+    if (IsWholeBattery(channel.info)) GradeBattery(channel.info, battery, clipped, row);
     for (Finding& finding :
          SharedFindings(view, v1::DOMAIN_ENERGY, result.run, {result.start_ns, result.end_ns})) {
       row.findings.push_back(std::move(finding));

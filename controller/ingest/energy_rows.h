@@ -29,7 +29,7 @@ const ChannelView* PrimaryChannel(const AttemptView& view);
 // Of one energy channel, in this order: the attempt, its phases outside runs, then per run: the
 // run, its phases summed over requests, and each request's.
 std::vector<EnergyRow> EnergyRows(const AttemptView& view, const ChannelView& channel,
-                                  const ChannelTrace& trace);
+                                  Summaries summaries);
 
 // Reasons of a domain that are the whole attempt's or this run's: the agent's, a host that slept,
 // and for energy a plan that was cut short. `run` absent: of `interval` outside runs.

@@ -143,7 +143,7 @@ void GradeEnergy(const AttemptData& data, const AttemptView& view,
 
 }  // namespace
 
-AttemptResults Finalise(const AttemptData& data) {
+AttemptResults Finalise(const AttemptData& data, Summaries summaries) {
   const AttemptView view = ViewAttempt(data);
   AttemptResults results;
   if (data.final.last_size() > 0) results.fence = data.final.last(0).fence();
@@ -151,8 +151,7 @@ AttemptResults Finalise(const AttemptData& data) {
   const bool with_energy = data.spec.power() != v1::POWER_REQUIRE_NONE;
   for (const ChannelView& channel : view.channels) {
     if (!with_energy || !IsEnergy(channel.info)) continue;
-    for (EnergyRow& row : EnergyRows(view, channel, DecodeChannel(channel)))
-      rows.push_back(std::move(row));
+    for (EnergyRow& row : EnergyRows(view, channel, summaries)) rows.push_back(std::move(row));
   }
   for (const auto& [number, run] : view.runs) {
     RunResult& result = results.runs.emplace_back();

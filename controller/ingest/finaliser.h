@@ -4,6 +4,7 @@
 #pragma once
 
 #include "controller/core/results.h"
+#include "controller/ingest/channel_trace.h"
 #include "controller/store/store.h"
 
 namespace joulefarm::controller {
@@ -11,6 +12,7 @@ namespace joulefarm::controller {
 // The same data always gives the same results. One run per RunDone; energies per energy channel as
 // docs/measurement.md says, none where the spec says `power: {require: none}`. The fence is that of
 // the final's cursors, 0 where it has none: the caller, who knows it, sets it.
-AttemptResults Finalise(const AttemptData& data);
+// Where summaries of chunks come from changes no result; computing them reads every sample anew.
+AttemptResults Finalise(const AttemptData& data, Summaries summaries = Summaries::kStored);
 
 }  // namespace joulefarm::controller

@@ -33,7 +33,7 @@ v1::AttemptFacts ReadFacts(Session& session, Fence fence) {
       R"sql(
           SELECT engine, engine_version, engine_argv, os_version, kernel, governor,
           background_cpu, load_ms, load_state, agent_version, shortened, power_mode, pinned_cores,
-          power_path, operator, prompts_sha256, settled
+          power_path, operator, prompts_sha256, settled, battery_wh
           FROM attempt WHERE fence = ?)sql",
       fence);
   if (!rows.Next()) return facts;
@@ -57,6 +57,7 @@ v1::AttemptFacts ReadFacts(Session& session, Fence fence) {
   }
   if (!rows.IsNull(15)) facts.set_prompts_sha256(rows.Text(15));
   if (!rows.IsNull(16)) facts.set_settled(rows.Text(16));
+  if (!rows.IsNull(17)) facts.set_battery_wh(rows.Real(17));
   return facts;
 }
 
@@ -172,6 +173,32 @@ void ReadClocks(Session& session, Fence fence, Bodies& bodies) {
   }
 }
 
+// Meter records have no place in the event stream: there is one per meter.
+void ReadMeters(Session& session, Fence fence, std::vector<v1::Event>& events) {
+  Rows rows = session.Query(
+      R"sql(
+          SELECT resource_id, model, serial, firmware, place, agent_id, tare_w, tare_at, gain,
+          gain_u, sense_point, cable_ohm, reversed
+          FROM meter WHERE attempt = ? ORDER BY source, resource_id)sql",
+      fence);
+  while (rows.Next()) {
+    v1::MeterRecord& meter = *events.emplace_back().mutable_meter();
+    meter.set_resource_id(rows.Text(0));
+    meter.set_model(rows.Text(1));
+    if (!rows.IsNull(2)) meter.set_serial(rows.Text(2));
+    if (!rows.IsNull(3)) meter.set_firmware(rows.Text(3));
+    meter.set_place(rows.Text(4));
+    meter.set_agent_id(rows.Text(5));
+    if (!rows.IsNull(6)) meter.set_tare_w(rows.Real(6));
+    if (!rows.IsNull(7)) meter.set_tare_at(rows.Text(7));
+    if (!rows.IsNull(8)) meter.set_gain(rows.Real(8));
+    if (!rows.IsNull(9)) meter.set_gain_u(rows.Real(9));
+    if (!rows.IsNull(10)) meter.set_sense_point(rows.Text(10));
+    if (!rows.IsNull(11)) meter.set_cable_ohm(rows.Real(11));
+    meter.set_reversed(rows.Int(12) != 0);
+  }
+}
+
 // Events in the order they came. What a later event of the same thing replaced is left out, and so
 // are all facts but the first, which carries the facts of every one.
 std::vector<v1::Event> ReadEvents(Session& session, Fence fence) {
@@ -214,6 +241,7 @@ std::vector<v1::Event> ReadEvents(Session& session, Fence fence) {
     event.set_t_ns(rows.Int(3));
     events.push_back(std::move(event));
   }
+  ReadMeters(session, fence, events);
   return events;
 }
 
@@ -221,7 +249,9 @@ std::vector<AttemptData::Chunk> ReadChunks(Session& session, Fence fence) {
   std::vector<AttemptData::Chunk> chunks;
   Rows rows = session.Query(
       R"sql(
-          SELECT source, channel, t0_ns, t1_ns, n, lost, gap, data FROM trace_chunk
+          SELECT source, channel, t0_ns, t1_ns, n, lost, gap, data, crc32c, first_raw, last_raw,
+          lowest_raw, highest_raw, longest_ns, raw_ns, raw2_ns, step2_ns2
+          FROM trace_chunk
           WHERE attempt = ? ORDER BY source, channel, t0_ns, id)sql",
       fence);
   while (rows.Next()) {
@@ -234,6 +264,10 @@ std::vector<AttemptData::Chunk> ReadChunks(Session& session, Fence fence) {
     item.chunk.set_lost(rows.Int(5));
     item.chunk.set_gap(rows.Int(6) != 0);
     item.chunk.set_data(rows.Text(7));
+    if (!rows.IsNull(8)) item.crc32c = static_cast<std::uint32_t>(rows.Int(8));
+    if (rows.IsNull(9)) continue;
+    item.summary = TraceSummary{rows.Int(9),  rows.Int(10),  rows.Int(11),  rows.Int(12),
+                                rows.Int(13), rows.Real(14), rows.Real(15), rows.Real(16)};
   }
   return chunks;
 }

@@ -34,16 +34,17 @@ void WriteEnergy(Session& session, std::int64_t fence, const EnergyResult& energ
           INSERT INTO energy (attempt, source, channel, scope, provenance, run, request, phase,
           start_ns, end_ns, duration_s, energy_j, energy_u_j, gain_u_j, offset_u_j, clock_u_j,
           counter_u_j, gap_u_j, baseline_u_j, energy_lo_j, energy_hi_j, energy_net_j,
-          energy_net_u_j, baseline, mean_w, peak_w, quality, reasons)
+          energy_net_u_j, baseline, mean_w, peak_w, quality, reasons, cable_u_j, mean_v)
           VALUES (?1, ?2, ?3, (SELECT scope FROM channel
           WHERE attempt = ?1 AND source = ?2 AND name = ?3), (SELECT provenance FROM channel
           WHERE attempt = ?1 AND source = ?2 AND name = ?3), ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,
-          ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26))sql",
+          ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28))sql",
       fence, energy.source, energy.channel, energy.run, energy.request, energy.phase,
       energy.start_ns, energy.end_ns, energy.duration_s, energy.energy_j, energy.energy_u_j,
       u.gain_j, u.offset_j, u.clock_j, u.counter_j, u.gap_j, u.baseline_j, energy.energy_lo_j,
       energy.energy_hi_j, energy.energy_net_j, energy.energy_net_u_j, energy.baseline,
-      energy.mean_w, energy.peak_w, energy.quality, JsonArray(energy.reasons));
+      energy.mean_w, energy.peak_w, energy.quality, JsonArray(energy.reasons), u.cable_j,
+      energy.mean_v);
 }
 
 }  // namespace

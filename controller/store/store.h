@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/trace/trace_summary.h"
 #include "controller/core/model.h"
 #include "controller/core/writes.h"
 #include "joulefarm/v1/agent_service.pb.h"
@@ -35,6 +36,9 @@ struct AttemptData {
   struct Chunk {
     int source = 0;
     v1::TraceChunk chunk;
+    // As they were when it was stored; absent: of an older version, or it could not be decoded.
+    std::optional<TraceSummary> summary = std::nullopt;
+    std::optional<std::uint32_t> crc32c = std::nullopt;  // of chunk.data
   };
   std::vector<Chunk> chunks;  // power and host, by channel, then time
   std::vector<v1::TokenBatch> tokens;

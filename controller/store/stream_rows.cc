@@ -5,6 +5,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/crc32c/crc32c.h"
+#include "common/trace/trace_codec.h"
+#include "common/trace/trace_summary.h"
 #include "controller/store/rows.h"
 
 namespace joulefarm::controller {
@@ -51,16 +54,40 @@ std::string WriteMetrics(Session& session, const Place& place, const std::string
   return "";
 }
 
+// Absent of what cannot be decoded, which is stored as it is: it counts as lost, and says so.
+std::optional<TraceSummary> SummaryOf(const v1::TraceChunk& chunk) {
+  // They keep their memory for the next chunk.
+  thread_local TraceDecoder decoder;
+  thread_local TraceSamples samples;
+  samples.t_ns.clear();
+  samples.raw.clear();
+  if (!decoder.Decode(chunk, samples).ok()) return std::nullopt;
+  return Summarise(samples.t_ns, samples.raw);
+}
+
+template <typename T>
+std::optional<T> Of(const std::optional<TraceSummary>& summary, T TraceSummary::*field) {
+  if (!summary) return std::nullopt;
+  return (*summary).*field;
+}
+
 std::string WriteTraces(Session& session, const Place& place, const std::string& payload) {
   v1::TraceBatch batch;
   if (!batch.ParseFromString(payload)) return kUnparsable;
   for (const v1::TraceChunk& chunk : batch.chunks()) {
+    const std::optional<TraceSummary> summary = SummaryOf(chunk);
     session.Run(
         R"sql(
-          INSERT INTO trace_chunk (attempt, source, channel, t0_ns, t1_ns, n, lost, gap, data)
-          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?))sql",
+          INSERT INTO trace_chunk (attempt, source, channel, t0_ns, t1_ns, n, lost, gap, data,
+          crc32c, first_raw, last_raw, lowest_raw, highest_raw, longest_ns, raw_ns, raw2_ns,
+          step2_ns2)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?))sql",
         place.fence, place.source, chunk.channel(), chunk.t0_ns(), chunk.t1_ns(), chunk.n(),
-        chunk.lost(), chunk.gap(), Blob{chunk.data()});
+        chunk.lost(), chunk.gap(), Blob{chunk.data()}, Crc32c(chunk.data()),
+        Of(summary, &TraceSummary::first_raw), Of(summary, &TraceSummary::last_raw),
+        Of(summary, &TraceSummary::lowest_raw), Of(summary, &TraceSummary::highest_raw),
+        Of(summary, &TraceSummary::longest_ns), Of(summary, &TraceSummary::raw_ns),
+        Of(summary, &TraceSummary::raw2_ns), Of(summary, &TraceSummary::step2_ns2));
   }
   return "";
 }

@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/crc32c/crc32c.h"
+#include "common/trace/trace_codec.h"
 #include "tests/controller/store/store_testing.h"
 
 namespace joulefarm::controller {
@@ -26,6 +28,7 @@ std::vector<v1::Event> EveryEvent() {
   facts->set_load_state("warm");
   facts->set_agent_version("0.1.0");
   facts->add_shortened("settle=0s<30s");
+  facts->set_battery_wh(12.5);
   v1::ChannelInfo* channel = events[1].mutable_channel();
   channel->set_name("estimated");
   channel->set_quantity(v1::QUANTITY_POWER_W);
@@ -128,6 +131,51 @@ TEST_F(ReadAttemptTest, EveryEventComesBackInOrderWithEveryField) {
   EXPECT_EQ(Debug(data.events), Debug(events));
   EXPECT_EQ(data.spec.cell(), "model=tiny");
   EXPECT_EQ(data.final.ended_ns(), 900);
+}
+
+TEST_F(ReadAttemptTest, MetersComeBehindTheEvents) {
+  std::vector<v1::Event> events(1);
+  v1::MeterRecord* meter = events[0].mutable_meter();
+  meter->set_resource_id("meter:km003c:7");
+  meter->set_model("km003c");
+  meter->set_serial("7");
+  meter->set_firmware("1.9.9");
+  meter->set_place("3-1.2");
+  meter->set_agent_id("lab");
+  meter->set_tare_w(0.01);
+  meter->set_tare_at("2026-11-21T10:00:00Z");
+  meter->set_gain(1.002);
+  meter->set_gain_u(0.001);
+  meter->set_sense_point("meter");
+  meter->set_cable_ohm(0.12);
+  meter->set_reversed(true);
+  Ingest(v1::STREAM_EVENT, {EventsOf(events).SerializeAsString()});
+  EXPECT_EQ(Debug(Read().events), Debug(events));
+}
+
+TEST_F(ReadAttemptTest, ChunksComeWithTheirSummaryAndChecksum) {
+  TraceEncoder encoder;
+  const std::vector<std::int64_t> t_ns = {10, 20, 40};
+  const std::vector<std::int64_t> raw = {5, 7, 3};
+  v1::TraceBatch batch;
+  for (const std::string& data : {*encoder.Encode(t_ns, raw), std::string("not a block")}) {
+    v1::TraceChunk* chunk = batch.add_chunks();
+    chunk->set_channel("estimated");
+    chunk->set_t0_ns(10);
+    chunk->set_t1_ns(40);
+    chunk->set_n(3);
+    chunk->set_data(data);
+  }
+  Ingest(v1::STREAM_POWER, {batch.SerializeAsString()});
+  const AttemptData data = Read();
+  ASSERT_EQ(data.chunks.size(), 2u);
+  // 6 over 10 ns and 5 over 20 ns; steps of +2 and -4.
+  const TraceSummary expected{
+      5, 3, 3, 7, 20, 160, (25 + 35 + 49) / 3.0 * 10 + (49 + 21 + 9) / 3.0 * 20, 20 * 20 + 80 * 80};
+  EXPECT_EQ(data.chunks[0].summary, expected);
+  EXPECT_EQ(data.chunks[0].crc32c, Crc32c(data.chunks[0].chunk.data()));
+  EXPECT_FALSE(data.chunks[1].summary);
+  EXPECT_TRUE(data.chunks[1].crc32c);
 }
 
 TEST_F(ReadAttemptTest, TheNewestEarlierOutputOfTheSameWorkComesWithIt) {

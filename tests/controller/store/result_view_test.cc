@@ -158,7 +158,9 @@ TEST_F(ResultViewTest, TheColumnsAreThoseOfTheInterfaceInTheirOrder) {
       "ms,",
       Family("", ","), ",", Family("_est", ","), ",", Family("_sim", ","),
       ",energy_channel,energy_scope,provenance,baseline,peak_rss_mib,max_temp_c,speed_quality,"
-      "energy_quality,quality_reasons");
+      "energy_quality,quality_reasons,energy_mwh,energy_mah,prompts_per_battery,energy_est_mwh,"
+      "energy_est_mah,prompts_per_battery_est,energy_sim_mwh,energy_sim_mah,"
+      "prompts_per_battery_sim,mean_v");
   EXPECT_EQ(Query(path_, "SELECT group_concat(name) FROM pragma_table_info('result')"), expected);
 }
 
@@ -176,6 +178,34 @@ TEST_F(ResultViewTest, PlainColumns) {
             "main|package|measured|idle_loaded|96.0|NULL");
   EXPECT_EQ(Run1("speed_quality, energy_quality, quality_reasons"),
             "VALID|SUSPECT|[\"energy clock:4.1%>1%\"]");
+}
+
+TEST_F(ResultViewTest, WhatABatteryGivesIsDerivedOfTheWholeDeviceOnly) {
+  Frames(v1::PROVENANCE_MEASURED);
+  AttemptResults results = Numbers();
+  results.energies[0].mean_v = 4;
+  Accept(results);
+  const std::string derived = "energy_mwh, energy_mah, prompts_per_battery, mean_v";
+  EXPECT_EQ(Run1(derived), "7.77777777777778|1.94444444444444|NULL|4.0");
+  std::vector<v1::Event> more(2);
+  more[0].mutable_facts()->set_battery_wh(10);
+  v1::ChannelInfo* channel = more[1].mutable_channel();
+  channel->set_name("main");
+  channel->set_quantity(v1::QUANTITY_POWER_W);
+  channel->set_scope(v1::SCOPE_PACKAGE);
+  channel->set_provenance(v1::PROVENANCE_MEASURED);
+  channel->set_primary(true);
+  ASSERT_TRUE(store_->Ingest({MakeFrame(1, v1::STREAM_EVENT, 2, EventsOf(more))}).ok());
+  EXPECT_EQ(Run1("prompts_per_battery"), "NULL") << "of a package";
+  channel->set_scope(v1::SCOPE_DEVICE);
+  ASSERT_TRUE(store_->Ingest({MakeFrame(1, v1::STREAM_EVENT, 3, EventsOf(more))}).ok());
+  // 36 000 J, and 28 J for the run's two prompts.
+  EXPECT_EQ(Run1("prompts_per_battery, prompts_per_battery_est"), "2571.42857142857|NULL");
+  channel->set_provenance(v1::PROVENANCE_SIMULATED);
+  ASSERT_TRUE(store_->Ingest({MakeFrame(1, v1::STREAM_EVENT, 4, EventsOf(more))}).ok());
+  EXPECT_EQ(Run1(derived), "NULL|NULL|NULL|4.0");
+  EXPECT_EQ(Run1("energy_sim_mwh, energy_sim_mah, prompts_per_battery_sim"),
+            "7.77777777777778|1.94444444444444|2571.42857142857");
 }
 
 TEST_F(ResultViewTest, StartedIsWallTimeByTheClockSnapshot) {
@@ -328,7 +358,7 @@ TEST_F(ResultViewTest, EnergyRowsCarryTheirLabelAndEveryComponent) {
   energy.source = 0;
   energy.start_ns = 7;
   energy.end_ns = 8;
-  energy.parts = {0.1, 0.2, 0.3, 0.4, 0.5, 0.6};
+  energy.parts = {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7};
   energy.energy_lo_j = 20;
   energy.energy_hi_j = 30;
   energy.mean_w = 6;
