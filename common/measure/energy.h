@@ -37,6 +37,7 @@ struct Stretch {
   double w_ns = 0;           // integral of the power
   double w2_ns = 0;          // integral of its square
   double step2_w2_ns2 = 0;   // sum of (difference * interval)^2
+  double noise2_w2_ns2 = 0;  // sum of the smaller of two neighbours of those
   double lowest_w = 0;       // first and last included
   double highest_w = 0;
 };

@@ -14,14 +14,19 @@ constexpr double kLeastGapCoverage = 0.99;
 constexpr double kMostLoss = 0.01;
 constexpr int kFewestSamples = 10;
 constexpr double kMostHold = 0.05;
+// Of white noise of variance s^2 neighbouring differences have 2 s^2 each and a correlation of
+// -1/2; the smaller square of two has this share of that: 1 - 2/pi * sqrt(1 - 1/4). Of a step that
+// stands alone it is 0.
+constexpr double kNoiseShare = 0.4486712;
 
 // What one pass over the samples of all parts finds.
 struct Pass {
-  ExactSum energy;   // W ns
-  ExactSum squares;  // W2 ns
-  ExactSum between;  // (W ns)^2: what may have happened between neighbours
-  Range powers;      // of samples inside or next to the parts
-  Range inside;      // of samples inside the parts
+  ExactSum energy;     // W ns
+  double squares = 0;  // W2 ns
+  double steps = 0;    // (W ns)^2: a step between two samples may lie anywhere there
+  double noise = 0;    // (W ns)^2: see kNoiseShare
+  Range powers;        // of samples inside or next to the parts
+  Range inside;        // of samples inside the parts
   std::int64_t samples = 0;
   double missing = 0;  // samples, by the stamps
   std::int64_t gap_ns = 0;
@@ -38,8 +43,9 @@ double PowerAt(const PowerTrace& trace, std::size_t before, std::int64_t t_ns) {
 
 void AddStretch(const Stretch& stretch, Pass& pass) {
   pass.energy.Add(stretch.w_ns);
-  pass.squares.Add(stretch.w2_ns);
-  pass.between.Add(stretch.step2_w2_ns2 / 12);
+  pass.squares += stretch.w2_ns;
+  pass.steps += stretch.step2_w2_ns2;
+  pass.noise += stretch.noise2_w2_ns2;
   pass.powers.Add(stretch.lowest_w);
   pass.powers.Add(stretch.highest_w);
   pass.inside.Add(stretch.lowest_w);
@@ -53,36 +59,41 @@ void Integrate(const PowerTrace& trace, const Interval& part, Pass& pass) {
   std::size_t i = LastNotAfter(t, part.start_ns);
   auto stretch = std::lower_bound(trace.stretches.begin(), trace.stretches.end(), i,
                                   [](const Stretch& s, std::size_t at) { return s.first < at; });
+  double step2_before = 0;
   for (; t[i] < part.end_ns; ++i) {
     if (stretch != trace.stretches.end() && stretch->first == i) {
       AddStretch(*stretch++, pass);
+      step2_before = 0;
       continue;
     }
     const std::int64_t whole = t[i + 1] - t[i];
     const std::int64_t from = std::max(t[i], part.start_ns);
     const std::int64_t to = std::min(t[i + 1], part.end_ns);
     const double span = static_cast<double>(to - from);
-    const double from_w = PowerAt(trace, i, from);
-    const double to_w = PowerAt(trace, i, to);
+    const double from_w = from == t[i] ? trace.power_w[i] : PowerAt(trace, i, from);
+    const double to_w = to == t[i + 1] ? trace.power_w[i + 1] : PowerAt(trace, i, to);
     pass.energy.Add((from_w + to_w) / 2 * span);
-    pass.squares.Add((from_w * from_w + from_w * to_w + to_w * to_w) / 3 * span);
+    pass.squares += (from_w * from_w + from_w * to_w + to_w * to_w) / 3 * span;
     pass.powers.Add(trace.power_w[i]);
     pass.powers.Add(trace.power_w[i + 1]);
     if (t[i] >= part.start_ns) {
       pass.inside.Add(trace.power_w[i]);
       ++pass.samples;
     }
-    const std::int64_t periods = (whole + trace.period_ns / 2) / trace.period_ns;
-    if (periods > 1) {
+    if (2 * whole >= 3 * trace.period_ns) {
+      const std::int64_t periods = (whole + trace.period_ns / 2) / trace.period_ns;
       pass.missing += static_cast<double>(periods - 1) * span / static_cast<double>(whole);
     }
     if (whole > kGapPeriods * trace.period_ns) {
       pass.gap_ns += to - from;
       if (t[i] <= part.start_ns || t[i + 1] >= part.end_ns)
         pass.edge_gap_ns = std::max(pass.edge_gap_ns, whole);
+      step2_before = 0;
     } else {
       const double step = (trace.power_w[i + 1] - trace.power_w[i]) * span;
-      pass.between.Add(step * step / 12);
+      pass.steps += step * step;
+      pass.noise += std::min(step * step, step2_before);
+      step2_before = step * step;
     }
   }
 }
@@ -223,8 +234,9 @@ Energy IntegratePower(const PowerTrace& trace, absl::Span<const Interval> parts,
   if (!GradeHold(hold_j, energy_j + beside_j, energy)) return energy;
   energy.energy_j = energy_j;
   energy.parts.clock_j = ClockUncertainty(trace, joined);
-  energy.parts.counter_j = std::hypot(std::sqrt(pass.between.Value()) * kSecondsPerNs, hold_j);
-  energy.w2_s = pass.squares.Value() * kSecondsPerNs;
+  energy.parts.counter_j = std::hypot(
+      std::sqrt(pass.steps / 12 + pass.noise / (2 * kNoiseShare)) * kSecondsPerNs, hold_j);
+  energy.w2_s = pass.squares * kSecondsPerNs;
   if (!pass.inside.empty) energy.peak_w = pass.inside.high;
   Complete(trace.errors, trace.duplicates,
            trace.t_ns.size() + static_cast<std::size_t>(trace.samples_elsewhere), energy);

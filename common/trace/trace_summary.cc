@@ -9,6 +9,7 @@ std::optional<TraceSummary> Summarise(absl::Span<const std::int64_t> t_ns,
   if (t_ns.empty() || t_ns.size() != raw.size()) return std::nullopt;
   TraceSummary summary{raw.front(), raw.back(), raw.front(), raw.front()};
   double before = static_cast<double>(raw.front());
+  double step2_before = 0;
   for (std::size_t i = 1; i < t_ns.size(); ++i) {
     if (t_ns[i] <= t_ns[i - 1]) return std::nullopt;
     const std::int64_t interval_ns = t_ns[i] - t_ns[i - 1];
@@ -20,7 +21,10 @@ std::optional<TraceSummary> Summarise(absl::Span<const std::int64_t> t_ns,
     summary.highest_raw = std::max(summary.highest_raw, raw[i]);
     summary.raw_ns += (before + value) / 2 * width;
     summary.raw2_ns += (before * before + before * value + value * value) / 3 * width;
-    summary.step2_ns2 += step * step;
+    const double step2 = step * step;
+    summary.step2_ns2 += step2;
+    summary.noise2_ns2 += std::min(step2, step2_before);
+    step2_before = step2;
     before = value;
   }
   return summary;

@@ -22,6 +22,8 @@ struct TraceSummary {
   double raw_ns = 0;            // integral of the value
   double raw2_ns = 0;           // integral of its square
   double step2_ns2 = 0;         // sum of (difference * interval)^2
+  // Sum of the smaller of two neighbours of those: steps stand alone, noise does not.
+  double noise2_ns2 = 0;
 
   bool operator==(const TraceSummary&) const = default;
 };

@@ -72,6 +72,14 @@ std::vector<ChannelView> Channels(const AttemptData& data,
   return channels;
 }
 
+// What a calibration of the very meter says goes before what is known of its model.
+void AddCalibration(const std::map<std::string, v1::MeterRecord>& meters, v1::ChannelInfo& info) {
+  const auto meter = meters.find(info.meter());
+  if (info.quantity() == v1::QUANTITY_POWER_W && !info.meter().empty() && meter != meters.end() &&
+      meter->second.has_gain_u())
+    info.set_gain_u(meter->second.gain_u());
+}
+
 }  // namespace
 
 AttemptView ViewAttempt(const AttemptData& data) {
@@ -148,6 +156,7 @@ AttemptView ViewAttempt(const AttemptData& data) {
     if (run.parts.empty()) run.parts.push_back(run.span());
   }
   view.channels = Channels(data, channels);
+  for (ChannelView& channel : view.channels) AddCalibration(view.meters, channel.info);
   view.suspends = FindSuspends(std::move(snapshots));
   view.throttles = FindThrottles(view.channels);
   return view;

@@ -134,10 +134,29 @@ const TraceSamples& PowerBlocks::Open(Block& block) {
   return *block.opened;
 }
 
-void PowerBlocks::AddSamples(Block& block, PowerTrace& trace) {
+void PowerBlocks::AddSample(std::int64_t t_ns, std::int64_t raw, PowerTrace& trace) const {
+  if (!trace.t_ns.empty() && t_ns <= trace.t_ns.back()) return;
+  trace.t_ns.push_back(t_ns);
+  trace.power_w.push_back(Watts(raw));
+}
+
+void PowerBlocks::AddSamples(Block& block, std::int64_t from_ns, std::int64_t to_ns,
+                             PowerTrace& trace) {
+  // The samples at its ends are known without decoding it.
+  if (to_ns < block.first_ns) return AddSample(block.first_ns, block.summary.first_raw, trace);
+  if (from_ns >= block.last_ns) return AddSample(block.last_ns, block.summary.last_raw, trace);
   const TraceSamples& samples = Open(block);
-  trace.t_ns.insert(trace.t_ns.end(), samples.t_ns.begin(), samples.t_ns.end());
-  for (const std::int64_t raw : samples.raw) trace.power_w.push_back(Watts(raw));
+  const auto begin = samples.t_ns.begin();
+  auto first = std::upper_bound(begin, samples.t_ns.end(), from_ns);
+  if (first != begin) --first;
+  if (!trace.t_ns.empty())
+    first = std::max(first, std::upper_bound(begin, samples.t_ns.end(), trace.t_ns.back()));
+  auto last = std::upper_bound(first, samples.t_ns.end(), to_ns);
+  if (last != samples.t_ns.end()) ++last;
+  trace.t_ns.insert(trace.t_ns.end(), first, last);
+  for (auto raw = samples.raw.begin() + (first - begin);
+       raw != samples.raw.begin() + (last - begin); ++raw)
+    trace.power_w.push_back(Watts(*raw));
 }
 
 void PowerBlocks::AddStretch(const Block& block, PowerTrace& trace) const {
@@ -148,6 +167,7 @@ void PowerBlocks::AddStretch(const Block& block, PowerTrace& trace) const {
   stretch.w_ns = of.raw_ns * scale_ * block.rate;
   stretch.w2_ns = of.raw2_ns * scale_ * scale_ * block.rate;
   stretch.step2_w2_ns2 = of.step2_ns2 * scale_ * scale_ * block.rate * block.rate;
+  stretch.noise2_w2_ns2 = of.noise2_ns2 * scale_ * scale_ * block.rate * block.rate;
   stretch.lowest_w = std::min(Watts(of.lowest_raw), Watts(of.highest_raw));
   stretch.highest_w = std::max(Watts(of.lowest_raw), Watts(of.highest_raw));
   trace.t_ns.insert(trace.t_ns.end(), {block.first_ns, block.last_ns});
@@ -156,47 +176,56 @@ void PowerBlocks::AddStretch(const Block& block, PowerTrace& trace) const {
 
 PowerTrace PowerBlocks::Around(absl::Span<const Interval> parts, std::int64_t reach_ns) {
   const std::vector<Interval> joined = Joined(parts);
-  PowerTrace trace;
-  trace.period_ns = period_ns_;
-  trace.duplicates = duplicates_;
-  trace.losses = losses_;
+  PowerTrace trace = Empty();
   std::size_t next = 0;
-  const auto add_to = [&](std::size_t end) {
-    for (; next < end; ++next) {
-      Block& block = blocks_[next];
+  for (const Interval& part : joined) {
+    const std::int64_t from_ns = part.start_ns - reach_ns;
+    const std::int64_t to_ns = part.end_ns + reach_ns;
+    // From the block that holds the last sample not after `from_ns` to the one with the first after
+    // `to_ns`.
+    const auto begin = std::upper_bound(
+        blocks_.begin(), blocks_.end(), from_ns,
+        [](std::int64_t t_ns, const Block& block) { return t_ns < block.first_ns; });
+    const auto end = std::upper_bound(
+        blocks_.begin(), blocks_.end(), to_ns,
+        [](std::int64_t t_ns, const Block& block) { return t_ns < block.last_ns; });
+    const auto first = static_cast<std::size_t>(begin - blocks_.begin());
+    const std::size_t last =
+        std::min(blocks_.size(), static_cast<std::size_t>(end - blocks_.begin()) + 1);
+    for (std::size_t i = std::max(next, first == 0 ? 0 : first - 1); i < last; ++i) {
+      Block& block = blocks_[i];
       // Of very few samples a summary saves nothing.
-      const bool stretch = block.whole && !block.own && block.samples > 2 &&
-                           LiesWithin(block.first_ns, block.last_ns, joined, reach_ns);
-      if (stretch) {
+      if (block.whole && block.samples > 2 &&
+          LiesWithin(block.first_ns, block.last_ns, joined, reach_ns)) {
         AddStretch(block, trace);
+        next = i + 1;
       } else {
-        AddSamples(block, trace);
+        AddSamples(block, from_ns, to_ns, trace);
+        next = i;  // the next part may need more of it
       }
     }
-  };
-  for (const Interval& part : joined) {
-    const auto from = std::upper_bound(
-        blocks_.begin(), blocks_.end(), part.start_ns - reach_ns,
-        [](std::int64_t t_ns, const Block& block) { return t_ns < block.first_ns; });
-    const auto to = std::upper_bound(
-        blocks_.begin(), blocks_.end(), part.end_ns + reach_ns,
-        [](std::int64_t t_ns, const Block& block) { return t_ns < block.last_ns; });
-    const auto first = static_cast<std::size_t>(from - blocks_.begin());
-    next = std::max(next, first == 0 ? 0 : first - 1);
-    add_to(std::min(blocks_.size(), static_cast<std::size_t>(to - blocks_.begin()) + 1));
   }
   // An empty part has an energy, 0, wherever there are samples at all.
-  if (joined.empty()) add_to(std::min<std::size_t>(2, blocks_.size()));
+  if (joined.empty()) {
+    for (std::size_t i = 0; i < std::min<std::size_t>(2, blocks_.size()); ++i)
+      AddSamples(blocks_[i], blocks_[i].first_ns, blocks_[i].last_ns, trace);
+  }
   trace.samples_elsewhere = samples_ - static_cast<std::int64_t>(trace.t_ns.size());
   return trace;
 }
 
 PowerTrace PowerBlocks::All() {
+  PowerTrace trace = Empty();
+  for (Block& block : blocks_) AddSamples(block, block.first_ns, block.last_ns, trace);
+  return trace;
+}
+
+// What is known of the whole.
+PowerTrace PowerBlocks::Empty() const {
   PowerTrace trace;
   trace.period_ns = period_ns_;
   trace.duplicates = duplicates_;
   trace.losses = losses_;
-  for (Block& block : blocks_) AddSamples(block, trace);
   return trace;
 }
 

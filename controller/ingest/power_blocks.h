@@ -37,7 +37,7 @@ class PowerBlocks {
     std::int64_t last_ns = 0;
     TraceSummary summary;
     double rate = 1;                     // of the phases' clock against that of the stamps
-    bool whole = false;                  // nothing is missing in it
+    bool whole = false;                  // nothing is missing: its summary stands for its samples
     bool own = false;                    // its samples are not all of the chunk's
     std::optional<TraceSamples> opened;  // stamps of the phases' clock
   };
@@ -48,7 +48,11 @@ class PowerBlocks {
   bool Decode(const AttemptData::Chunk& chunk, TraceSamples& samples);
   std::int64_t At(std::int64_t stamp_ns) const;
   const TraceSamples& Open(Block& block);
-  void AddSamples(Block& block, PowerTrace& trace);
+  PowerTrace Empty() const;
+  // Those behind what the trace has, from the last one not after `from_ns` to the first one after
+  // `to_ns`.
+  void AddSamples(Block& block, std::int64_t from_ns, std::int64_t to_ns, PowerTrace& trace);
+  void AddSample(std::int64_t t_ns, std::int64_t raw, PowerTrace& trace) const;
   void AddStretch(const Block& block, PowerTrace& trace) const;
   double Watts(std::int64_t raw) const { return static_cast<double>(raw) * scale_; }
 

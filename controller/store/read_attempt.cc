@@ -250,7 +250,7 @@ std::vector<AttemptData::Chunk> ReadChunks(Session& session, Fence fence) {
   Rows rows = session.Query(
       R"sql(
           SELECT source, channel, t0_ns, t1_ns, n, lost, gap, data, crc32c, first_raw, last_raw,
-          lowest_raw, highest_raw, longest_ns, raw_ns, raw2_ns, step2_ns2
+          lowest_raw, highest_raw, longest_ns, raw_ns, raw2_ns, step2_ns2, noise2_ns2
           FROM trace_chunk
           WHERE attempt = ? ORDER BY source, channel, t0_ns, id)sql",
       fence);
@@ -266,8 +266,9 @@ std::vector<AttemptData::Chunk> ReadChunks(Session& session, Fence fence) {
     item.chunk.set_data(rows.Text(7));
     if (!rows.IsNull(8)) item.crc32c = static_cast<std::uint32_t>(rows.Int(8));
     if (rows.IsNull(9)) continue;
-    item.summary = TraceSummary{rows.Int(9),  rows.Int(10),  rows.Int(11),  rows.Int(12),
-                                rows.Int(13), rows.Real(14), rows.Real(15), rows.Real(16)};
+    item.summary =
+        TraceSummary{rows.Int(9),   rows.Int(10),  rows.Int(11),  rows.Int(12), rows.Int(13),
+                     rows.Real(14), rows.Real(15), rows.Real(16), rows.Real(17)};
   }
   return chunks;
 }

@@ -80,14 +80,15 @@ std::string WriteTraces(Session& session, const Place& place, const std::string&
         R"sql(
           INSERT INTO trace_chunk (attempt, source, channel, t0_ns, t1_ns, n, lost, gap, data,
           crc32c, first_raw, last_raw, lowest_raw, highest_raw, longest_ns, raw_ns, raw2_ns,
-          step2_ns2)
-          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?))sql",
+          step2_ns2, noise2_ns2)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?))sql",
         place.fence, place.source, chunk.channel(), chunk.t0_ns(), chunk.t1_ns(), chunk.n(),
         chunk.lost(), chunk.gap(), Blob{chunk.data()}, Crc32c(chunk.data()),
         Of(summary, &TraceSummary::first_raw), Of(summary, &TraceSummary::last_raw),
         Of(summary, &TraceSummary::lowest_raw), Of(summary, &TraceSummary::highest_raw),
         Of(summary, &TraceSummary::longest_ns), Of(summary, &TraceSummary::raw_ns),
-        Of(summary, &TraceSummary::raw2_ns), Of(summary, &TraceSummary::step2_ns2));
+        Of(summary, &TraceSummary::raw2_ns), Of(summary, &TraceSummary::step2_ns2),
+        Of(summary, &TraceSummary::noise2_ns2));
   }
   return "";
 }

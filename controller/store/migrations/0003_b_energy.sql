@@ -11,6 +11,7 @@ ALTER TABLE trace_chunk ADD COLUMN longest_ns INTEGER;
 ALTER TABLE trace_chunk ADD COLUMN raw_ns REAL;
 ALTER TABLE trace_chunk ADD COLUMN raw2_ns REAL;
 ALTER TABLE trace_chunk ADD COLUMN step2_ns2 REAL;
+ALTER TABLE trace_chunk ADD COLUMN noise2_ns2 REAL;
 
 ALTER TABLE energy ADD COLUMN cable_u_j REAL;
 ALTER TABLE energy ADD COLUMN mean_v REAL;

@@ -50,7 +50,7 @@ TEST(FinaliserMeterTest, TheGroupDelayOfAnAverageIsRemoved) {
   const AttemptResults results = attempt.Finalised();
   // 20 ms late the step would cost 0.2 J.
   EXPECT_NEAR(*Load(results).energy_j, 0.5 * 2 + 0.5 * 12, 1e-9);
-  EXPECT_NEAR(*Load(results).parts.counter_j, std::sqrt(40 * 0.25e-3 * 0.25e-3 / 12), 1e-9)
+  EXPECT_NEAR(*Load(results).parts.counter_j, 0.25e-3 * std::sqrt(40 / 12.0 + 39 / 0.8973424), 1e-4)
       << "the edges are farther from the step than it smooths: what is left is that of the samples";
 }
 
@@ -117,6 +117,20 @@ TEST(FinaliserMeterTest, WhatACableTakesIsInTheUncertaintyAndTheEnergyStays) {
   record.set_cable_ohm(0.01);
   EXPECT_THAT(Load(attempt.Finalised()).reasons, Not(Contains(StartsWith("cable:"))));
   EXPECT_TRUE(Load(attempt.Finalised()).parts.cable_j);
+}
+
+TEST(FinaliserMeterTest, TheCalibrationOfTheMeterGoesBeforeWhatItsModelStates) {
+  Attempt attempt = WithStep();
+  v1::ChannelInfo& info = Meter(attempt, [](std::int64_t) { return 4'000; });
+  info.set_meter("meter:x:1");
+  info.clear_gain_u();
+  EXPECT_THAT(Load(attempt.Finalised()).reasons, ElementsAre("gain_unknown"));
+  v1::MeterRecord& record = *attempt.Event().mutable_meter();
+  record.set_resource_id("meter:x:1");
+  EXPECT_THAT(Load(attempt.Finalised()).reasons, ElementsAre("gain_unknown"));
+  record.set_gain_u(0.002);
+  EXPECT_NEAR(*Load(attempt.Finalised()).parts.gain_j, 0.002 * 4, 1e-12);
+  EXPECT_EQ(Load(attempt.Finalised()).quality, v1::QUALITY_VALID);
 }
 
 // A meter before the battery: the charger gives 6 W throughout, the battery takes what the device

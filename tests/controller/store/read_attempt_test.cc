@@ -170,8 +170,15 @@ TEST_F(ReadAttemptTest, ChunksComeWithTheirSummaryAndChecksum) {
   const AttemptData data = Read();
   ASSERT_EQ(data.chunks.size(), 2u);
   // 6 over 10 ns and 5 over 20 ns; steps of +2 and -4.
-  const TraceSummary expected{
-      5, 3, 3, 7, 20, 160, (25 + 35 + 49) / 3.0 * 10 + (49 + 21 + 9) / 3.0 * 20, 20 * 20 + 80 * 80};
+  const TraceSummary expected{5,
+                              3,
+                              3,
+                              7,
+                              20,
+                              160,
+                              (25 + 35 + 49) / 3.0 * 10 + (49 + 21 + 9) / 3.0 * 20,
+                              20 * 20 + 80 * 80,
+                              20 * 20};
   EXPECT_EQ(data.chunks[0].summary, expected);
   EXPECT_EQ(data.chunks[0].crc32c, Crc32c(data.chunks[0].chunk.data()));
   EXPECT_FALSE(data.chunks[1].summary);

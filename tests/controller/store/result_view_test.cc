@@ -187,22 +187,12 @@ TEST_F(ResultViewTest, WhatABatteryGivesIsDerivedOfTheWholeDeviceOnly) {
   Accept(results);
   const std::string derived = "energy_mwh, energy_mah, prompts_per_battery, mean_v";
   EXPECT_EQ(Run1(derived), "7.77777777777778|1.94444444444444|NULL|4.0");
-  std::vector<v1::Event> more(2);
-  more[0].mutable_facts()->set_battery_wh(10);
-  v1::ChannelInfo* channel = more[1].mutable_channel();
-  channel->set_name("main");
-  channel->set_quantity(v1::QUANTITY_POWER_W);
-  channel->set_scope(v1::SCOPE_PACKAGE);
-  channel->set_provenance(v1::PROVENANCE_MEASURED);
-  channel->set_primary(true);
-  ASSERT_TRUE(store_->Ingest({MakeFrame(1, v1::STREAM_EVENT, 2, EventsOf(more))}).ok());
+  Query(path_, "UPDATE attempt SET battery_wh = 10");
   EXPECT_EQ(Run1("prompts_per_battery"), "NULL") << "of a package";
-  channel->set_scope(v1::SCOPE_DEVICE);
-  ASSERT_TRUE(store_->Ingest({MakeFrame(1, v1::STREAM_EVENT, 3, EventsOf(more))}).ok());
+  Query(path_, "UPDATE channel SET scope = 'device' WHERE name = 'main'");
   // 36 000 J, and 28 J for the run's two prompts.
   EXPECT_EQ(Run1("prompts_per_battery, prompts_per_battery_est"), "2571.42857142857|NULL");
-  channel->set_provenance(v1::PROVENANCE_SIMULATED);
-  ASSERT_TRUE(store_->Ingest({MakeFrame(1, v1::STREAM_EVENT, 4, EventsOf(more))}).ok());
+  Query(path_, "UPDATE channel SET provenance = 'simulated' WHERE name = 'main'");
   EXPECT_EQ(Run1(derived), "NULL|NULL|NULL|4.0");
   EXPECT_EQ(Run1("energy_sim_mwh, energy_sim_mah, prompts_per_battery_sim"),
             "7.77777777777778|1.94444444444444|2571.42857142857");
