@@ -217,6 +217,13 @@ absl::Status FarmClient::Trace(const v1::GetTraceRequest& request, TableSink& si
   return ReadTable(context, *reader, rpc_->interrupted, sink);
 }
 
+absl::Status FarmClient::Recompute(const v1::RecomputeRequest& request, TableSink& sink) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kStream);
+  const auto reader = rpc_->farm->Recompute(&context, request);
+  return ReadTable(context, *reader, rpc_->interrupted, sink);
+}
+
 absl::Status FarmClient::WatchDevices(const std::vector<std::string>& devices,
                                       const std::function<bool(const v1::Telemetry*)>& take) {
   v1::WatchDevicesRequest request;

@@ -53,6 +53,7 @@ class FarmClient {
   absl::Status List(const v1::ListRequest& request, TableSink& sink);
   absl::Status Sql(const std::string& query, TableSink& sink);
   absl::Status Trace(const v1::GetTraceRequest& request, TableSink& sink);
+  absl::Status Recompute(const v1::RecomputeRequest& request, TableSink& sink);
 
   // Telemetry as it comes in, and nullptr several times a second while none does, until `take` says
   // no more (OK). UNAVAILABLE when the controller stops.

@@ -12,7 +12,7 @@ namespace joulefarm::cli {
 
 enum ExitCode : int {
   kExitOk = 0,            // every job SUCCEEDED, or the command did what it was asked
-  kExitJobFailed = 1,     // some job ended otherwise
+  kExitJobFailed = 1,     // some job ended otherwise, or what was checked is not so
   kExitUsage = 2,         // usage, invalid file, unsatisfiable, not found
   kExitInfra = 3,         // connection or infrastructure
   kExitTimeout = 4,       // --timeout passed; jobs go on

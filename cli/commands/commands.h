@@ -30,6 +30,7 @@ void AddResult(CLI::App& app, Session& session);
 void AddExperimentReport(CLI::App& group, Session& session);
 // Commands of the group `result`, each in a file of its own.
 void AddResultTrace(CLI::App& group, Session& session);
+void AddResultRecompute(CLI::App& group, Session& session);
 void AddResultExport(CLI::App& group, Session& session);
 void AddResultCompare(CLI::App& group, Session& session);
 void AddSql(CLI::App& app, Session& session);

@@ -82,6 +82,7 @@ void AddResult(CLI::App& app, Session& session) {
     session.action = [=, &session] { return RunGetResult(session, *get_options); };
   });
   AddResultTrace(*group, session);
+  AddResultRecompute(*group, session);
   AddResultExport(*group, session);
   AddResultCompare(*group, session);
 }

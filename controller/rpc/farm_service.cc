@@ -11,6 +11,7 @@
 #include "common/experiment/expand.h"
 #include "common/time/wall_now.h"
 #include "controller/diagnose/diagnose.h"
+#include "controller/ingest/recompute_table.h"
 #include "controller/rpc/status.h"
 #include "controller/rpc/table_stream.h"
 #include "controller/store/backup_stream.h"
@@ -266,6 +267,17 @@ grpc::ServerWriteReactor<v1::BackupResponse>* FarmServer::Backup(grpc::CallbackS
         [stream](v1::BackupResponse part) { return stream->Offer(std::move(part)); });
     copying_ = false;
     stream->End(status);
+  });
+  return stream;
+}
+
+grpc::ServerWriteReactor<v1::TableChunk>* FarmServer::Recompute(
+    grpc::CallbackServerContext*, const v1::RecomputeRequest* request) {
+  auto* stream = new TableStream;
+  boost::asio::post(pool_, [this, stream, request = *request] {
+    stream->End(SendRecomputed(info_.database, request, [stream](v1::TableChunk chunk) {
+      return stream->Offer(std::move(chunk));
+    }));
   });
   return stream;
 }

@@ -56,6 +56,8 @@ class FarmServer : public v1::FarmService::CallbackService {
   grpc::ServerWriteReactor<v1::BackupResponse>* Backup(grpc::CallbackServerContext* context,
                                                        const v1::BackupRequest* request) override;
   // Besides, `joulefarm-wall-ns` in the trailing metadata is this host's wall clock.
+  grpc::ServerWriteReactor<v1::TableChunk>* Recompute(grpc::CallbackServerContext* context,
+                                                      const v1::RecomputeRequest* request) override;
   grpc::ServerUnaryReactor* Diagnose(grpc::CallbackServerContext* context,
                                      const v1::DiagnoseRequest* request,
                                      v1::DiagnoseResponse* response) override;

@@ -1,37 +1,21 @@
 #include "controller/store/sqlite_store.h"
 
 #include <algorithm>
-#include <exception>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/time/wall_now.h"
 #include "controller/store/artifact_rows.h"
+#include "controller/store/guarded.h"
 #include "controller/store/ingest.h"
 #include "controller/store/load.h"
 #include "controller/store/rows.h"
-#include "controller/store/sqlite_status.h"
 
 namespace joulefarm::controller {
 namespace {
 
 // SQLiteCpp's own name for a database in memory.
 constexpr char kMemory[] = ":memory:";
-
-// Runs `work` and turns what it throws into a status; the one place where exceptions of the store
-// stop.
-template <typename Work>
-auto Guarded(absl::string_view doing, const Work& work) -> decltype(work()) {
-  try {
-    return work();
-  } catch (const SQLite::Exception& error) {
-    return SqliteStatus(
-        error.getExtendedErrorCode() > 0 ? error.getExtendedErrorCode() : error.getErrorCode(),
-        doing, error.what());
-  } catch (const std::exception& error) {
-    return absl::InternalError(absl::StrCat(doing, ": ", error.what()));
-  }
-}
 
 }  // namespace
 

@@ -64,6 +64,8 @@ TEST_F(Completion, Commands) {
   EXPECT_EQ(Offered({"exp"}), "experiment");
   EXPECT_THAT(Offered({"job", ""}), HasSubstr("list get"));
   EXPECT_EQ(Offered({"result", "tr"}), "trace");
+  EXPECT_EQ(Offered({"result", "rec"}), "recompute");
+  EXPECT_EQ(Offered({"result", "recompute", "job-2"}), "job-2");
   EXPECT_EQ(Offered({"nonsense", "x"}), "");
 }
 

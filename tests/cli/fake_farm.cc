@@ -74,6 +74,7 @@ struct FakeFarm::Services : public v1::FarmService::Service, public v1::Artifact
   Listing list;
   FakeFarm::Sql sql;
   FakeFarm::Trace trace;
+  FakeFarm::Recompute recompute;
   FakeFarm::Watch watch;
   FakeFarm::Backup backup;
   FakeFarm::CancelJob cancel_job;
@@ -162,6 +163,16 @@ struct FakeFarm::Services : public v1::FarmService::Service, public v1::Artifact
   grpc::Status GetTrace(grpc::ServerContext* /*context*/, const v1::GetTraceRequest* request,
                         grpc::ServerWriter<v1::TableChunk>* writer) override {
     const FakeFarm::Trace call = Copy(&Services::trace);
+    if (!call) return {grpc::StatusCode::UNIMPLEMENTED, "not set"};
+    const auto table = call(*request);
+    if (!table.ok()) return ToGrpc(table.status());
+    WriteTable(*table, writer);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Recompute(grpc::ServerContext* /*context*/, const v1::RecomputeRequest* request,
+                         grpc::ServerWriter<v1::TableChunk>* writer) override {
+    const FakeFarm::Recompute call = Copy(&Services::recompute);
     if (!call) return {grpc::StatusCode::UNIMPLEMENTED, "not set"};
     const auto table = call(*request);
     if (!table.ok()) return ToGrpc(table.status());
@@ -340,6 +351,10 @@ void FakeFarm::OnList(Listing list) {
 void FakeFarm::OnSql(Sql sql) {
   const std::lock_guard<std::mutex> lock(services_->mutex);
   services_->sql = std::move(sql);
+}
+void FakeFarm::OnRecompute(Recompute recompute) {
+  const std::lock_guard<std::mutex> lock(services_->mutex);
+  services_->recompute = std::move(recompute);
 }
 void FakeFarm::OnTrace(Trace trace) {
   const std::lock_guard<std::mutex> lock(services_->mutex);

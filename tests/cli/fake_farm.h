@@ -57,6 +57,8 @@ class FakeFarm {
   void OnList(Listing list);
   void OnSql(Sql sql);
   void OnTrace(Trace trace);
+  using Recompute = std::function<absl::StatusOr<Table>(const v1::RecomputeRequest&)>;
+  void OnRecompute(Recompute recompute);
   void OnCancelJob(CancelJob cancel);
   void OnCancelExperiment(CancelExperiment cancel);
   // PushArtifact verifies nothing and answers this instead when it is not OK.
