@@ -1,89 +1,30 @@
 #include "deploy/benchmarks/ingest.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include <chrono>
-#include <cmath>
+#include <cinttypes>
 #include <cstdio>
-#include <random>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "common/crc32c/crc32c.h"
 #include "common/trace/chunk_writer.h"
-#include "controller/controller.h"
-#include "deploy/benchmarks/fake_agent.h"
+#include "deploy/benchmarks/bench_farm.h"
 #include "deploy/benchmarks/figures.h"
-#include "joulefarm/v1/farm_service.grpc.pb.h"
+#include "deploy/benchmarks/signal.h"
 
 namespace joulefarm::bench {
 namespace {
 
-constexpr std::int64_t kRateHz = 5000;
 constexpr std::int64_t kSeconds = 8000;
-constexpr std::int64_t kSamples = kRateHz * kSeconds;
-constexpr std::int64_t kPeriodNs = 1'000'000'000 / kRateHz;
-constexpr char kSignal[] =
-    "5 kHz power in mW: 4 W idle, 9 W in bursts of 200 to 800 ms, noise of 20 mW rms, stamps with "
-    "2 us rms of jitter";
-
-// What a 5 kHz meter gives of a device that works in bursts; the same sequence every time.
-class Signal {
- public:
-  std::pair<std::int64_t, std::int64_t> Next() {
-    if (left_ == 0) {
-      busy_ = !busy_;
-      left_ = std::uniform_int_distribution<int>(kRateHz / 5, kRateHz * 4 / 5)(random_);
-    }
-    --left_;
-    t_ns_ += kPeriodNs;
-    const double power_mw = (busy_ ? 9000 : 4000) + 20 * noise_(random_);
-    const auto jitter_ns = static_cast<std::int64_t>(2000 * noise_(random_));
-    return {t_ns_ + std::clamp<std::int64_t>(jitter_ns, -kPeriodNs / 3, kPeriodNs / 3),
-            std::llround(power_mw)};
-  }
-
- private:
-  std::mt19937_64 random_{42};
-  std::normal_distribution<double> noise_;
-  bool busy_ = true;
-  int left_ = 0;
-  std::int64_t t_ns_ = 1'000'000'000'000;
-};
+constexpr std::int64_t kSamples = kSignalHz * kSeconds;
+constexpr std::int64_t kRows = kSamples / 20;
 
 double SecondsSince(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-v1::Frame MakeFrame(std::int64_t fence, v1::Stream stream, std::int64_t seq, std::string payload) {
-  v1::Frame frame;
-  frame.set_fence(fence);
-  frame.set_stream(stream);
-  frame.set_seq(seq);
-  frame.set_crc32c(Crc32c(payload));
-  frame.set_payload(std::move(payload));
-  return frame;
-}
-
-// The chunks of the signal as an agent would cut them, so that making them is not measured.
-std::vector<std::string> MakeBatches() {
-  TraceEncoder encoder;
-  ChunkWriter writer("bench", &encoder);
-  Signal signal;
-  std::vector<std::string> batches;
-  const auto add = [&](std::optional<v1::TraceChunk> chunk) {
-    if (!chunk) return;
-    v1::TraceBatch batch;
-    *batch.add_chunks() = *std::move(chunk);
-    batches.push_back(batch.SerializeAsString());
-  };
-  for (std::int64_t i = 0; i < kSamples; ++i) {
-    const auto [t_ns, raw] = signal.Next();
-    add(writer.Add(t_ns, raw));
-  }
-  add(writer.Flush());
-  return batches;
 }
 
 std::uintmax_t FilesOf(const std::filesystem::path& database) {
@@ -101,71 +42,91 @@ int Fail(const std::string& what) {
   return 1;
 }
 
+// Bytes of the chunks alone, per sample.
+double CodecBytes(const SignalOptions& options) {
+  constexpr std::int64_t kSome = kSignalHz * 600;
+  TraceEncoder encoder;
+  ChunkWriter writer("bench", &encoder);
+  Signal signal(options);
+  std::size_t bytes = 0;
+  for (std::int64_t i = 0; i < kSome; ++i) {
+    const auto [t_ns, raw] = signal.Next();
+    if (const auto chunk = writer.Add(t_ns, raw)) bytes += chunk->data().size();
+  }
+  if (const auto chunk = writer.Flush()) bytes += chunk->data().size();
+  return static_cast<double>(bytes) / kSome;
+}
+
+nlohmann::ordered_json BytesByNoise() {
+  nlohmann::ordered_json by_noise;
+  for (const double noise_mw : {0.5, 2.0, 6.0, 20.0, 60.0}) {
+    by_noise.push_back({{"noise_mw_rms", noise_mw},
+                        {"codec_bytes", CodecBytes({.noise_mw = noise_mw})},
+                        {"codec_bytes_host_stamps_2us",
+                         CodecBytes({.noise_mw = noise_mw, .stamp_jitter_us = 2})}});
+  }
+  return by_noise;
+}
+
 }  // namespace
 
+// The chunks of the signal as an agent would cut them, so that making them is not measured.
+std::vector<std::string> MakeBatches(Signal& signal, std::int64_t samples) {
+  TraceEncoder encoder;
+  ChunkWriter writer("bench", &encoder);
+  std::vector<std::string> batches;
+  const auto add = [&](std::optional<v1::TraceChunk> chunk) {
+    if (!chunk) return;
+    v1::TraceBatch batch;
+    *batch.add_chunks() = *std::move(chunk);
+    batches.push_back(batch.SerializeAsString());
+  };
+  for (std::int64_t i = 0; i < samples; ++i) {
+    const auto [t_ns, raw] = signal.Next();
+    add(writer.Add(t_ns, raw));
+  }
+  add(writer.Flush());
+  return batches;
+}
+
 int MeasureIngest(const std::filesystem::path& folder) {
-  controller::ControllerOptions options;
-  options.listen.port = 0;
-  options.http.port = 0;
-  options.state = folder / "controller";
-  options.version = "bench";
-  auto controller = controller::Controller::Start(options);
-  if (!controller.ok()) return Fail(std::string(controller.status().message()));
-  const auto channel = grpc::CreateChannel((*controller)->grpc_address().ToString(),
-                                           grpc::InsecureChannelCredentials());
-  FakeAgent agent(channel, "bench");
-
-  v1::SubmitExperimentRequest request;
-  request.set_text("name: bench\nworkloads: {w: {kind: command, command: [\"true\"]}}\n");
-  v1::SubmitExperimentResponse response;
-  grpc::ClientContext context;
-  const grpc::Status submitted =
-      v1::FarmService::NewStub(channel)->SubmitExperiment(&context, request, &response);
-  if (!submitted.ok()) return Fail(submitted.error_message());
-  const std::int64_t fence = agent.AwaitGrant();
-
-  v1::EventBatch events;
-  v1::Event& event = *events.add_events();
-  event.set_t_ns(1);
-  event.mutable_channel()->set_name("bench");
-  event.mutable_channel()->set_quantity(v1::QUANTITY_POWER_W);
-  event.mutable_channel()->set_scale(1e-3);
-  event.mutable_channel()->set_nominal_hz(kRateHz);
-  event.mutable_channel()->set_provenance(v1::PROVENANCE_SIMULATED);
-  agent.Upload(MakeFrame(fence, v1::STREAM_EVENT, 1, events.SerializeAsString()));
-  agent.AwaitAcknowledged();
-
-  const std::vector<std::string> batches = MakeBatches();
-  const std::uintmax_t before = FilesOf((*controller)->database());
+  const std::unique_ptr<BenchFarm> farm = BenchFarm::Start(folder);
+  if (farm == nullptr) return 1;
+  farm->DeclareChannel();
+  Signal signal;
+  std::vector<std::string> batches = MakeBatches(signal, kSamples);
+  const std::uintmax_t before = FilesOf(farm->database());
   const auto start = std::chrono::steady_clock::now();
-  std::int64_t seq = 0;
-  for (const std::string& batch : batches)
-    agent.Upload(MakeFrame(fence, v1::STREAM_POWER, ++seq, batch));
-  agent.AwaitAcknowledged();
+  for (std::string& batch : batches) farm->Upload(v1::STREAM_POWER, std::move(batch));
+  farm->AwaitAcknowledged();
   const double seconds = SecondsSince(start);
 
   // The write-ahead log goes into the file first, so that its size is what stays on disk.
   sqlite3* db = nullptr;
-  sqlite3_open((*controller)->database().c_str(), &db);
+  sqlite3_open(farm->database().c_str(), &db);
   sqlite3_exec(db, "PRAGMA wal_checkpoint(TRUNCATE)", nullptr, nullptr, nullptr);
   sqlite3_close(db);
-  const std::uintmax_t after = FilesOf((*controller)->database());
+  const std::uintmax_t after = FilesOf(farm->database());
 
-  const nlohmann::ordered_json detail = {{"samples", kSamples},
-                                         {"frames", batches.size()},
-                                         {"seconds", seconds},
-                                         {"signal", kSignal},
-                                         {"path",
-                                          "one agent session, loopback gRPC, CRC32C, SQLite WAL "
-                                          "synchronous=FULL, acknowledged after commit"}};
-  PrintFigure("ingest.samples_per_s", static_cast<double>(kSamples) / seconds, "1/s", detail);
+  const std::string what = Signal::Describe({});
+  PrintFigure(
+      "ingest.samples_per_s", static_cast<double>(kSamples) / seconds, "1/s",
+      {{"samples", kSamples},
+       {"frames", batches.size()},
+       {"seconds", seconds},
+       {"signal", what},
+       {"path",
+        "one agent session, loopback gRPC, CRC32C, every chunk decoded and summed up, SQLite "
+        "WAL synchronous=FULL, acknowledged after commit"}});
   PrintFigure("ingest.bytes_per_sample", static_cast<double>(after - before) / kSamples, "B",
-              {{"samples", kSamples}, {"database_bytes", after - before}, {"signal", kSignal}});
+              {{"samples", kSamples},
+               {"database_bytes", after - before},
+               {"signal", what},
+               {"of_the_chunks_alone", BytesByNoise()}});
   return 0;
 }
 
 int MeasureSqliteRows(const std::filesystem::path& folder) {
-  constexpr std::int64_t kRows = kSamples / 20;
   constexpr std::int64_t kPerTransaction = 10'000;
   sqlite3* db = nullptr;
   const std::filesystem::path file = folder / "rows.db";
@@ -186,7 +147,7 @@ int MeasureSqliteRows(const std::filesystem::path& folder) {
     if (i % kPerTransaction == 0) fine = run("BEGIN");
     const auto [t_ns, raw] = signal.Next();
     sqlite3_bind_int64(insert, 1, t_ns);
-    sqlite3_bind_double(insert, 2, static_cast<double>(raw) * 1e-3);
+    sqlite3_bind_double(insert, 2, static_cast<double>(raw) * kSignalScale);
     fine = fine && sqlite3_step(insert) == SQLITE_DONE;
     sqlite3_reset(insert);
     if ((i + 1) % kPerTransaction == 0) fine = fine && run("COMMIT");
@@ -197,16 +158,45 @@ int MeasureSqliteRows(const std::filesystem::path& folder) {
   sqlite3_finalize(insert);
   sqlite3_close(db);
   if (!fine) return Fail(message);
-  PrintFigure(
-      "peer.sqlite_rows_samples_per_s", static_cast<double>(kRows) / seconds, "1/s",
-      {{"samples", kRows},
-       {"seconds", seconds},
-       {"signal", kSignal},
-       {"path",
-        "rows (attempt, channel, t_ns, value), in process, 10 000 a transaction, WAL "
-        "synchronous=FULL, "
-        "no network, no checksum"},
-       {"bytes_per_sample", static_cast<double>(std::filesystem::file_size(file)) / kRows}});
+  const nlohmann::ordered_json detail = {
+      {"samples", kRows},
+      {"seconds", seconds},
+      {"signal", Signal::Describe({})},
+      {"path",
+       "rows (attempt, channel, t_ns, value), in process, 10 000 a transaction, WAL "
+       "synchronous=FULL, no network, no checksum"}};
+  PrintFigure("peer.sqlite_rows_samples_per_s", static_cast<double>(kRows) / seconds, "1/s",
+              detail);
+  PrintFigure("peer.sqlite_rows_bytes_per_sample",
+              static_cast<double>(std::filesystem::file_size(file)) / kRows, "B", detail);
+  return 0;
+}
+
+int MeasureCsv(const std::filesystem::path& folder) {
+  const std::filesystem::path file = folder / "samples.csv";
+  std::FILE* out = std::fopen(file.c_str(), "w");
+  if (out == nullptr) return Fail("cannot write " + file.string());
+  Signal signal;
+  const auto start = std::chrono::steady_clock::now();
+  bool fine = std::fprintf(out, "t_ns,power_w\n") > 0;
+  for (std::int64_t i = 0; i < kRows && fine; ++i) {
+    const auto [t_ns, raw] = signal.Next();
+    fine =
+        std::fprintf(out, "%" PRId64 ",%.4f\n", t_ns, static_cast<double>(raw) * kSignalScale) > 0;
+  }
+  fine = fine && std::fflush(out) == 0 && ::fsync(::fileno(out)) == 0;
+  const double seconds = SecondsSince(start);
+  fine = std::fclose(out) == 0 && fine;
+  if (!fine) return Fail("cannot write all of " + file.string());
+  const nlohmann::ordered_json detail = {
+      {"samples", kRows},
+      {"seconds", seconds},
+      {"signal", Signal::Describe({})},
+      {"path",
+       "lines t_ns,power_w with 4 decimals, in process, one fsync at the end, no checksum"}};
+  PrintFigure("peer.csv_samples_per_s", static_cast<double>(kRows) / seconds, "1/s", detail);
+  PrintFigure("peer.csv_bytes_per_sample",
+              static_cast<double>(std::filesystem::file_size(file)) / kRows, "B", detail);
   return 0;
 }
 

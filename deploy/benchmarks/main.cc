@@ -5,6 +5,7 @@
 #include <string>
 
 #include "deploy/benchmarks/ingest.h"
+#include "deploy/benchmarks/query.h"
 #include "deploy/benchmarks/submit_start.h"
 
 int main(int argc, char** argv) {
@@ -16,7 +17,9 @@ int main(int argc, char** argv) {
   int code = 0;
   CLI::App* ingest = app.add_subcommand("ingest", "Samples through a controller");
   CLI::App* rows = app.add_subcommand("sqlite-rows", "The same samples as plain rows");
-  for (CLI::App* command : {ingest, rows}) {
+  CLI::App* csv = app.add_subcommand("csv", "The same samples as lines of text");
+  CLI::App* query = app.add_subcommand("phase-energies", "Energies of an hour at 5 kHz");
+  for (CLI::App* command : {ingest, rows, csv, query}) {
     command->add_option("--folder", folder, "Empty folder for databases")->required();
   }
   CLI::App* submit = app.add_subcommand("submit-start", "From submit to the attempt's begin");
@@ -26,6 +29,8 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(100, 100000));
   ingest->callback([&] { code = joulefarm::bench::MeasureIngest(folder); });
   rows->callback([&] { code = joulefarm::bench::MeasureSqliteRows(folder); });
+  csv->callback([&] { code = joulefarm::bench::MeasureCsv(folder); });
+  query->callback([&] { code = joulefarm::bench::MeasurePhaseEnergies(folder); });
   submit->callback([&] { code = joulefarm::bench::MeasureSubmitStart(controller, count); });
   CLI11_PARSE(app, argc, argv);
   return code;
