@@ -22,7 +22,8 @@ struct ControlRequest {
 };
 
 // Errors of all: UNAVAILABLE, the device is gone (open it again); DEADLINE_EXCEEDED, nothing
-// within the time; PERMISSION_DENIED, with the cure; INTERNAL otherwise.
+// within the time; PERMISSION_DENIED, with the cure; INTERNAL otherwise. What opens a link answers
+// RESOURCE_EXHAUSTED where another program holds the device.
 class Link {
  public:
   virtual ~Link() = default;

@@ -58,6 +58,9 @@ struct MeterModel {
   std::int64_t smoothing_ns = 0;
   // How old a value may be when it is read, on top of half the round trip.
   std::int64_t refresh_ns = 0;
+  // Of a meter that is asked: half of the longest round trip that its driver accepts, so that no
+  // stamp is off by more.
+  std::int64_t stamp_bound_ns = 0;
   // Constant delay from the power to its stamp, and what is known of it (k = 1, but a bound until
   // it has been calibrated).
   std::int64_t latency_ns = 0;

@@ -1,0 +1,33 @@
+// What the operator states of a meter that hangs on this host.
+//
+// Threads: any. Ownership: values.
+#pragma once
+
+#include <optional>
+#include <string>
+
+namespace joulefarm::agent {
+
+// Absent: not stated.
+struct MeterSettings {
+  // Which one: its serial number, or where it has none the path of its USB port. Empty: the only
+  // one there.
+  std::string serial;
+  // What its power channel is called. Empty: as its model.
+  std::string channel;
+  // Nearest rate it is started at; 0: its fastest.
+  double rate_hz = 0;
+  // Current flows the other way through it than its maker counts.
+  bool negate = false;
+  // power = gain * (what it says - tare_w); where it says volts and amperes, what it says is
+  // V * (A - tare_a). Tares are taken with the sign that `negate` gives.
+  std::optional<double> gain;
+  std::optional<double> gain_u;  // relative standard uncertainty of the gain
+  std::optional<double> tare_w;
+  std::optional<double> tare_a;
+  std::string tare_at;              // RFC 3339
+  std::string sense_point;          // "meter" or "device"
+  std::optional<double> cable_ohm;  // between sense point and device, there and back
+};
+
+}  // namespace joulefarm::agent
