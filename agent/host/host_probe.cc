@@ -33,7 +33,7 @@ void HostProbe::ReadPower(LiveReading& reading) {
   bool read = false;
   for (const PowerReading& of : readings) {
     if (of.channel != primary_channel_) continue;
-    power_->Add(of.t_ns, of.raw);
+    power_->Add(of.seen_ns(), of.raw);
     read = true;
   }
   // What a source could not say is absent from the reading; an attempt would log why.

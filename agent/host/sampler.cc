@@ -17,6 +17,9 @@ namespace {
 constexpr double kShareScale = 1e-4;
 constexpr double kSecondsScale = 1e-6;
 constexpr std::int64_t kLiveNs = 1'000'000'000;
+// At the end, for samples of meters that are on their way.
+constexpr std::int64_t kPeriodsOnTheWay = 3;
+constexpr std::int64_t kLongestWaitNs = 300'000'000;
 
 double Rate(std::int64_t period_ns) { return 1e9 / static_cast<double>(period_ns); }
 
@@ -105,7 +108,9 @@ void Sampler::StartSources() {
       power_.emplace(std::move(channel));
     }
     source.power = std::move(started[i]);
-    source.beat.period_ns = hz > 0 ? static_cast<std::int64_t>(1e9 / hz) : options_.period_ns;
+    // One that samples by itself is collected from at leisure.
+    const bool on_demand = hz > 0 && !source.power->buffered();
+    source.beat.period_ns = on_demand ? static_cast<std::int64_t>(1e9 / hz) : options_.period_ns;
     sources_.push_back(std::move(source));
   }
 }
@@ -155,6 +160,11 @@ std::int64_t Sampler::LongestRefreshNs() const {
       // Of samples it says how stale they may be, which waiting does not change.
       if (channel.quantity() == v1::QUANTITY_ENERGY_COUNTER_J)
         longest_ns = std::max(longest_ns, channel.refresh_ns());
+      // The last samples are still on their way.
+      if (source.power->buffered() && channel.nominal_hz() > 0) {
+        const auto period_ns = static_cast<std::int64_t>(1e9 / channel.nominal_hz());
+        longest_ns = std::max(longest_ns, std::min(kLongestWaitNs, kPeriodsOnTheWay * period_ns));
+      }
     }
   }
   return longest_ns;
@@ -220,7 +230,7 @@ void Sampler::Sample(Source& source) {
   if (primary_ && &source == &sources_[primary_->source]) {
     const std::lock_guard lock(live_mutex_);
     for (const PowerReading& reading : source.readings) {
-      if (reading.channel == primary_->channel) power_->Add(reading.t_ns, reading.raw);
+      if (reading.channel == primary_->channel) power_->Add(reading.seen_ns(), reading.raw);
     }
   }
   if (lost == 0) return;

@@ -32,6 +32,8 @@ struct FoundPower {
   // Each says what, why and what to do.
   std::vector<std::string> obstacles;
   std::set<std::string> names;  // of channels, given out so far
+  // The operator names a meter that cannot be used here.
+  bool meter_missing = false;
   // Batteries whose gauges hwmon repeats.
   std::set<std::string> batteries;
 

@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "agent/power/battery.h"
 #include "agent/power/board_rails.h"
+#include "agent/power/found_meters.h"
 #include "agent/power/found_power.h"
 #include "agent/power/hwmon_power.h"
 #include "agent/power/rapl.h"
@@ -71,6 +72,8 @@ std::vector<std::string> Rank(const PowerWish& wish, const PowerSettings& settin
                               FoundPower& found) {
   const std::string& named = wish.channel.empty() ? settings.channel : wish.channel;
   std::vector<std::string> ranking = Best(found);
+  // The meter that was named is not here: another channel in its place would pass for it.
+  if (found.meter_missing) ranking.clear();
   if (!named.empty()) {
     const v1::ChannelInfo* channel = FindChannel(found.sources, named);
     ranking.clear();
@@ -131,6 +134,11 @@ PowerSelection SelectPower(const PowerWish& wish, const HostPaths& paths,
   if (wish.require == v1::POWER_REQUIRE_NONE) return {};
   FoundPower found;
   found.names = {kEstimatedChannel, kSimulatedChannel, kReplayChannel};
+  // A tree of files says nothing of what is plugged in here.
+  if (paths.live()) {
+    AddMeters(FindMeters(settings.meter), settings.meter, wish.every_meter,
+              wish.channel.empty() ? settings.channel : wish.channel, found);
+  }
   FindBoardRails(paths, found);
   FindBatteries(paths, found);
   FindRapl(paths, found);

@@ -13,6 +13,7 @@
 #include "absl/types/span.h"
 #include "agent/host/host_paths.h"
 #include "agent/power/estimated.h"
+#include "agent/power/meter/settings.h"
 #include "agent/power/nvml.h"
 #include "agent/power/power_source.h"
 #include "agent/power/replay.h"
@@ -30,6 +31,7 @@ struct PowerSettings {
   // For trying out; results come from them only where nothing measures or they are named.
   std::optional<SimulatedSettings> simulated = std::nullopt;
   std::optional<ReplaySettings> replay = std::nullopt;
+  MeterConfig meter = {};
 };
 
 // What a job wants.
@@ -37,6 +39,8 @@ struct PowerWish {
   v1::PowerRequire require = v1::POWER_REQUIRE_OPTIONAL;
   std::string channel = {};  // wins over the operator's
   double min_rate_hz = 0;
+  // Every meter that is here, not only that of the device: to look at them.
+  bool every_meter = false;
 };
 PowerWish WishOf(const v1::JobSpec& spec);
 
@@ -51,7 +55,8 @@ struct PowerSelection {
   std::vector<std::string> obstacles;
 };
 
-// Looks around and chooses. What measures comes before what is modelled, and that before the
+// Looks around and chooses. The meter of the device comes first: the one that the operator names,
+// or the only one there. What measures comes before what is modelled, and that before the
 // estimate; of two that measure, the one that covers more of the device. A channel asked for by
 // name, and else the rate asked for, leaves nothing but it and the estimate. Nothing at all where
 // the job wants none: then nothing is declared and energy stays absent.

@@ -6,6 +6,7 @@
 #include "agent/power/meter/fl001.h"
 #include "agent/power/meter/fnirsi.h"
 #include "agent/power/meter/km001pro.h"
+#include "agent/power/meter/km003c.h"
 #include "agent/power/meter/monsoon.h"
 #include "agent/power/meter/odpm.h"
 #include "agent/power/meter/powermetrics.h"
@@ -29,6 +30,7 @@ const std::vector<MeterModel>& MeterModels() {
       FnirsiC1Model(),
       FnirsiModel(),
       Km001ProModel(),
+      Km003cModel(),
       MonsoonModel(),
       OdpmModel(),
       PowermetricsModel(),

@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace joulefarm::agent {
 
@@ -13,6 +14,9 @@ struct MeterSettings {
   // Which one: its serial number, or where it has none the path of its USB port. Empty: the only
   // one there.
   std::string serial;
+  // A meter that cannot be found by itself: its model, and its tty or the HOST:PORT of its server.
+  std::string model;
+  std::string node;
   // What its power channel is called. Empty: as its model.
   std::string channel;
   // Nearest rate it is started at; 0: its fastest.
@@ -28,6 +32,20 @@ struct MeterSettings {
   std::string tare_at;              // RFC 3339
   std::string sense_point;          // "meter" or "device"
   std::optional<double> cable_ohm;  // between sense point and device, there and back
+};
+
+// Which meter measures a device.
+struct MeterChoice {
+  // Of the agent it hangs on; empty: this one.
+  std::string agent;
+  // Empty: the only one there.
+  std::string serial;
+};
+
+// What the operator states of meters, of this host and of its device.
+struct MeterConfig {
+  std::vector<MeterSettings> meters;
+  MeterChoice device;
 };
 
 }  // namespace joulefarm::agent

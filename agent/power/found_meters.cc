@@ -1,0 +1,221 @@
+#include "agent/power/found_meters.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <iterator>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "agent/power/link/serial_link.h"
+#include "agent/power/link/usb_bus.h"
+#include "agent/power/link/usb_devices.h"
+#include "agent/power/link/usb_link.h"
+#include "agent/power/meter/registry.h"
+
+namespace joulefarm::agent {
+namespace {
+
+// What joulefarm-fake-meter plugs in, and what somebody else's simulation may call itself.
+constexpr char kSimulated[] = "SIMULATED";
+
+// "KM003C of serial number X on USB port 3-1".
+std::string Describe(const FoundMeter& meter) {
+  return absl::StrCat(
+      meter.model->title,
+      meter.device.serial.empty() ? "" : absl::StrCat(" (serial ", meter.device.serial, ")"),
+      " on ", PlaceOf(meter));
+}
+
+absl::StatusOr<std::vector<UsbDevice>> ListDevices(LinkKind link) {
+  switch (link) {
+    case LinkKind::kUsbBulk:
+      return ListUsbDevices();
+    case LinkKind::kSerial:
+      return ListSerialDevices();
+    default:
+      return std::vector<UsbDevice>();
+  }
+}
+
+absl::StatusOr<std::unique_ptr<Link>> Open(const MeterModel& model, const UsbDevice& device) {
+  switch (model.link) {
+    case LinkKind::kUsbBulk:
+      return OpenUsbLink(device, {.usb_interface = model.usb_interface,
+                                  .endpoint_out = model.endpoint_out,
+                                  .endpoint_in = model.endpoint_in});
+    case LinkKind::kSerial:
+      return OpenSerial(device.node, model.baud);
+    default:
+      return absl::UnimplementedError(absl::StrCat(model.title, " has no link here"));
+  }
+}
+
+std::string PermissionAdvice(const MeterModel& model, const UsbDevice& device) {
+  if (model.link == LinkKind::kUsbBulk) return UsbPermissionAdvice(device);
+  return absl::StrCat(
+      model.title, ": no permission to open ", device.node,
+      "; install the rules in deploy/udev and put the agent's user into their group "
+      "joulefarm (docs/meters.md)");
+}
+
+// Meters that nobody can recognise: their node and model are configured.
+void AddConfigured(const MeterConfig& config, FoundMeters& here) {
+  for (const MeterSettings& settings : config.meters) {
+    if (settings.node.empty()) continue;
+    const MeterModel* model = FindMeterModel(settings.model);
+    if (model == nullptr || !model->make_driver) {
+      here.obstacles.push_back(absl::StrCat(
+          "meter at ", settings.node, " of the agent's configuration: there is no model \"",
+          settings.model, "\" that can be read there; docs/meters.md lists them"));
+      continue;
+    }
+    UsbDevice device;
+    device.node = settings.node;
+    device.serial = settings.serial;
+    here.meters.push_back({model, std::move(device), ""});
+  }
+}
+
+// Devices of one kind of bus that a model says are its own.
+void Match(const std::vector<UsbDevice>& devices, LinkKind link, FoundMeters& here) {
+  for (const UsbDevice& device : devices) {
+    for (const MeterModel& model : MeterModels()) {
+      if (model.link != link || !model.match) continue;
+      const UsbMatch match = model.match(device);
+      if (match == UsbMatch::kNo) continue;
+      FoundMeter& meter = here.meters.emplace_back(FoundMeter{&model, device, ""});
+      if (match == UsbMatch::kFirmwareUpdate) {
+        meter.obstacle = absl::StrCat(
+            Describe(meter),
+            " is in firmware-update mode and is left alone; unplug it and plug it in without its "
+            "button held");
+      } else if (!device.node.empty() && access(device.node.c_str(), R_OK | W_OK) != 0) {
+        meter.obstacle = PermissionAdvice(model, device);
+      }
+      break;
+    }
+  }
+}
+
+const MeterSettings* SettingsOf(const FoundMeter& meter, const FoundMeters& here,
+                                const MeterConfig& config) {
+  for (const MeterSettings& settings : config.meters) {
+    if (settings.serial == KeyOf(meter) && !settings.serial.empty()) return &settings;
+    if (settings.node == meter.device.node && !settings.node.empty()) return &settings;
+  }
+  for (const MeterSettings& settings : config.meters) {
+    if (settings.serial.empty() && settings.node.empty() && here.meters.size() == 1)
+      return &settings;
+  }
+  return nullptr;
+}
+
+// The meter of the device; null: none, or nobody knows which.
+const FoundMeter* DeviceMeter(const FoundMeters& here, const MeterConfig& config,
+                              FoundPower& found) {
+  // One that hangs elsewhere: what is here measures something else.
+  if (!config.device.agent.empty()) return nullptr;
+  std::vector<std::string> keys;
+  std::transform(here.meters.begin(), here.meters.end(), std::back_inserter(keys), KeyOf);
+  if (!config.device.serial.empty()) {
+    const auto meter = std::find(keys.begin(), keys.end(), config.device.serial);
+    if (meter != keys.end()) return &here.meters[static_cast<std::size_t>(meter - keys.begin())];
+    found.meter_missing = true;
+    found.obstacles.push_back(absl::StrCat(
+        "meter ", config.device.serial,
+        " of the agent's configuration is not here: plug it in, or name another; there are: ",
+        keys.empty() ? "none" : absl::StrJoin(keys, ", ")));
+    return nullptr;
+  }
+  if (here.meters.size() == 1) return here.meters.data();
+  if (here.meters.size() > 1) {
+    std::vector<std::string> texts;
+    std::transform(here.meters.begin(), here.meters.end(), std::back_inserter(texts), Describe);
+    found.obstacles.push_back(absl::StrCat(
+        here.meters.size(),
+        " meters are here and nothing says which of them measures this device: ",
+        absl::StrJoin(texts, ", "),
+        "; say it in the agent's configuration, such as meter: {serial: ", keys[0], "}"));
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+std::string KeyOf(const FoundMeter& meter) {
+  if (!meter.device.serial.empty()) return meter.device.serial;
+  return meter.device.path.empty() ? meter.device.node : meter.device.path;
+}
+
+std::string IdOf(const FoundMeter& meter) {
+  return absl::StrCat("meter:", meter.model->name, ":", KeyOf(meter));
+}
+
+std::string PlaceOf(const FoundMeter& meter) {
+  return meter.device.path.empty() ? meter.device.node
+                                   : absl::StrCat("USB port ", meter.device.path);
+}
+
+FoundMeters FindMeters(const MeterConfig& config) {
+  FoundMeters here;
+  for (const LinkKind link : {LinkKind::kUsbBulk, LinkKind::kSerial}) {
+    if (const absl::StatusOr<std::vector<UsbDevice>> devices = ListDevices(link); devices.ok()) {
+      Match(*devices, link, here);
+    } else {
+      here.obstacles.emplace_back(devices.status().message());
+    }
+  }
+  AddConfigured(config, here);
+  return here;
+}
+
+MeteredSource::Opener OpenerOf(const FoundMeter& meter) {
+  return [meter]() -> absl::StatusOr<std::unique_ptr<Link>> {
+    const MeterModel& model = *meter.model;
+    if (meter.device.vendor == 0) return Open(model, meter.device);
+    const absl::StatusOr<std::vector<UsbDevice>> devices = ListDevices(model.link);
+    if (!devices.ok()) return devices.status();
+    // Its node changes each time it is plugged in; without a serial number the port stays.
+    for (const UsbDevice& device : *devices) {
+      const bool same = device.vendor == meter.device.vendor &&
+                        device.product == meter.device.product &&
+                        device.interface_number == meter.device.interface_number &&
+                        KeyOf({&model, device, ""}) == KeyOf(meter);
+      if (same) return Open(model, device);
+    }
+    return absl::UnavailableError("it is not plugged in");
+  };
+}
+
+void AddMeters(const FoundMeters& here, const MeterConfig& config, bool every,
+               const std::string& named, FoundPower& found) {
+  found.obstacles.insert(found.obstacles.end(), here.obstacles.begin(), here.obstacles.end());
+  const FoundMeter* of_device = DeviceMeter(here, config, found);
+  for (const FoundMeter& meter : here.meters) {
+    const bool chosen = &meter == of_device;
+    const MeterSettings* stated = SettingsOf(meter, here, config);
+    MeterSettings settings = stated != nullptr ? *stated : MeterSettings();
+    const std::string name =
+        found.Name(settings.channel.empty() ? meter.model->name : settings.channel, KeyOf(meter));
+    if (!chosen && !every && name != named) continue;
+    if (!meter.obstacle.empty()) {
+      found.obstacles.push_back(meter.obstacle);
+      // Which one it would be is known: no other stands in for it.
+      if (chosen && !config.device.serial.empty()) found.meter_missing = true;
+      continue;
+    }
+    MeteredSource::Identity identity = {.id = IdOf(meter), .place = PlaceOf(meter)};
+    if (!meter.device.serial.empty()) identity.serial = meter.device.serial;
+    if (absl::StartsWith(meter.device.serial, kSimulated))
+      identity.provenance = v1::PROVENANCE_SIMULATED;
+    found.sources.push_back(std::make_unique<MeteredSource>(*meter.model, std::move(settings), name,
+                                                            std::move(identity), OpenerOf(meter)));
+    if (chosen) found.totals.push_back({name, Width::kDevice});
+  }
+}
+
+}  // namespace joulefarm::agent

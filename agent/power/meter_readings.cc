@@ -1,0 +1,187 @@
+#include "agent/power/meter_readings.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "agent/power/found_power.h"
+
+namespace joulefarm::agent {
+namespace {
+
+constexpr double kVoltageScale = 1e-4;
+constexpr double kVoltageHz = 10;
+constexpr std::int64_t kVoltageNs = 100'000'000;
+constexpr std::int64_t kPairNs = 100'000'000;
+
+double RateOf(const MeterModel& model, const MeterSettings& settings) {
+  return settings.rate_hz > 0 ? std::min(settings.rate_hz, model.max_rate_hz) : model.max_rate_hz;
+}
+
+// The power of ten at or below a resolution, so that people read what is stored.
+double ScaleOf(double resolution_w) {
+  return std::pow(10, std::floor(std::log10(resolution_w) + 1e-9));
+}
+
+v1::ChannelInfo Power(const MeterModel& model, const MeterSettings& settings,
+                      const std::string& name, const std::string& title) {
+  v1::ChannelInfo channel =
+      PowerChannel(name, v1::QUANTITY_POWER_W, ScaleOf(model.resolution_w), RateOf(model, settings),
+                   v1::SCOPE_DEVICE,
+                   absl::StrCat(title, ": what flows through it",
+                                settings.negate ? ", counted the other way" : ""));
+  if (settings.gain_u) {
+    channel.set_gain_u(*settings.gain_u);
+  } else if (model.gain_u > 0) {
+    channel.set_gain_u(model.gain_u);
+  }
+  if (model.offset_u_w > 0) channel.set_offset_u(model.offset_u_w);
+  if (model.refresh_ns + model.smoothing_ns > 0)
+    channel.set_refresh_ns(model.refresh_ns + model.smoothing_ns);
+  return channel;
+}
+
+v1::ChannelInfo Voltage(const MeterModel& model, const MeterSettings& settings,
+                        const std::string& name, const std::string& title) {
+  return PowerChannel(absl::StrCat(name, ".voltage"), v1::QUANTITY_VOLTAGE_V, kVoltageScale,
+                      std::min(kVoltageHz, RateOf(model, settings)), v1::SCOPE_UNSPECIFIED,
+                      absl::StrCat(title, ": voltage"));
+}
+
+std::int64_t Raw(double value, double scale) {
+  return static_cast<std::int64_t>(std::llround(value / scale));
+}
+
+}  // namespace
+
+MeterReadings::MeterReadings(const MeterModel& model, MeterSettings settings,
+                             const std::string& name, const std::string& title,
+                             v1::Provenance provenance)
+    : model_(model), settings_(std::move(settings)), rate_hz_(RateOf(model, settings_)) {
+  channels_.push_back(agent::Power(model, settings_, name, title));
+  channels_.push_back(Voltage(model, settings_, name, title));
+  for (v1::ChannelInfo& channel : channels_) channel.set_provenance(provenance);
+}
+
+void MeterReadings::Restart() {
+  restarted_ = true;
+  best_.reset();
+}
+
+bool MeterReadings::InRange(const MeterSample& sample) const {
+  const auto within = [](const std::optional<double>& value, double most) {
+    return !value || (std::isfinite(*value) && (most <= 0 || std::abs(*value) <= most));
+  };
+  return within(sample.voltage_v, model_.max_voltage_v) &&
+         within(sample.current_a, model_.max_current_a) &&
+         within(sample.power_w, model_.max_voltage_v * model_.max_current_a);
+}
+
+std::optional<double> MeterReadings::Power(const MeterSample& sample) const {
+  const double sign = settings_.negate ? -1 : 1;
+  std::optional<double> power_w;
+  if (sample.voltage_v && sample.current_a && (settings_.tare_a || !sample.power_w)) {
+    power_w = *sample.voltage_v * (sign * *sample.current_a - settings_.tare_a.value_or(0));
+  } else if (sample.power_w) {
+    power_w = sign * *sample.power_w;
+  }
+  if (!power_w) return std::nullopt;
+  return settings_.gain.value_or(1) * (*power_w - settings_.tare_w.value_or(0));
+}
+
+std::optional<std::int64_t> MeterReadings::Stamp(const MeterBatch& batch, std::size_t i) {
+  const MeterSample& sample = batch.samples[i];
+  if (model_.own_clock) {
+    if (!sample.t_ns) return std::nullopt;
+    if (restarted_ && last_ns_) {
+      // As much later as it arrived later; that nothing is joined across this is said by its pair.
+      const std::int64_t passed_ns = std::max<std::int64_t>(1, batch.arrived_ns - last_arrived_ns_);
+      shift_ns_ = *last_ns_ + passed_ns - *sample.t_ns;
+    }
+    const std::int64_t t_ns = *sample.t_ns + shift_ns_;
+    if (last_ns_ && t_ns <= *last_ns_) return std::nullopt;
+    return t_ns;
+  }
+  // Of several that came together, the last is the newest.
+  const auto behind = static_cast<std::int64_t>(batch.samples.size() - 1 - i);
+  std::int64_t t_ns = batch.arrived_ns;
+  if (batch.asked_ns) t_ns = *batch.asked_ns + (batch.arrived_ns - *batch.asked_ns) / 2;
+  if (rate_hz_ > 0) t_ns -= behind * static_cast<std::int64_t>(1e9 / rate_hz_);
+  // Batches that came late overlap with the one before.
+  return last_ns_ ? std::max(t_ns, *last_ns_ + 1) : t_ns;
+}
+
+void MeterReadings::Take(const MeterBatch& batch, std::vector<PowerReading>& readings,
+                         std::vector<ClockPair>& pairs, std::int64_t& lost) {
+  counts_.rejected += batch.rejected;
+  std::int64_t missing = batch.lost;
+  for (std::size_t i = 0; i < batch.samples.size(); ++i) {
+    const MeterSample& sample = batch.samples[i];
+    const std::optional<double> power_w = InRange(sample) ? Power(sample) : std::nullopt;
+    if (!power_w) {
+      ++counts_.out_of_range;
+      ++missing;
+      continue;
+    }
+    const std::optional<std::int64_t> t_ns = Stamp(batch, i);
+    if (!t_ns) {
+      ++counts_.out_of_order;
+      ++missing;
+      continue;
+    }
+    last_ns_ = t_ns;
+    last_arrived_ns_ = batch.arrived_ns;
+    std::optional<std::int64_t> arrived_ns;
+    if (model_.own_clock) {
+      arrived_ns = batch.arrived_ns;
+      Pair(batch, *t_ns, pairs);
+    }
+    restarted_ = false;
+    const std::int64_t raw = Raw(*power_w, channels_[kPower].scale());
+    readings.push_back({kPower, *t_ns, raw, arrived_ns});
+    ++counts_.samples;
+    CountDistinct(*t_ns, raw);
+    if (sample.voltage_v && (!voltage_ns_ || *t_ns - *voltage_ns_ >= kVoltageNs)) {
+      voltage_ns_ = t_ns;
+      readings.push_back({kVoltage, *t_ns, Raw(*sample.voltage_v, kVoltageScale), arrived_ns});
+    }
+  }
+  if (batch.asked_ns && !batch.samples.empty()) {
+    const std::int64_t half_ns = (batch.arrived_ns - *batch.asked_ns + 1) / 2;
+    counts_.half_round_trip_ns = std::max(counts_.half_round_trip_ns.value_or(0), half_ns);
+  }
+  counts_.lost += missing;
+  lost += missing;
+}
+
+void MeterReadings::CountDistinct(std::int64_t t_ns, std::int64_t raw) {
+  if (!last_raw_) {
+    first_counted_ns_ = t_ns;
+  } else {
+    if (raw != *last_raw_) ++distinct_;
+    counts_.distinct_hz =
+        static_cast<double>(distinct_) / (static_cast<double>(t_ns - first_counted_ns_) * 1e-9);
+  }
+  last_raw_ = raw;
+}
+
+void MeterReadings::Pair(const MeterBatch& batch, std::int64_t tick_ns,
+                         std::vector<ClockPair>& pairs) {
+  const ClockPair pair = {tick_ns, batch.asked_ns, batch.arrived_ns, restarted_};
+  if (pair.restarted) {
+    // The first after a restart is a border, whenever it came.
+    pairs.push_back(pair);
+    window_ns_ = batch.arrived_ns;
+    return;
+  }
+  if (best_ && batch.arrived_ns - window_ns_ >= kPairNs) pairs.push_back(*std::exchange(best_, {}));
+  if (!best_) {
+    if (batch.arrived_ns - window_ns_ >= kPairNs) window_ns_ = batch.arrived_ns;
+    best_ = pair;
+  } else if (pair.arrived_ns - pair.tick_ns < best_->arrived_ns - best_->tick_ns) {
+    best_ = pair;
+  }
+}
+
+}  // namespace joulefarm::agent

@@ -1,0 +1,221 @@
+#include "agent/power/meter_readings.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+namespace joulefarm::agent {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+constexpr std::int64_t kMs = 1'000'000;
+
+MeterModel Model() {
+  MeterModel model;
+  model.name = "test";
+  model.title = "Test meter";
+  model.max_rate_hz = 100;
+  model.max_voltage_v = 30;
+  model.max_current_a = 5;
+  model.gain_u = 0.01;
+  model.refresh_ns = 2 * kMs;
+  return model;
+}
+
+MeterSample Sample(double voltage_v, double current_a) {
+  MeterSample sample;
+  sample.voltage_v = voltage_v;
+  sample.current_a = current_a;
+  sample.power_w = voltage_v * current_a;
+  return sample;
+}
+
+class MeterReadingsTest : public testing::Test {
+ protected:
+  MeterReadings& Readings() {
+    if (!readings_) readings_.emplace(model_, settings_, "m", "Test meter 1");
+    return *readings_;
+  }
+  void Take(std::vector<MeterSample> samples, std::int64_t arrived_ns,
+            std::optional<std::int64_t> asked_ns = {}) {
+    MeterBatch batch;
+    batch.samples = std::move(samples);
+    batch.arrived_ns = arrived_ns;
+    batch.asked_ns = asked_ns;
+    Readings().Take(batch, out_, pairs_, lost_);
+  }
+  void TakeTicked(std::int64_t tick_ns, std::int64_t arrived_ns) {
+    MeterSample sample = Sample(5, 1);
+    sample.t_ns = tick_ns;
+    Take({sample}, arrived_ns);
+  }
+  std::vector<std::int64_t> Stamps() const {
+    std::vector<std::int64_t> stamps;
+    for (const PowerReading& reading : out_) {
+      if (reading.channel == MeterReadings::kPower) stamps.push_back(reading.t_ns);
+    }
+    return stamps;
+  }
+  std::vector<double> Watts() {
+    std::vector<double> watts;
+    for (const PowerReading& reading : out_) {
+      if (reading.channel == MeterReadings::kPower)
+        watts.push_back(static_cast<double>(reading.raw) * Readings().channels()[0].scale());
+    }
+    return watts;
+  }
+
+  MeterModel model_ = Model();
+  MeterSettings settings_;
+  std::optional<MeterReadings> readings_;
+  std::vector<PowerReading> out_;
+  std::vector<ClockPair> pairs_;
+  std::int64_t lost_ = 0;
+};
+
+TEST_F(MeterReadingsTest, ChannelsOfPowerAndVoltage) {
+  const std::vector<v1::ChannelInfo>& channels = Readings().channels();
+  ASSERT_EQ(channels.size(), 2U);
+  EXPECT_EQ(channels[0].name(), "m");
+  EXPECT_EQ(channels[0].quantity(), v1::QUANTITY_POWER_W);
+  EXPECT_EQ(channels[0].scope(), v1::SCOPE_DEVICE);
+  EXPECT_EQ(channels[0].provenance(), v1::PROVENANCE_MEASURED);
+  EXPECT_EQ(channels[0].nominal_hz(), 100);
+  EXPECT_EQ(channels[0].gain_u(), 0.01);
+  EXPECT_FALSE(channels[0].has_offset_u());
+  EXPECT_EQ(channels[1].name(), "m.voltage");
+  EXPECT_EQ(channels[1].quantity(), v1::QUANTITY_VOLTAGE_V);
+  EXPECT_EQ(channels[1].nominal_hz(), 10);
+}
+
+TEST_F(MeterReadingsTest, TheScaleIsThePowerOfTenAtTheResolution) {
+  model_.resolution_w = 1e-6;
+  EXPECT_DOUBLE_EQ(Readings().channels()[0].scale(), 1e-6);
+  readings_.reset();
+  model_.resolution_w = 2.5e-5;
+  EXPECT_DOUBLE_EQ(Readings().channels()[0].scale(), 1e-5);
+}
+
+TEST_F(MeterReadingsTest, AnAskedSampleIsStampedInTheMiddle) {
+  Take({Sample(5, 2)}, 3'000'600, 3'000'000);
+  EXPECT_THAT(Stamps(), ElementsAre(3'000'300));
+  EXPECT_THAT(Watts(), ElementsAre(testing::DoubleNear(10, 1e-9)));
+  EXPECT_EQ(Readings().counts().half_round_trip_ns, 300);
+}
+
+TEST_F(MeterReadingsTest, SamplesThatCameTogetherAreAPeriodApartAndOverlapsRise) {
+  Take({Sample(5, 1), Sample(5, 1)}, 100 * kMs);
+  EXPECT_THAT(Stamps(), ElementsAre(90 * kMs, 100 * kMs));
+  Take({Sample(5, 1), Sample(5, 1)}, 105 * kMs);
+  EXPECT_THAT(Stamps(), ElementsAre(90 * kMs, 100 * kMs, 100 * kMs + 1, 105 * kMs));
+}
+
+TEST_F(MeterReadingsTest, SignTareAndGain) {
+  settings_.negate = true;
+  settings_.gain = 1.1;
+  settings_.tare_w = 0.5;
+  Take({Sample(5, -2)}, kMs);
+  EXPECT_NEAR(Watts()[0], 1.1 * (10 - 0.5), 1e-6);
+}
+
+TEST_F(MeterReadingsTest, ATareOfTheCurrentFollowsTheVoltage) {
+  settings_.tare_a = 0.1;
+  Take({Sample(5, 1)}, kMs);
+  Take({Sample(10, 1)}, 2 * kMs);
+  EXPECT_NEAR(Watts()[0], 5 * 0.9, 1e-6);
+  EXPECT_NEAR(Watts()[1], 10 * 0.9, 1e-6);
+}
+
+TEST_F(MeterReadingsTest, VoltageAtMostTenTimesASecond) {
+  for (int i = 0; i <= 25; ++i) Take({Sample(5, 1)}, i * 10 * kMs);
+  EXPECT_EQ(std::count_if(out_.begin(), out_.end(),
+                          [](const PowerReading& reading) { return reading.channel == 1; }),
+            3);
+}
+
+TEST_F(MeterReadingsTest, WhatAMeterCannotMeasureIsRefusedAndCounted) {
+  Take({Sample(31, 1)}, kMs);
+  Take({Sample(5, -6)}, 2 * kMs);
+  Take({Sample(std::numeric_limits<double>::quiet_NaN(), 1)}, 3 * kMs);
+  MeterSample nothing;
+  nothing.voltage_v = 5;
+  Take({nothing}, 4 * kMs);
+  EXPECT_THAT(out_, IsEmpty());
+  EXPECT_EQ(Readings().counts().out_of_range, 4);
+  EXPECT_EQ(lost_, 4);
+}
+
+TEST_F(MeterReadingsTest, WhatTheDriverLostIsPassedOn) {
+  MeterBatch batch;
+  batch.lost = 3;
+  batch.rejected = 2;
+  Readings().Take(batch, out_, pairs_, lost_);
+  EXPECT_EQ(lost_, 3);
+  EXPECT_EQ(Readings().counts().rejected, 2);
+  EXPECT_EQ(Readings().counts().lost, 3);
+}
+
+TEST_F(MeterReadingsTest, TheRateOfDistinctValues) {
+  EXPECT_EQ(Readings().counts().distinct_hz, std::nullopt);
+  // Each value comes twice.
+  for (int i = 0; i <= 100; ++i) Take({Sample(5, 1 + i / 2 * 0.001)}, i * 10 * kMs);
+  EXPECT_NEAR(*Readings().counts().distinct_hz, 50, 1e-9);
+}
+
+class TickedReadingsTest : public MeterReadingsTest {
+ protected:
+  TickedReadingsTest() {
+    model_.own_clock = true;
+    Readings().Restart();
+  }
+};
+
+TEST_F(TickedReadingsTest, TicksAreKeptAndPairedWithArrivals) {
+  TakeTicked(7'000 * kMs, 50 * kMs);
+  TakeTicked(7'010 * kMs, 63 * kMs);
+  EXPECT_THAT(Stamps(), ElementsAre(7'000 * kMs, 7'010 * kMs));
+  EXPECT_EQ(out_[0].arrived_ns, 50 * kMs);
+  EXPECT_EQ(out_[0].seen_ns(), 50 * kMs);
+  ASSERT_EQ(pairs_.size(), 1U);
+  EXPECT_EQ(pairs_[0].tick_ns, 7'000 * kMs);
+  EXPECT_EQ(pairs_[0].arrived_ns, 50 * kMs);
+  EXPECT_TRUE(pairs_[0].restarted);
+}
+
+TEST_F(TickedReadingsTest, OfATenthOfASecondThePairThatCameFastest) {
+  TakeTicked(0, 10 * kMs);
+  for (int i = 1; i <= 25; ++i)
+    TakeTicked(i * 10 * kMs, i * 10 * kMs + (i % 10 == 5 ? 1 : 4) * kMs);
+  ASSERT_EQ(pairs_.size(), 3U);
+  EXPECT_TRUE(pairs_[0].restarted);
+  EXPECT_EQ(pairs_[1].tick_ns, 50 * kMs);
+  EXPECT_EQ(pairs_[2].tick_ns, 150 * kMs);
+  EXPECT_FALSE(pairs_[2].restarted);
+}
+
+TEST_F(TickedReadingsTest, TicksThatDoNotRiseAreRefused) {
+  TakeTicked(20 * kMs, 50 * kMs);
+  TakeTicked(20 * kMs, 60 * kMs);
+  TakeTicked(10 * kMs, 70 * kMs);
+  EXPECT_THAT(Stamps(), ElementsAre(20 * kMs));
+  EXPECT_EQ(Readings().counts().out_of_order, 2);
+  EXPECT_EQ(lost_, 2);
+}
+
+TEST_F(TickedReadingsTest, AfterARestartTimeGoesOnAndThePairSaysSo) {
+  TakeTicked(9'000 * kMs, 50 * kMs);
+  Readings().Restart();
+  TakeTicked(3 * kMs, 1'050 * kMs);
+  TakeTicked(13 * kMs, 1'060 * kMs);
+  EXPECT_THAT(Stamps(), ElementsAre(9'000 * kMs, 10'000 * kMs, 10'010 * kMs));
+  ASSERT_EQ(pairs_.size(), 2U);
+  EXPECT_TRUE(pairs_[1].restarted);
+  EXPECT_EQ(pairs_[1].tick_ns, 10'000 * kMs);
+}
+
+}  // namespace
+}  // namespace joulefarm::agent
