@@ -20,6 +20,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::chrono::milliseconds kBetweenReadings{250};
+// Long enough for the rate of a meter.
+constexpr std::chrono::milliseconds kOfMeters{1000};
 constexpr std::size_t kTextWidth = 100;
 
 struct Reading {
@@ -28,6 +30,7 @@ struct Reading {
 };
 using Readings = std::map<std::string, Reading>;
 
+// The last reading of each channel; of a meter that samples by itself, the mean of what came.
 Readings Poll(const PowerSelection& selection) {
   Readings readings;
   for (const std::unique_ptr<PowerSource>& source : selection.sources) {
@@ -35,9 +38,13 @@ Readings Poll(const PowerSelection& selection) {
     std::int64_t lost = 0;
     // What one channel cannot say is missing in the table.
     source->Poll(polled, lost).IgnoreError();
+    std::map<int, std::pair<double, int>> sums;
     for (const PowerReading& reading : polled) {
+      auto& [sum, count] = sums[reading.channel];
+      sum += static_cast<double>(reading.raw);
+      ++count;
       readings[source->channels()[static_cast<std::size_t>(reading.channel)].name()] = {
-          reading.t_ns, reading.raw};
+          reading.t_ns, source->buffered() ? std::llround(sum / count) : reading.raw};
     }
   }
   return readings;
@@ -55,7 +62,9 @@ void Fill(const Readings& before, const Readings& after, MeterNow& meter) {
   const auto now = after.find(channel.name());
   if (now == after.end()) return;
   const double value = Value(now->second.raw, channel.scale());
-  if (channel.quantity() != v1::QUANTITY_ENERGY_COUNTER_J) {
+  if (channel.quantity() == v1::QUANTITY_VOLTAGE_V) {
+    meter.voltage_v = value;
+  } else if (channel.quantity() != v1::QUANTITY_ENERGY_COUNTER_J) {
     meter.power_w = value;
   } else {
     meter.energy_j = value;
@@ -83,7 +92,7 @@ void AppendTree(const std::vector<v1::ChannelInfo>& channels, const v1::ChannelI
 std::vector<v1::ChannelInfo> Ordered(const PowerSelection& selection) {
   std::vector<v1::ChannelInfo> channels = ListChannels(selection);
   std::erase_if(channels, [](const v1::ChannelInfo& channel) {
-    return channel.provenance() != v1::PROVENANCE_MEASURED;
+    return channel.provenance() == v1::PROVENANCE_ESTIMATED;
   });
   std::vector<v1::ChannelInfo> ordered;
   for (const v1::ChannelInfo& channel : channels) {
@@ -106,6 +115,7 @@ std::string ProvenanceWord(const v1::ChannelInfo& channel) {
 std::string Now(const MeterNow& meter) {
   if (meter.power_w) return absl::StrFormat("%.3f W", *meter.power_w);
   if (meter.energy_j) return absl::StrFormat("%.1f J", *meter.energy_j);
+  if (meter.voltage_v) return absl::StrFormat("%.3f V", *meter.voltage_v);
   return "-";
 }
 
@@ -162,15 +172,77 @@ void WriteWrapped(const std::string& text, std::ostream& out) {
   out << line << '\n';
 }
 
-Json Number(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
+template <typename T>
+Json OrNull(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+// "km003c: ChargerLAB POWER-Z KM003C, serial 1, USB port 3-1, …".
+std::string Describe(const std::string& channel, const MeterReport& meter) {
+  std::string text = absl::StrCat(channel, ": ", meter.title);
+  if (meter.serial) absl::StrAppend(&text, ", serial ", *meter.serial);
+  if (!meter.place.empty()) absl::StrAppend(&text, ", ", meter.place);
+  absl::StrAppend(&text, ", firmware ", meter.firmware.value_or("not told"));
+  const MeterCounts& counts = meter.counts;
+  if (counts.distinct_hz)
+    absl::StrAppend(&text, absl::StrFormat("; %.0f values/s that differ", *counts.distinct_hz));
+  if (counts.half_round_trip_ns) {
+    absl::StrAppend(&text, absl::StrFormat(", stamps within ±%.2f ms",
+                                           static_cast<double>(*counts.half_round_trip_ns) * 1e-6));
+  }
+  absl::StrAppend(&text, "; ", counts.lost, " lost, ",
+                  counts.rejected + counts.out_of_range + counts.out_of_order, " refused");
+  if (!meter.trouble.empty()) absl::StrAppend(&text, "; last trouble: ", meter.trouble);
+  return text;
+}
+
+Json MeterAsJson(const std::optional<MeterReport>& meter) {
+  if (!meter) return nullptr;
+  Json object;
+  object["id"] = meter->id;
+  object["model"] = meter->model;
+  object["serial"] = OrNull(meter->serial);
+  object["firmware"] = OrNull(meter->firmware);
+  object["place"] = meter->place;
+  object["distinct_hz"] = OrNull(meter->counts.distinct_hz);
+  object["half_round_trip_ns"] = OrNull(meter->counts.half_round_trip_ns);
+  object["samples"] = meter->counts.samples;
+  object["lost"] = meter->counts.lost;
+  object["rejected"] = meter->counts.rejected;
+  object["out_of_range"] = meter->counts.out_of_range;
+  object["out_of_order"] = meter->counts.out_of_order;
+  object["reopened"] = meter->counts.reopened;
+  object["trouble"] = meter->trouble;
+  return object;
+}
+
+// Those that work; why a meter does not is told.
+void Start(PowerSelection& selection) {
+  std::erase_if(selection.sources, [&](const std::unique_ptr<PowerSource>& source) {
+    const absl::Status started = source->Start();
+    if (started.ok()) return false;
+    if (source->Meter()) selection.obstacles.emplace_back(started.message());
+    return source->channels()[0].provenance() != v1::PROVENANCE_ESTIMATED;
+  });
+}
+
+std::map<std::string, MeterReport> MetersOf(const PowerSelection& selection) {
+  std::map<std::string, MeterReport> meters;
+  for (const std::unique_ptr<PowerSource>& source : selection.sources) {
+    for (const v1::ChannelInfo& channel : source->channels()) {
+      if (const std::optional<MeterReport> meter = source->Meter()) meters[channel.name()] = *meter;
+    }
+  }
+  return meters;
+}
 
 }  // namespace
 
 MetersReport ReadMeters(const HostPaths& paths, const PowerSettings& settings) {
-  PowerSelection selection = SelectPower(PowerWish{}, paths, settings);
-  std::erase_if(selection.sources, [](const std::unique_ptr<PowerSource>& source) {
-    return !source->Start().ok() && source->channels()[0].provenance() == v1::PROVENANCE_MEASURED;
-  });
+  PowerWish wish;
+  wish.every_meter = true;
+  PowerSelection selection = SelectPower(wish, paths, settings);
+  Start(selection);
   const std::vector<v1::ChannelInfo> channels = Ordered(selection);
   MetersReport report;
   report.obstacles = selection.obstacles;
@@ -182,18 +254,24 @@ MetersReport ReadMeters(const HostPaths& paths, const PowerSettings& settings) {
       std::any_of(channels.begin(), channels.end(), [](const v1::ChannelInfo& channel) {
         return channel.quantity() == v1::QUANTITY_ENERGY_COUNTER_J;
       });
+  const bool meters =
+      std::any_of(selection.sources.begin(), selection.sources.end(),
+                  [](const std::unique_ptr<PowerSource>& source) { return source->buffered(); });
   Readings before;
-  if (counters && paths.live()) {
+  if ((counters || meters) && paths.live()) {
     before = Poll(selection);
-    std::this_thread::sleep_for(kBetweenReadings);
+    std::this_thread::sleep_for(meters ? kOfMeters : kBetweenReadings);
   }
   const Readings after = Poll(selection);
+  const std::map<std::string, MeterReport> reports = MetersOf(selection);
   for (const v1::ChannelInfo& channel : channels) {
     MeterNow& meter = report.meters.emplace_back();
     meter.channel = channel;
     meter.total = std::find(selection.totals.begin(), selection.totals.end(), channel.name()) !=
                   selection.totals.end();
     Fill(before, after, meter);
+    if (const auto found = reports.find(channel.name()); found != reports.end())
+      meter.meter = found->second;
   }
   return report;
 }
@@ -211,6 +289,12 @@ void WriteMetersTable(const MetersReport& report, std::ostream& out) {
                       absl::StrCat(meter.channel.nominal_hz(), " Hz")});
     }
     WriteRows(rows, out);
+  }
+  bool first = true;
+  for (const MeterNow& meter : report.meters) {
+    if (!meter.meter || meter.channel.quantity() == v1::QUANTITY_VOLTAGE_V) continue;
+    if (std::exchange(first, false)) out << "\nMeters:\n";
+    WriteWrapped(Describe(meter.channel.name(), *meter.meter), out);
   }
   for (const MeterNow& meter : report.meters) {
     if (meter.channel.primary()) {
@@ -240,13 +324,15 @@ void WriteMetersJson(const MetersReport& report, std::ostream& out, std::ostream
     object["parent"] = channel.parent().empty() ? Json(nullptr) : Json(channel.parent());
     object["total"] = meter.total;
     object["primary"] = channel.primary();
-    object["power_w"] = Number(meter.power_w);
-    object["power_u_w"] = Number(meter.power_u_w);
-    object["energy_j"] = Number(meter.energy_j);
+    object["power_w"] = OrNull(meter.power_w);
+    object["power_u_w"] = OrNull(meter.power_u_w);
+    object["energy_j"] = OrNull(meter.energy_j);
+    object["voltage_v"] = OrNull(meter.voltage_v);
     object["rate_hz"] = channel.nominal_hz();
     object["gain_u"] = channel.has_gain_u() ? Json(channel.gain_u()) : Json(nullptr);
     object["offset_u_w"] = channel.has_offset_u() ? Json(channel.offset_u()) : Json(nullptr);
     object["description"] = channel.description();
+    object["meter"] = MeterAsJson(meter.meter);
     array.push_back(std::move(object));
   }
   out << array.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';

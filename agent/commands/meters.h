@@ -20,6 +20,9 @@ struct MeterNow {
   std::optional<double> power_w;
   std::optional<double> power_u_w;  // standard uncertainty, where the source states one
   std::optional<double> energy_j;   // of counters
+  std::optional<double> voltage_v;  // of voltages
+  // The meter it comes from, and how that does; nullopt: a sensor of the host.
+  std::optional<MeterReport> meter;
 };
 
 struct MetersReport {
@@ -30,7 +33,8 @@ struct MetersReport {
   std::string fallback;
 };
 
-// Reads every channel once; counters twice, a quarter of a second apart, where the host is alive.
+// Reads every channel once; counters twice, a quarter of a second apart, and meters for a second,
+// where the host is alive.
 MetersReport ReadMeters(const HostPaths& paths, const PowerSettings& settings);
 
 // For people.

@@ -10,7 +10,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "agent/power/link/hid_bus.h"
+#include "agent/power/link/hid_link.h"
 #include "agent/power/link/serial_link.h"
+#include "agent/power/link/tcp_link.h"
 #include "agent/power/link/usb_bus.h"
 #include "agent/power/link/usb_devices.h"
 #include "agent/power/link/usb_link.h"
@@ -21,6 +24,7 @@ namespace {
 
 // What joulefarm-fake-meter plugs in, and what somebody else's simulation may call itself.
 constexpr char kSimulated[] = "SIMULATED";
+constexpr int kConnectMs = 1000;
 
 // "KM003C of serial number X on USB port 3-1".
 std::string Describe(const FoundMeter& meter) {
@@ -36,6 +40,8 @@ absl::StatusOr<std::vector<UsbDevice>> ListDevices(LinkKind link) {
       return ListUsbDevices();
     case LinkKind::kSerial:
       return ListSerialDevices();
+    case LinkKind::kHid:
+      return ListHid();
     default:
       return std::vector<UsbDevice>();
   }
@@ -49,6 +55,10 @@ absl::StatusOr<std::unique_ptr<Link>> Open(const MeterModel& model, const UsbDev
                                   .endpoint_in = model.endpoint_in});
     case LinkKind::kSerial:
       return OpenSerial(device.node, model.baud);
+    case LinkKind::kHid:
+      return OpenHid(device.node);
+    case LinkKind::kTcp:
+      return ConnectTcp(device.node, model.tcp_port, kConnectMs);
     default:
       return absl::UnimplementedError(absl::StrCat(model.title, " has no link here"));
   }
@@ -162,7 +172,7 @@ std::string PlaceOf(const FoundMeter& meter) {
 
 FoundMeters FindMeters(const MeterConfig& config) {
   FoundMeters here;
-  for (const LinkKind link : {LinkKind::kUsbBulk, LinkKind::kSerial}) {
+  for (const LinkKind link : {LinkKind::kUsbBulk, LinkKind::kHid, LinkKind::kSerial}) {
     if (const absl::StatusOr<std::vector<UsbDevice>> devices = ListDevices(link); devices.ok()) {
       Match(*devices, link, here);
     } else {

@@ -80,9 +80,10 @@ bool MeterReadings::InRange(const MeterSample& sample) const {
 
 std::optional<double> MeterReadings::Power(const MeterSample& sample) const {
   const double sign = settings_.negate ? -1 : 1;
+  const std::optional<double> voltage_v = sample.voltage_v ? sample.voltage_v : settings_.supply_v;
   std::optional<double> power_w;
-  if (sample.voltage_v && sample.current_a && (settings_.tare_a || !sample.power_w)) {
-    power_w = *sample.voltage_v * (sign * *sample.current_a - settings_.tare_a.value_or(0));
+  if (voltage_v && sample.current_a && (settings_.tare_a || !sample.power_w)) {
+    power_w = *voltage_v * (sign * *sample.current_a - settings_.tare_a.value_or(0));
   } else if (sample.power_w) {
     power_w = sign * *sample.power_w;
   }

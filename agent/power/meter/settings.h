@@ -29,7 +29,9 @@ struct MeterSettings {
   std::optional<double> gain_u;  // relative standard uncertainty of the gain
   std::optional<double> tare_w;
   std::optional<double> tare_a;
-  std::string tare_at;              // RFC 3339
+  std::string tare_at;  // RFC 3339
+  // Of a meter that feeds the device and does not measure the voltage.
+  std::optional<double> supply_v;
   std::string sense_point;          // "meter" or "device"
   std::optional<double> cable_ohm;  // between sense point and device, there and back
 };

@@ -130,6 +130,14 @@ TEST_F(MeterReadingsTest, ATareOfTheCurrentFollowsTheVoltage) {
   EXPECT_NEAR(Watts()[1], 10 * 0.9, 1e-6);
 }
 
+TEST_F(MeterReadingsTest, AMeterThatFeedsTheDeviceTakesTheVoltageItWasSetTo) {
+  settings_.supply_v = 3.7;
+  MeterSample sample;
+  sample.current_a = 2;
+  Take({sample}, kMs);
+  EXPECT_NEAR(Watts()[0], 7.4, 1e-6);
+}
+
 TEST_F(MeterReadingsTest, VoltageAtMostTenTimesASecond) {
   for (int i = 0; i <= 25; ++i) Take({Sample(5, 1)}, i * 10 * kMs);
   EXPECT_EQ(std::count_if(out_.begin(), out_.end(),

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <umockdev.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -12,6 +13,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "agent/power/link/usb_bus.h"
 #include "agent/power/link/usb_link.h"
@@ -75,7 +77,9 @@ class UsbCaptureTest : public testing::Test {
  protected:
   void SetUp() override {
     if (!std::ifstream(CapturePath())) GTEST_SKIP() << "no recorded data at " << CapturePath();
-    ASSERT_TRUE(umockdev_in_mock_environment()) << "run me under umockdev-wrapper";
+    const char* preloaded = std::getenv("LD_PRELOAD");
+    ASSERT_TRUE(preloaded != nullptr && absl::StrContains(preloaded, "umockdev"))
+        << "run me under umockdev-wrapper";
     packets_ = ReadCapture(CapturePath());
     bed_ = umockdev_testbed_new();
     Frame descriptors;

@@ -1,0 +1,162 @@
+#include "agent/power/found_meters.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "agent/power/meter/registry.h"
+
+namespace joulefarm::agent {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class FoundMetersTest : public testing::Test {
+ protected:
+  FoundMeter& Plug(const std::string& serial, const std::string& path) {
+    FoundMeter& meter = here_.meters.emplace_back();
+    meter.model = FindMeterModel("km003c");
+    meter.device.vendor = 0x5FC9;
+    meter.device.product = 0x0063;
+    meter.device.serial = serial;
+    meter.device.path = path;
+    return meter;
+  }
+  void Add(bool every = false, const std::string& named = "") {
+    AddMeters(here_, config_, every, named, found_);
+  }
+  std::vector<std::string> Channels() const {
+    std::vector<std::string> names;
+    for (const std::unique_ptr<PowerSource>& source : found_.sources)
+      names.push_back(source->channels()[0].name());
+    return names;
+  }
+  std::vector<std::string> Totals() const {
+    std::vector<std::string> names;
+    for (const PowerTotal& total : found_.totals) {
+      EXPECT_EQ(total.width, Width::kDevice);
+      names.push_back(total.channel);
+    }
+    return names;
+  }
+
+  FoundMeters here_;
+  MeterConfig config_;
+  FoundPower found_;
+};
+
+TEST_F(FoundMetersTest, TheOnlyMeterIsTheDevices) {
+  Plug("A1", "3-1");
+  Add();
+  EXPECT_THAT(Totals(), ElementsAre("km003c"));
+  EXPECT_THAT(found_.obstacles, IsEmpty());
+  const MeterReport report = *found_.sources[0]->Meter();
+  EXPECT_EQ(report.id, "meter:km003c:A1");
+  EXPECT_EQ(report.place, "USB port 3-1");
+  EXPECT_EQ(report.serial, "A1");
+}
+
+TEST_F(FoundMetersTest, WithoutASerialNumberItIsNamedByItsPort) {
+  Plug("", "3-1.2");
+  Add();
+  EXPECT_EQ(found_.sources[0]->Meter()->id, "meter:km003c:3-1.2");
+  EXPECT_EQ(found_.sources[0]->Meter()->serial, std::nullopt);
+}
+
+TEST_F(FoundMetersTest, OfSeveralTheOperatorHasToChoose) {
+  Plug("A1", "3-1");
+  Plug("B2", "3-2");
+  Add();
+  EXPECT_THAT(Totals(), IsEmpty());
+  EXPECT_THAT(Channels(), IsEmpty());
+  EXPECT_THAT(found_.obstacles,
+              ElementsAre(AllOf(HasSubstr("2 meters are here"), HasSubstr("serial A1"),
+                                HasSubstr("USB port 3-2"), HasSubstr("meter: {serial: A1}"))));
+  EXPECT_FALSE(found_.meter_missing);
+}
+
+TEST_F(FoundMetersTest, TheChosenOneOfSeveral) {
+  Plug("A1", "3-1");
+  Plug("B2", "3-2");
+  config_.device.serial = "B2";
+  Add();
+  EXPECT_THAT(Channels(), ElementsAre("km003c@B2"));
+  EXPECT_THAT(Totals(), ElementsAre("km003c@B2"));
+  EXPECT_THAT(found_.obstacles, IsEmpty());
+}
+
+TEST_F(FoundMetersTest, OthersAreThereToBeLookedAtAndByTheirName) {
+  Plug("A1", "3-1");
+  Plug("B2", "3-2");
+  Add(true);
+  EXPECT_THAT(Channels(), ElementsAre("km003c", "km003c@B2"));
+  EXPECT_THAT(Totals(), IsEmpty());
+  found_ = FoundPower();
+  Add(false, "km003c@B2");
+  EXPECT_THAT(Channels(), ElementsAre("km003c@B2"));
+}
+
+TEST_F(FoundMetersTest, AChosenMeterThatIsNotHereIsMissed) {
+  Plug("A1", "3-1");
+  config_.device.serial = "C3";
+  Add();
+  EXPECT_THAT(Totals(), IsEmpty());
+  EXPECT_TRUE(found_.meter_missing);
+  EXPECT_THAT(found_.obstacles,
+              ElementsAre(AllOf(HasSubstr("meter C3"), HasSubstr("there are: A1"))));
+}
+
+TEST_F(FoundMetersTest, WhereTheDevicesMeterHangsElsewhereWhatIsHereIsNotIts) {
+  Plug("A1", "3-1");
+  config_.device.agent = "bench";
+  Add();
+  EXPECT_THAT(Channels(), IsEmpty());
+  EXPECT_FALSE(found_.meter_missing);
+}
+
+TEST_F(FoundMetersTest, OneThatCannotBeOpenedIsAnObstacle) {
+  Plug("A1", "3-1").obstacle = "no permission; do this";
+  Add();
+  EXPECT_THAT(Channels(), IsEmpty());
+  EXPECT_THAT(found_.obstacles, ElementsAre("no permission; do this"));
+}
+
+TEST_F(FoundMetersTest, WhatTheOperatorStatesOfIt) {
+  Plug("A1", "3-1");
+  Plug("B2", "3-2");
+  config_.device.serial = "A1";
+  MeterSettings other;
+  other.serial = "B2";
+  MeterSettings settings;
+  settings.serial = "A1";
+  settings.channel = "bench";
+  settings.gain_u = 0.001;
+  settings.rate_hz = 100;
+  config_.meters = {other, settings};
+  Add();
+  ASSERT_THAT(Channels(), ElementsAre("bench"));
+  EXPECT_EQ(found_.sources[0]->channels()[0].gain_u(), 0.001);
+  EXPECT_EQ(found_.sources[0]->channels()[0].nominal_hz(), 100);
+}
+
+TEST_F(FoundMetersTest, ASimulatedOneIsLabelledSo) {
+  Plug("SIMULATED-1", "3-1");
+  Add();
+  for (const v1::ChannelInfo& channel : found_.sources[0]->channels())
+    EXPECT_EQ(channel.provenance(), v1::PROVENANCE_SIMULATED);
+}
+
+TEST(FindMetersTest, AConfiguredNodeNeedsAModelThatCanBeRead) {
+  MeterConfig config;
+  MeterSettings settings;
+  settings.node = "/dev/rfcomm0";
+  settings.model = "nonsense";
+  config.meters = {settings};
+  EXPECT_THAT(FindMeters(config).obstacles,
+              testing::Contains(AllOf(HasSubstr("/dev/rfcomm0"), HasSubstr("nonsense"))));
+}
+
+}  // namespace
+}  // namespace joulefarm::agent
