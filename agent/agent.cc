@@ -190,6 +190,7 @@ absl::Status Agent::Shell::Open() {
   environment_.power = options_.power;
   environment_.plan = options_.plan;
   environment_.agent_version = options_.version;
+  environment_.agent_id = options_.id;
   environment_.make_workload = options_.make_workload ? options_.make_workload : MakeWorkload;
   environment_.live = &live_;
   environment_.clocks = &clock_log_;

@@ -12,6 +12,21 @@
 namespace joulefarm::agent {
 namespace {
 
+MeterSettings Meter(const config::v1::Meter& stated) {
+  MeterSettings meter;
+  meter.serial = stated.serial();
+  meter.model = stated.model();
+  meter.node = stated.node();
+  meter.rate_hz = stated.rate_hz();
+  meter.negate = stated.reversed();
+  if (stated.has_gain()) meter.gain = stated.gain();
+  if (stated.has_gain_u()) meter.gain_u = stated.gain_u();
+  meter.sense_point = stated.sense_point();
+  if (stated.has_cable_ohm()) meter.cable_ohm = stated.cable_ohm();
+  if (stated.has_supply_v()) meter.supply_v = stated.supply_v();
+  return meter;
+}
+
 PowerSettings Power(const config::v1::AgentConfig& file) {
   PowerSettings power;
   const config::v1::EstimatedPower& estimated = file.estimated_power();
@@ -19,6 +34,9 @@ PowerSettings Power(const config::v1::AgentConfig& file) {
   if (estimated.has_peak_w()) power.estimate.peak_w = estimated.peak_w();
   if (estimated.has_relative_u()) power.estimate.relative_u = estimated.relative_u();
   power.channel = file.power_channel();
+  for (const config::v1::Meter& meter : file.meters()) power.meter.meters.push_back(Meter(meter));
+  power.meter.device.agent = file.meter().agent();
+  power.meter.device.serial = file.meter().serial();
   return power;
 }
 
@@ -64,6 +82,9 @@ absl::StatusOr<AgentOptions> MakeOptions(const AgentFlags& flags) {
   options.root = flags.root;
   for (const config::v1::Label& label : file.labels()) options.labels[label.key()] = label.value();
   options.power = Power(file);
+  if (std::string& agent = options.power.meter.device.agent; agent == options.id) agent.clear();
+  if (options.power.meter.device.agent.empty() && options.power.channel.empty())
+    options.power.channel = file.meter().channel();
   absl::StatusOr<PlanSettings> plan = Plan(file, source);
   if (!plan.ok()) return plan.status();
   options.plan = *std::move(plan);

@@ -1,28 +1,18 @@
 #include "agent/commands/meters.h"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cmath>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <thread>
 #include <utility>
-
-#include "absl/strings/ascii.h"
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
-#include "absl/strings/str_split.h"
 
 namespace joulefarm::agent {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 constexpr std::chrono::milliseconds kBetweenReadings{250};
 // Long enough for the rate of a meter.
 constexpr std::chrono::milliseconds kOfMeters{1000};
-constexpr std::size_t kTextWidth = 100;
 
 struct Reading {
   std::int64_t t_ns = 0;
@@ -101,121 +91,6 @@ std::vector<v1::ChannelInfo> Ordered(const PowerSelection& selection) {
   return ordered;
 }
 
-// "PROVENANCE_MEASURED" as "measured".
-std::string Word(const std::string& name, std::size_t prefix) {
-  return absl::AsciiStrToLower(absl::string_view(name).substr(prefix));
-}
-std::string ScopeWord(const v1::ChannelInfo& channel) {
-  return Word(v1::Scope_Name(channel.scope()), std::string("SCOPE_").size());
-}
-std::string ProvenanceWord(const v1::ChannelInfo& channel) {
-  return Word(v1::Provenance_Name(channel.provenance()), std::string("PROVENANCE_").size());
-}
-
-std::string Now(const MeterNow& meter) {
-  if (meter.power_w) return absl::StrFormat("%.3f W", *meter.power_w);
-  if (meter.energy_j) return absl::StrFormat("%.1f J", *meter.energy_j);
-  if (meter.voltage_v) return absl::StrFormat("%.3f V", *meter.voltage_v);
-  return "-";
-}
-
-int Depth(const std::vector<MeterNow>& meters, const MeterNow& meter) {
-  if (meter.channel.parent().empty()) return 0;
-  for (const MeterNow& other : meters) {
-    if (other.channel.name() == meter.channel.parent()) return Depth(meters, other) + 1;
-  }
-  return 0;
-}
-
-std::string Role(const MeterNow& meter) {
-  if (!meter.channel.parent().empty()) return absl::StrCat("part of ", meter.channel.parent());
-  return meter.total ? "total" : "-";
-}
-
-constexpr std::size_t kColumns = 7;
-using Row = std::array<std::string, kColumns>;
-
-// Characters of UTF-8.
-std::size_t Width(const std::string& text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char byte) {
-    return (static_cast<unsigned char>(byte) & 0xC0) != 0x80;
-  }));
-}
-
-void WriteRows(const std::vector<Row>& rows, std::ostream& out) {
-  constexpr std::array<bool, kColumns> kRight = {false, true, true, false, false, false, true};
-  std::array<std::size_t, kColumns> widths{};
-  for (const Row& row : rows) {
-    for (std::size_t i = 0; i < kColumns; ++i) widths[i] = std::max(widths[i], Width(row[i]));
-  }
-  for (const Row& row : rows) {
-    std::string line;
-    for (std::size_t i = 0; i < kColumns; ++i) {
-      const std::string blanks(widths[i] - Width(row[i]), ' ');
-      absl::StrAppend(&line, i == 0 ? "" : "  ", kRight[i] ? blanks : "", row[i],
-                      kRight[i] ? "" : blanks);
-    }
-    out << absl::StripTrailingAsciiWhitespace(line) << '\n';
-  }
-}
-
-// Text in lines of at most kTextWidth, all but the first indented.
-void WriteWrapped(const std::string& text, std::ostream& out) {
-  std::string line = "  -";
-  for (const absl::string_view word : absl::StrSplit(text, ' ')) {
-    if (line.size() + 1 + word.size() > kTextWidth) {
-      out << line << '\n';
-      line = "   ";
-    }
-    absl::StrAppend(&line, " ", word);
-  }
-  out << line << '\n';
-}
-
-template <typename T>
-Json OrNull(const std::optional<T>& value) {
-  return value ? Json(*value) : Json(nullptr);
-}
-
-// "km003c: ChargerLAB POWER-Z KM003C, serial 1, USB port 3-1, …".
-std::string Describe(const std::string& channel, const MeterReport& meter) {
-  std::string text = absl::StrCat(channel, ": ", meter.title);
-  if (meter.serial) absl::StrAppend(&text, ", serial ", *meter.serial);
-  if (!meter.place.empty()) absl::StrAppend(&text, ", ", meter.place);
-  absl::StrAppend(&text, ", firmware ", meter.firmware.value_or("not told"));
-  const MeterCounts& counts = meter.counts;
-  if (counts.distinct_hz)
-    absl::StrAppend(&text, absl::StrFormat("; %.0f values/s that differ", *counts.distinct_hz));
-  if (counts.half_round_trip_ns) {
-    absl::StrAppend(&text, absl::StrFormat(", stamps within ±%.2f ms",
-                                           static_cast<double>(*counts.half_round_trip_ns) * 1e-6));
-  }
-  absl::StrAppend(&text, "; ", counts.lost, " lost, ",
-                  counts.rejected + counts.out_of_range + counts.out_of_order, " refused");
-  if (!meter.trouble.empty()) absl::StrAppend(&text, "; last trouble: ", meter.trouble);
-  return text;
-}
-
-Json MeterAsJson(const std::optional<MeterReport>& meter) {
-  if (!meter) return nullptr;
-  Json object;
-  object["id"] = meter->id;
-  object["model"] = meter->model;
-  object["serial"] = OrNull(meter->serial);
-  object["firmware"] = OrNull(meter->firmware);
-  object["place"] = meter->place;
-  object["distinct_hz"] = OrNull(meter->counts.distinct_hz);
-  object["half_round_trip_ns"] = OrNull(meter->counts.half_round_trip_ns);
-  object["samples"] = meter->counts.samples;
-  object["lost"] = meter->counts.lost;
-  object["rejected"] = meter->counts.rejected;
-  object["out_of_range"] = meter->counts.out_of_range;
-  object["out_of_order"] = meter->counts.out_of_order;
-  object["reopened"] = meter->counts.reopened;
-  object["trouble"] = meter->trouble;
-  return object;
-}
-
 // Those that work; why a meter does not is told.
 void Start(PowerSelection& selection) {
   std::erase_if(selection.sources, [&](const std::unique_ptr<PowerSource>& source) {
@@ -274,69 +149,6 @@ MetersReport ReadMeters(const HostPaths& paths, const PowerSettings& settings) {
       meter.meter = found->second;
   }
   return report;
-}
-
-void WriteMetersTable(const MetersReport& report, std::ostream& out) {
-  if (report.meters.empty()) {
-    out << "Nothing measures power here.\n";
-  } else {
-    std::vector<Row> rows = {{"CHANNEL", "NOW", "±", "SCOPE", "PROVENANCE", "ROLE", "RATE"}};
-    for (const MeterNow& meter : report.meters) {
-      const std::string indent(2 * static_cast<std::size_t>(Depth(report.meters, meter)), ' ');
-      rows.push_back({indent + meter.channel.name(), Now(meter),
-                      meter.power_u_w ? absl::StrFormat("%.2g", *meter.power_u_w) : "-",
-                      ScopeWord(meter.channel), ProvenanceWord(meter.channel), Role(meter),
-                      absl::StrCat(meter.channel.nominal_hz(), " Hz")});
-    }
-    WriteRows(rows, out);
-  }
-  bool first = true;
-  for (const MeterNow& meter : report.meters) {
-    if (!meter.meter || meter.channel.quantity() == v1::QUANTITY_VOLTAGE_V) continue;
-    if (std::exchange(first, false)) out << "\nMeters:\n";
-    WriteWrapped(Describe(meter.channel.name(), *meter.meter), out);
-  }
-  for (const MeterNow& meter : report.meters) {
-    if (meter.channel.primary()) {
-      out << "\nResults are reported from " << meter.channel.name() << ": "
-          << meter.channel.description() << ".\n";
-    }
-  }
-  if (!report.fallback.empty()) {
-    out << "\nResults are reported from the channel " << report.fallback
-        << ", which does not measure; their columns say so.\n";
-  }
-  if (report.obstacles.empty()) return;
-  out << "\nIn the way:\n";
-  for (const std::string& obstacle : report.obstacles) WriteWrapped(obstacle, out);
-}
-
-void WriteMetersJson(const MetersReport& report, std::ostream& out, std::ostream& err) {
-  Json array = Json::array();
-  for (const MeterNow& meter : report.meters) {
-    const v1::ChannelInfo& channel = meter.channel;
-    Json object;
-    object["name"] = channel.name();
-    object["quantity"] =
-        Word(v1::Quantity_Name(channel.quantity()), std::string("QUANTITY_").size());
-    object["scope"] = ScopeWord(channel);
-    object["provenance"] = ProvenanceWord(channel);
-    object["parent"] = channel.parent().empty() ? Json(nullptr) : Json(channel.parent());
-    object["total"] = meter.total;
-    object["primary"] = channel.primary();
-    object["power_w"] = OrNull(meter.power_w);
-    object["power_u_w"] = OrNull(meter.power_u_w);
-    object["energy_j"] = OrNull(meter.energy_j);
-    object["voltage_v"] = OrNull(meter.voltage_v);
-    object["rate_hz"] = channel.nominal_hz();
-    object["gain_u"] = channel.has_gain_u() ? Json(channel.gain_u()) : Json(nullptr);
-    object["offset_u_w"] = channel.has_offset_u() ? Json(channel.offset_u()) : Json(nullptr);
-    object["description"] = channel.description();
-    object["meter"] = MeterAsJson(meter.meter);
-    array.push_back(std::move(object));
-  }
-  out << array.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
-  for (const std::string& obstacle : report.obstacles) err << "in the way: " << obstacle << '\n';
 }
 
 }  // namespace joulefarm::agent

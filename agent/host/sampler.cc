@@ -17,9 +17,6 @@ namespace {
 constexpr double kShareScale = 1e-4;
 constexpr double kSecondsScale = 1e-6;
 constexpr std::int64_t kLiveNs = 1'000'000'000;
-// At the end, for samples of meters that are on their way.
-constexpr std::int64_t kPeriodsOnTheWay = 3;
-constexpr std::int64_t kLongestWaitNs = 300'000'000;
 
 double Rate(std::int64_t period_ns) { return 1e9 / static_cast<double>(period_ns); }
 
@@ -94,23 +91,24 @@ void Sampler::StartSources() {
   }
   primary_ = FindPrimary(started, options_.ranking);
   for (std::size_t i = 0; i < started.size(); ++i) {
-    Source source;
-    double hz = 0;
-    for (v1::ChannelInfo channel : started[i]->channels()) {
-      const bool primary = primary_ && primary_->source == i &&
-                           primary_->channel == static_cast<int>(source.writers.size());
+    auto power = std::make_unique<SampledSource>(
+        std::move(started[i]),
+        SampledSource::Options{options_.chunk_ns, options_.period_ns, options_.agent_id}, &encoder_,
+        recorder_);
+    power->Declare();
+    for (std::size_t place = 0; place < power->channels().size(); ++place) {
+      v1::ChannelInfo channel = power->channels()[place];
+      const bool primary =
+          primary_ && primary_->source == i && primary_->channel == static_cast<int>(place);
       channel.set_primary(primary);
       Declare(channel);
-      source.writers.push_back(MakeWriter(channel, v1::STREAM_POWER));
-      hz = std::max(hz, channel.nominal_hz());
       if (!primary) continue;
       const std::lock_guard lock(live_mutex_);
       power_.emplace(std::move(channel));
     }
-    source.power = std::move(started[i]);
-    // One that samples by itself is collected from at leisure.
-    const bool on_demand = hz > 0 && !source.power->buffered();
-    source.beat.period_ns = on_demand ? static_cast<std::int64_t>(1e9 / hz) : options_.period_ns;
+    Source source;
+    source.beat.period_ns = power->period_ns();
+    source.power = std::move(power);
     sources_.push_back(std::move(source));
   }
 }
@@ -155,18 +153,8 @@ std::optional<ProcessTree::Sample> Sampler::ReadEngine() {
 
 std::int64_t Sampler::LongestRefreshNs() const {
   std::int64_t longest_ns = 0;
-  for (const Source& source : sources_) {
-    for (const v1::ChannelInfo& channel : source.power->channels()) {
-      // Of samples it says how stale they may be, which waiting does not change.
-      if (channel.quantity() == v1::QUANTITY_ENERGY_COUNTER_J)
-        longest_ns = std::max(longest_ns, channel.refresh_ns());
-      // The last samples are still on their way.
-      if (source.power->buffered() && channel.nominal_hz() > 0) {
-        const auto period_ns = static_cast<std::int64_t>(1e9 / channel.nominal_hz());
-        longest_ns = std::max(longest_ns, std::min(kLongestWaitNs, kPeriodsOnTheWay * period_ns));
-      }
-    }
-  }
+  for (const Source& source : sources_)
+    longest_ns = std::max(longest_ns, source.power->settle_ns());
   return longest_ns;
 }
 
@@ -219,22 +207,12 @@ void Sampler::SampleEverything(std::int64_t lost) {
 }
 
 void Sampler::Sample(Source& source) {
-  std::int64_t lost = 0;
-  source.readings.clear();
-  const absl::Status polled = source.power->Poll(source.readings, lost);
-  if (!polled.ok() && !source.failing) recorder_->Log("agent", std::string(polled.message()));
-  source.failing = !polled.ok();
-  for (const PowerReading& reading : source.readings) {
-    source.writers[static_cast<std::size_t>(reading.channel)]->Add(reading.t_ns, reading.raw);
+  const absl::Span<const PowerReading> readings = source.power->Sample();
+  if (!primary_ || &source != &sources_[primary_->source]) return;
+  const std::lock_guard lock(live_mutex_);
+  for (const PowerReading& reading : readings) {
+    if (reading.channel == primary_->channel) power_->Add(reading.seen_ns(), reading.raw);
   }
-  if (primary_ && &source == &sources_[primary_->source]) {
-    const std::lock_guard lock(live_mutex_);
-    for (const PowerReading& reading : source.readings) {
-      if (reading.channel == primary_->channel) power_->Add(reading.seen_ns(), reading.raw);
-    }
-  }
-  if (lost == 0) return;
-  for (const auto& writer : source.writers) writer->AddLost(lost);
 }
 
 void Sampler::SampleSensors() {
@@ -324,7 +302,11 @@ void Sampler::Flush(FlushWhat what) {
     flush(*writer);
   for (const auto& writer : sensor_writers_) flush(*writer);
   for (Source& source : sources_) {
-    for (const auto& writer : source.writers) flush(*writer);
+    if (what == FlushWhat::kAll) {
+      source.power->End();
+    } else {
+      source.power->FlushIfDue(now_ns);
+    }
   }
 }
 

@@ -21,6 +21,7 @@
 #include "agent/host/live_reading.h"
 #include "agent/host/power_history.h"
 #include "agent/host/process_tree.h"
+#include "agent/host/sampled_source.h"
 #include "agent/power/registry.h"
 #include "agent/workload/recorder.h"
 
@@ -38,6 +39,8 @@ struct SamplerOptions {
   std::vector<std::unique_ptr<PowerSource>> power;
   // Names of energy channels, best first: the first whose source starts is declared primary.
   std::vector<std::string> ranking;
+  // Of this agent, for records of meters.
+  std::string agent_id;
 };
 
 // Channels of stream HOST: host.cpu and background.cpu (share of all cores over the period that
@@ -84,10 +87,7 @@ class Sampler {
     Now Due(std::int64_t now_ns);
   };
   struct Source {
-    std::unique_ptr<PowerSource> power;
-    std::vector<std::unique_ptr<ChannelWriter>> writers;
-    std::vector<PowerReading> readings;
-    bool failing = false;
+    std::unique_ptr<SampledSource> power;
     Beat beat;
   };
   struct Timed {

@@ -135,10 +135,10 @@ const FoundMeter* DeviceMeter(const FoundMeters& here, const MeterConfig& config
     const auto meter = std::find(keys.begin(), keys.end(), config.device.serial);
     if (meter != keys.end()) return &here.meters[static_cast<std::size_t>(meter - keys.begin())];
     found.meter_missing = true;
-    found.obstacles.push_back(absl::StrCat(
-        "meter ", config.device.serial,
-        " of the agent's configuration is not here: plug it in, or name another; there are: ",
-        keys.empty() ? "none" : absl::StrJoin(keys, ", ")));
+    found.obstacles.push_back(absl::StrCat("meter ", config.device.serial,
+                                           " of the agent's configuration is not here (there are: ",
+                                           keys.empty() ? "none" : absl::StrJoin(keys, ", "),
+                                           "); plug it in, or name another in meter: {serial: …}"));
     return nullptr;
   }
   if (here.meters.size() == 1) return here.meters.data();

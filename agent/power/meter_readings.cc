@@ -37,8 +37,10 @@ v1::ChannelInfo Power(const MeterModel& model, const MeterSettings& settings,
     channel.set_gain_u(model.gain_u);
   }
   if (model.offset_u_w > 0) channel.set_offset_u(model.offset_u_w);
-  if (model.refresh_ns + model.smoothing_ns > 0)
-    channel.set_refresh_ns(model.refresh_ns + model.smoothing_ns);
+  if (model.refresh_ns > 0) channel.set_refresh_ns(model.refresh_ns);
+  if (model.smoothing_ns > 0) channel.set_smoothing_ns(model.smoothing_ns);
+  if (model.latency_ns > 0) channel.set_latency_ns(model.latency_ns);
+  if (model.latency_u_ns > 0) channel.set_latency_u_ns(model.latency_u_ns);
   return channel;
 }
 
@@ -56,12 +58,16 @@ std::int64_t Raw(double value, double scale) {
 }  // namespace
 
 MeterReadings::MeterReadings(const MeterModel& model, MeterSettings settings,
-                             const std::string& name, const std::string& title,
-                             v1::Provenance provenance)
+                             const std::string& name, const Source& source)
     : model_(model), settings_(std::move(settings)), rate_hz_(RateOf(model, settings_)) {
-  channels_.push_back(agent::Power(model, settings_, name, title));
-  channels_.push_back(Voltage(model, settings_, name, title));
-  for (v1::ChannelInfo& channel : channels_) channel.set_provenance(provenance);
+  channels_.push_back(agent::Power(model, settings_, name, source.title));
+  channels_.push_back(Voltage(model, settings_, name, source.title));
+  for (v1::ChannelInfo& channel : channels_) {
+    channel.set_provenance(source.provenance);
+    channel.set_meter(source.id);
+    if (model.own_clock) channel.set_clock(source.id);
+    if (model.stamp_bound_ns > 0) channel.set_stamp_bound_ns(model.stamp_bound_ns);
+  }
 }
 
 void MeterReadings::Restart() {

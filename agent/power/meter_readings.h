@@ -21,9 +21,16 @@ class MeterReadings {
   static constexpr int kPower = 0;
   static constexpr int kVoltage = 1;
 
-  // `name` of the power channel; the voltage's is NAME.voltage. `title`: for people.
+  // What its channels say of it.
+  struct Source {
+    std::string id;     // MeterReport::id, also the name of its clock
+    std::string title;  // for people
+    v1::Provenance provenance = v1::PROVENANCE_MEASURED;
+  };
+
+  // `name` of the power channel; the voltage's is NAME.voltage.
   MeterReadings(const MeterModel& model, MeterSettings settings, const std::string& name,
-                const std::string& title, v1::Provenance provenance = v1::PROVENANCE_MEASURED);
+                const Source& source);
 
   const std::vector<v1::ChannelInfo>& channels() const { return channels_; }
   // That it is asked for, or free running.

@@ -33,7 +33,8 @@ MeteredSource::MeteredSource(const MeterModel& model, MeterSettings settings,
       identity_(std::move(identity)),
       open_(std::move(open)),
       timing_(timing),
-      readings_(model, settings, name, TitleOf(model, identity_), identity_.provenance) {
+      readings_(model, settings, name,
+                {identity_.id, TitleOf(model, identity_), identity_.provenance}) {
   report_.id = identity_.id;
   report_.model = model_.name;
   report_.title = model_.title;

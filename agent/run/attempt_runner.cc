@@ -201,6 +201,7 @@ WorkloadOutcome AttemptRunner::RunWorkload(Workload& workload, RunPlan& plan,
                                            bool& clean) {
   SamplerOptions sampling;
   sampling.paths = environment_.paths;
+  sampling.agent_id = environment_.agent_id;
   PowerSelection power = SelectPower(WishOf(grant_.spec()), environment_.paths, environment_.power);
   sampling.power = std::move(power.sources);
   sampling.ranking = std::move(power.ranking);

@@ -46,6 +46,7 @@ struct RunEnvironment {
   std::vector<v1::Engine> engines;
   std::string engine_search;
   std::string agent_version;
+  std::string agent_id;
   // MakeWorkload, or a test's own.
   std::function<absl::StatusOr<std::unique_ptr<Workload>>(const v1::JobSpec&)> make_workload;
 };

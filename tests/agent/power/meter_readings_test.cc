@@ -37,7 +37,9 @@ MeterSample Sample(double voltage_v, double current_a) {
 class MeterReadingsTest : public testing::Test {
  protected:
   MeterReadings& Readings() {
-    if (!readings_) readings_.emplace(model_, settings_, "m", "Test meter 1");
+    if (!readings_)
+      readings_.emplace(model_, settings_, "m",
+                        MeterReadings::Source{"meter:test:1", "Test meter 1"});
     return *readings_;
   }
   void Take(std::vector<MeterSample> samples, std::int64_t arrived_ns,
@@ -87,6 +89,10 @@ TEST_F(MeterReadingsTest, ChannelsOfPowerAndVoltage) {
   EXPECT_EQ(channels[0].nominal_hz(), 100);
   EXPECT_EQ(channels[0].gain_u(), 0.01);
   EXPECT_FALSE(channels[0].has_offset_u());
+  EXPECT_EQ(channels[0].refresh_ns(), 2 * kMs);
+  EXPECT_EQ(channels[0].meter(), "meter:test:1");
+  EXPECT_EQ(channels[0].clock(), "");
+  EXPECT_FALSE(channels[0].has_smoothing_ns());
   EXPECT_EQ(channels[1].name(), "m.voltage");
   EXPECT_EQ(channels[1].quantity(), v1::QUANTITY_VOLTAGE_V);
   EXPECT_EQ(channels[1].nominal_hz(), 10);
@@ -181,6 +187,11 @@ class TickedReadingsTest : public MeterReadingsTest {
     Readings().Restart();
   }
 };
+
+TEST_F(TickedReadingsTest, ChannelsNameTheirClock) {
+  for (const v1::ChannelInfo& channel : Readings().channels())
+    EXPECT_EQ(channel.clock(), "meter:test:1");
+}
 
 TEST_F(TickedReadingsTest, TicksAreKeptAndPairedWithArrivals) {
   TakeTicked(7'000 * kMs, 50 * kMs);

@@ -53,6 +53,41 @@ TEST_F(ConfigTest, ThePlansSettings) {
   EXPECT_EQ(options->power.channel, "VDD_IN");
 }
 
+TEST_F(ConfigTest, WhatIsStatedOfMeters) {
+  const auto options = Options(
+      "id: edge\n"
+      "meter: {agent: edge, serial: A1, channel: bench}\n"
+      "meters:\n"
+      "  - {serial: A1, rate_hz: 100, reversed: true, gain: 1.01, gain_u: 0.001,\n"
+      "     sense_point: device, cable_ohm: 0.05}\n"
+      "  - {model: um25c, node: /dev/rfcomm0, supply_v: 3.7}\n");
+  ASSERT_TRUE(options.ok()) << options.status();
+  const MeterConfig& meter = options->power.meter;
+  EXPECT_EQ(meter.device.agent, "");  // itself
+  EXPECT_EQ(meter.device.serial, "A1");
+  EXPECT_EQ(options->power.channel, "bench");
+  ASSERT_EQ(meter.meters.size(), 2U);
+  EXPECT_EQ(meter.meters[0].serial, "A1");
+  EXPECT_EQ(meter.meters[0].rate_hz, 100);
+  EXPECT_TRUE(meter.meters[0].negate);
+  EXPECT_EQ(meter.meters[0].gain, 1.01);
+  EXPECT_EQ(meter.meters[0].gain_u, 0.001);
+  EXPECT_EQ(meter.meters[0].sense_point, "device");
+  EXPECT_EQ(meter.meters[0].cable_ohm, 0.05);
+  EXPECT_EQ(meter.meters[0].supply_v, std::nullopt);
+  EXPECT_EQ(meter.meters[1].model, "um25c");
+  EXPECT_EQ(meter.meters[1].node, "/dev/rfcomm0");
+  EXPECT_EQ(meter.meters[1].supply_v, 3.7);
+  EXPECT_FALSE(meter.meters[1].negate);
+}
+
+TEST_F(ConfigTest, AMeterOfAnotherAgent) {
+  const auto options = Options("id: edge\nmeter: {agent: bench, channel: km003c}\n");
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->power.meter.device.agent, "bench");
+  EXPECT_EQ(options->power.channel, "");
+}
+
 TEST_F(ConfigTest, FlagsWinOverTheFile) {
   AgentFlags flags;
   flags.controller = "127.0.0.1:9";
