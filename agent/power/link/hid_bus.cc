@@ -20,7 +20,7 @@ constexpr std::uint16_t kVendorPage = 0xFF00;
 std::string Utf8(const wchar_t* wide) {
   std::string text;
   for (; wide != nullptr && *wide != L'\0'; ++wide) {
-    const auto code = static_cast<std::uint32_t>(*wide);
+    const auto code = static_cast<char32_t>(*wide);
     if (code < 0x80) {
       text.push_back(static_cast<char>(code));
     } else if (code < 0x800) {

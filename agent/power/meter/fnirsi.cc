@@ -32,6 +32,7 @@ constexpr std::int64_t kStartSpacingNs = 50 * kMs;
 constexpr std::int64_t kLeastSpacingNs = 25 * kMs;
 // A start command lasts for about a second, and revives a stream that has lapsed.
 constexpr std::int64_t kKeepAliveNs = 500 * kMs;
+constexpr std::int64_t kLapseNs = 900 * kMs;
 constexpr std::int64_t kSilentNs = 200 * kMs;
 constexpr int kWriteMs = 500;
 
@@ -75,7 +76,11 @@ class FnirsiDriver : public HidStreamDriver {
       DropNextReport();
       return Send(link, kStart);
     }
-    if (!every_report_ && Now() - sent_ns_ >= kKeepAliveNs) return Send(link, kStart);
+    if (!every_report_ && Now() - sent_ns_ >= kKeepAliveNs) {
+      // The stream may have lapsed, and then begins with a report of before.
+      if (Now() - sent_ns_ >= kLapseNs) DropNextReport();
+      return Send(link, kStart);
+    }
     return absl::OkStatus();
   }
 

@@ -57,6 +57,7 @@ void HidStreamDriver::CountSamples(std::int64_t period_ns, std::size_t per_repor
 absl::StatusOr<MeterIdentity> HidStreamDriver::Start(Link& link, double rate_hz) {
   decoder_->Reset();
   drop_ = false;
+  begun_ = false;
   if (const absl::Status status = DiscardReports(link, now_, now_()); !status.ok()) return status;
   if (const absl::Status status = Begin(link, rate_hz); !status.ok()) return status;
   heard_ns_ = now_();
@@ -65,7 +66,6 @@ absl::StatusOr<MeterIdentity> HidStreamDriver::Start(Link& link, double rate_hz)
 }
 
 absl::Status HidStreamDriver::Step(Link& link, MeterBatch& batch) {
-  if (const absl::Status status = KeepAlive(link); !status.ok()) return status;
   std::vector<std::vector<std::uint8_t>> reports;
   // All that is there: only of the last one is it known when it arrived.
   while (reports.size() < kMostReports) {
@@ -86,6 +86,10 @@ absl::Status HidStreamDriver::Step(Link& link, MeterBatch& batch) {
     // What has arrived is not given up for a command that failed; the next step meets the error.
     AfterSamples(link).IgnoreError();
   }
+  // After reading: a host that stood still would take its own silence for the meter's.
+  const absl::Status kept = KeepAlive(link);
+  if (!batch.samples.empty()) return absl::OkStatus();
+  if (!kept.ok()) return kept;
   const std::int64_t without_ns = now_() - sampled_ns_;
   if (without_ns < kSilenceNs) return absl::OkStatus();
   return absl::UnavailableError(
@@ -97,7 +101,7 @@ absl::StatusOr<bool> HidStreamDriver::Take(const std::vector<std::vector<std::ui
                                            MeterBatch& batch) {
   // Refused reports stay in the list as what they are for the clock: time that passed.
   std::vector<std::vector<MeterSample>> decoded;
-  std::size_t refused = 0;
+  std::size_t passed = 0;
   bool heard = false;
   for (const std::vector<std::uint8_t>& report : reports) {
     auto samples = decoder_->Decode(report);
@@ -105,25 +109,33 @@ absl::StatusOr<bool> HidStreamDriver::Take(const std::vector<std::vector<std::ui
     // Empty is no report of samples, and none that is waited for.
     if (samples.ok() && samples->empty()) continue;
     heard = heard || samples.ok();
-    if (std::exchange(drop_, false)) continue;
+    if (std::exchange(drop_, false)) {
+      // In the middle of a stream its time has passed all the same.
+      if (begun_) {
+        ++passed;
+        decoded.emplace_back();
+      }
+      continue;
+    }
     if (!samples.ok()) {
-      ++refused;
+      ++batch.rejected;
+      ++passed;
       batch.refusal = std::string(samples.status().message());
       decoded.emplace_back();
       continue;
     }
     decoded.push_back(*std::move(samples));
   }
-  batch.rejected += static_cast<std::int64_t>(refused);
   if (clock_) {
-    batch.lost += clock_->Arrived(batch.arrived_ns, decoded.size(), refused) +
-                  static_cast<std::int64_t>(refused * per_report_);
+    batch.lost += clock_->Arrived(batch.arrived_ns, decoded.size(), passed) +
+                  static_cast<std::int64_t>(passed * per_report_);
   }
   for (std::vector<MeterSample>& samples : decoded) {
     if (clock_ && samples.empty()) clock_->Miss();
     for (MeterSample& sample : samples) {
       if (clock_) sample.t_ns = clock_->Next();
       batch.samples.push_back(std::move(sample));
+      begun_ = true;
     }
   }
   batch.lost += decoder_->TakeLost();

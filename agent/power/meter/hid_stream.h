@@ -40,7 +40,7 @@ class HidStreamDriver : public MeterDriver {
 
   // The commands that start the stream, and the clock of a meter that has none.
   virtual absl::Status Begin(Link& link, double rate_hz);
-  // Before each wait for reports.
+  // After each wait for reports, whether there were any or not.
   virtual absl::Status KeepAlive(Link& link);
   // After reports with samples, those that are dropped included.
   virtual absl::Status AfterSamples(Link& link);
@@ -66,6 +66,7 @@ class HidStreamDriver : public MeterDriver {
   std::int64_t heard_ns_ = 0;
   std::int64_t sampled_ns_ = 0;  // the same, but not of those that were dropped
   bool drop_ = false;
+  bool begun_ = false;  // samples were given out
 };
 
 }  // namespace joulefarm::agent

@@ -27,7 +27,7 @@ constexpr double kMaxA = 20;
 // Without a probe the meter shows -73.
 constexpr double kNoProbeC = -60;
 
-constexpr std::int64_t kWrapMs = 256 * 1000;
+constexpr std::int64_t kWrapMs = 256'000;
 constexpr std::int64_t kPeriodMs = 10;
 constexpr std::int64_t kGapMs = 5 * kPeriodMs;
 

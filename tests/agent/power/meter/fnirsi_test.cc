@@ -244,7 +244,7 @@ TEST_F(FnirsiDriverTest, RefusedReportsAreLostTime) {
   Make(FnirsiStart::kStartTwice);
   ASSERT_TRUE(driver_->Start(link_, 0).ok());
   const std::int64_t begin = link_.now_ns();
-  for (int i = 0; i < 10; ++i) {
+  for (std::int64_t i = 0; i < 10; ++i) {
     Frame report = Report(500'000, 100'000);
     if (i == 5) report[20] ^= 0x10;
     link_.Arrive(begin + 40 * (i + 1) * kMs, report);
@@ -260,7 +260,7 @@ TEST_F(FnirsiDriverTest, AStallIsAGapNotAShiftOfTime) {
   Make(FnirsiStart::kStartTwice);
   ASSERT_TRUE(driver_->Start(link_, 0).ok());
   const std::int64_t begin = link_.now_ns();
-  for (int i = 0; i < 100; ++i) {
+  for (std::int64_t i = 0; i < 100; ++i) {
     if (i < 50 || i >= 54) link_.Arrive(begin + 40 * (i + 1) * kMs, Report(500'000, 100'000));
   }
   ASSERT_TRUE(Run(4'000 * kMs).ok());
@@ -273,10 +273,13 @@ TEST_F(FnirsiDriverTest, AHostThatSleepsLosesNothing) {
   Make(FnirsiStart::kStartTwice);
   ASSERT_TRUE(driver_->Start(link_, 0).ok());
   const std::int64_t begin = link_.now_ns();
-  for (int i = 0; i < 100; ++i) link_.Arrive(begin + 40 * (i + 1) * kMs, Report(500'000, 100'000));
+  for (std::int64_t i = 0; i < 100; ++i)
+    link_.Arrive(begin + 40 * (i + 1) * kMs, Report(500'000, 100'000));
   ASSERT_TRUE(Run(1'000 * kMs).ok());
   link_.Pass(600 * kMs);
   ASSERT_TRUE(Run(2'300 * kMs).ok());
+  EXPECT_GE(stamps_.size(), 4U * 96);
+  EXPECT_THAT(Commands(), Each(testing::AnyOf(0x81, 0x82)));  // it was not the meter's silence
   EXPECT_EQ(lost_, 0);
   for (std::size_t i = 1; i < stamps_.size(); ++i) {
     EXPECT_NEAR(static_cast<double>(stamps_[i] - stamps_[i - 1]), 10e6, 1e5);
@@ -317,7 +320,7 @@ TEST_F(FnirsiDriverTest, SilenceEndsInAnError) {
 TEST_F(FnirsiDriverTest, OnlyGarbageEndsInAnErrorThatSaysSo) {
   Make(FnirsiStart::kStartTwice);
   ASSERT_TRUE(driver_->Start(link_, 0).ok());
-  for (int i = 0; i < 100; ++i) {
+  for (std::int64_t i = 0; i < 100; ++i) {
     link_.Arrive(link_.now_ns() + 40 * i * kMs, Frame(64, static_cast<std::uint8_t>(i)));
   }
   const absl::Status status = Run(5'000 * kMs);
@@ -331,7 +334,8 @@ TEST_F(FnirsiDriverTest, AnUnpluggedMeterGivesWhatHadArrived) {
   Make(FnirsiStart::kStartTwice);
   ASSERT_TRUE(driver_->Start(link_, 0).ok());
   const std::int64_t begin = link_.now_ns();
-  for (int i = 0; i < 3; ++i) link_.Arrive(begin + 40 * (i + 1) * kMs, Report(500'000, 100'000));
+  for (std::int64_t i = 0; i < 3; ++i)
+    link_.Arrive(begin + 40 * (i + 1) * kMs, Report(500'000, 100'000));
   link_.Break(begin + 130 * kMs, absl::UnavailableError("gone"));
   link_.Pass(125 * kMs);
   EXPECT_TRUE(absl::IsUnavailable(Run(1'000 * kMs)));
