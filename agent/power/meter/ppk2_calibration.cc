@@ -20,6 +20,7 @@ constexpr std::size_t kHighest = Ppk2Calibration::kRanges - 1;
 constexpr double kWeight = 0.18;
 constexpr double kSlowWeight = 0.06;
 constexpr int kStandIn = 3;
+constexpr int kTooWild = 2;
 
 Ppk2Calibration::PerRange* Find(Ppk2Calibration& calibration, absl::string_view name) {
   const std::pair<absl::string_view, Ppk2Calibration::PerRange*> known[] = {
@@ -75,10 +76,13 @@ double Ppk2SpikeFilter::Filter(std::size_t range, double amperes) {
     average_ = slow_average_ = amperes;
     range_ = range;
   }
-  *average_ += kWeight * (amperes - *average_);
-  slow_average_ += kSlowWeight * (amperes - slow_average_);
   if (range != range_) standing_in_ = kStandIn;
   range_ = range;
+  // The first two of the highest range are too wild even for the averages.
+  if (range != kHighest || standing_in_ <= kStandIn - kTooWild) {
+    *average_ += kWeight * (amperes - *average_);
+    slow_average_ += kSlowWeight * (amperes - slow_average_);
+  }
   if (standing_in_ == 0) return amperes;
   --standing_in_;
   return range == kHighest ? slow_average_ : *average_;
