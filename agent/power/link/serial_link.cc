@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
@@ -46,21 +48,30 @@ std::optional<speed_t> SpeedOf(int baud) {
 
 // "ModemManager (pid 123)" of another process that has it open, as far as this user may see.
 std::string Holder(const std::string& path) {
-  std::error_code error;
-  const fs::path device = fs::canonical(path, error);
-  if (error) return "";
+  struct stat device {};
+  if (stat(path.c_str(), &device) != 0) return "";
+  const auto same = [&](const fs::path& fd) {
+    std::error_code gone;
+    // Asking about files of other kinds may wait for a file server.
+    if (!absl::StartsWith(fs::read_symlink(fd, gone).native(), "/dev/") || gone) return false;
+    struct stat open_file {};
+    return stat(fd.c_str(), &open_file) == 0 && S_ISCHR(open_file.st_mode) &&
+           open_file.st_rdev == device.st_rdev;
+  };
   const std::string own = std::to_string(getpid());
-  for (const fs::directory_entry& process : fs::directory_iterator("/proc", error)) {
-    const std::string pid = process.path().filename();
+  std::error_code error;
+  for (fs::directory_iterator process("/proc", error), none; !error && process != none;
+       process.increment(error)) {
+    const std::string pid = process->path().filename();
     int number = 0;
     if (pid == own || !absl::SimpleAtoi(pid, &number)) continue;
     std::error_code hidden;  // processes of other users, and such as end just now
-    for (fs::directory_iterator fd(process.path() / "fd", hidden), end; !hidden && fd != end;
+    for (fs::directory_iterator fd(process->path() / "fd", hidden), end; !hidden && fd != end;
          fd.increment(hidden)) {
-      std::error_code gone;
-      if (fs::read_symlink(fd->path(), gone) != device || gone) continue;
+      if (!same(fd->path())) continue;
       std::string name;
-      std::getline(std::ifstream(process.path() / "comm"), name);
+      std::ifstream comm(process->path() / "comm");
+      std::getline(comm, name);
       return absl::StrCat(name, " (pid ", pid, ")");
     }
   }
@@ -109,7 +120,8 @@ class SerialLink final : public Link {
     if (flock(fd_, LOCK_EX | LOCK_NB) != 0) {
       return errno == EWOULDBLOCK ? Held(path_, Holder(path_)) : Failed("locking", errno);
     }
-    if (ioctl(fd_, TIOCEXCL) != 0) return Failed("reserving", errno);
+    // Of those that are not the kernel's own, such as umockdev's, some do not know the second.
+    if (ioctl(fd_, TIOCEXCL, nullptr) != 0 && errno != ENOTTY) return Failed("reserving", errno);
     // Who had it open before reads half of what the meter sends.
     const std::string holder = Holder(path_);
     if (!holder.empty()) return Held(path_, holder);

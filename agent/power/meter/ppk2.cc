@@ -65,6 +65,14 @@ class Ppk2Decoder final : public StreamDecoder {
     }
   }
   std::int64_t TakeLost() override { return std::exchange(lost_, 0); }
+  absl::StatusOr<std::vector<MeterSample>> Finish() override {
+    if (held_.empty()) return StreamDecoder::Finish();
+    const std::size_t held = held_.size();
+    held_.clear();
+    lost_ += static_cast<std::int64_t>(held);
+    return absl::DataLossError(
+        absl::StrCat(held, " samples at the end whose counter nothing confirms"));
+  }
   void Reset() override { *this = Ppk2Decoder(); }
 
  protected:

@@ -22,6 +22,15 @@ absl::StatusOr<std::vector<MeterSample>> StreamDecoder::Decode(Bytes bytes) {
   return std::exchange(samples_, {});
 }
 
+absl::StatusOr<std::vector<MeterSample>> StreamDecoder::Finish() {
+  absl::StatusOr<std::vector<MeterSample>> last = Decode(Bytes());
+  if (!last.ok() || arrived_.empty()) return last;
+  const std::size_t left = arrived_.size();
+  arrived_.clear();
+  samples_ = *std::move(last);
+  return absl::DataLossError(absl::StrCat(left, " bytes at the end are no whole frame"));
+}
+
 void StreamDecoder::Reset() {
   arrived_.clear();
   samples_.clear();

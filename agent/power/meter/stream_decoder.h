@@ -17,6 +17,8 @@ namespace joulefarm::agent {
 class StreamDecoder : public MeterDecoder {
  public:
   absl::StatusOr<std::vector<MeterSample>> Decode(Bytes bytes) final;
+  // Refuses what is no whole frame.
+  absl::StatusOr<std::vector<MeterSample>> Finish() override;
   void Reset() override;
 
  protected:

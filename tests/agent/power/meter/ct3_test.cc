@@ -57,7 +57,8 @@ MutationCase Case() {
                      Data({20.0F, 3.0F, 60.0F}, 123'458'789)},
           .stream = true,
           .max_voltage_v = 36,
-          .max_current_a = 10};
+          .max_current_a = 10,
+          .finish_refuses = true};
 }
 
 std::string RefusalOf(const Frame& frame) {
@@ -121,6 +122,17 @@ TEST(Ct3DecoderTest, WhatFollowsARefusalIsDecoded) {
   ASSERT_EQ(rest->size(), 2U) << "before and behind it";
   EXPECT_EQ((*rest)[0].voltage_v, 5.125);
   EXPECT_EQ((*rest)[1].t_ns, 201'000'000'000);
+}
+
+TEST(Ct3DecoderTest, AtTheEndWhatIsCutOffIsRefused) {
+  const auto decoder = Ct3Model().make_decoder();
+  Frame half = Data({9.0F, 1.0F}, 201'000'000);
+  half.resize(10);
+  EXPECT_EQ(decoder->Decode(Joined({FromHex(kData), half}))->size(), 1U);
+  const absl::Status cut = decoder->Finish().status();
+  EXPECT_TRUE(absl::IsDataLoss(cut)) << cut;
+  EXPECT_THAT(std::string(cut.message()), HasSubstr("10 bytes at the end"));
+  EXPECT_TRUE(decoder->Finish().ok());
 }
 
 TEST(Ct3DecoderTest, AClockThatGoesBackIsRefusedOnceAndGoesOn) {

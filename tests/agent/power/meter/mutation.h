@@ -44,6 +44,8 @@ struct MutationCase {
   double max_current_a = 200;
   // After damage, good frames are decoded again without Reset.
   bool recovers = true;
+  // Finish refuses what is cut off. Else it may make something of it, as of a last line of text.
+  bool finish_refuses = false;
 };
 
 inline std::string HexOf(const Frame& frame) {
@@ -104,10 +106,26 @@ inline std::unique_ptr<MeterDecoder> Fresh(const MutationCase& of) {
   return decoder;
 }
 
+// Nothing more will come.
+inline void End(MeterDecoder& decoder, Decoded& decoded) {
+  constexpr int kMostRefusals = 100'000;
+  for (int i = 0; i < kMostRefusals; ++i) {
+    absl::StatusOr<std::vector<MeterSample>> samples = decoder.Finish();
+    if (samples.ok()) {
+      for (MeterSample& sample : *samples) decoded.samples.push_back(std::move(sample));
+      return;
+    }
+    EXPECT_FALSE(samples.status().message().empty());
+    ++decoded.refused;
+  }
+  ADD_FAILURE() << "refuses without end at the end";
+}
+
 inline Decoded DecodePieces(const MutationCase& of, const std::vector<Frame>& pieces) {
   const std::unique_ptr<MeterDecoder> decoder = Fresh(of);
   Decoded decoded;
   for (const Frame& piece : pieces) Feed(*decoder, of, piece, decoded);
+  if (of.finish_refuses) End(*decoder, decoded);
   return decoded;
 }
 
@@ -160,7 +178,8 @@ inline void ExpectTruncationsRefused(const MutationCase& of, bool whole_samples 
         EXPECT_TRUE(SameValues(decoded.samples[i], whole.samples[i])) << what;
       }
       // A serial line may still send the rest; anything else is wrong at once.
-      if (!of.stream && size > 0 && decoded.samples.empty()) {
+      const bool final = !of.stream || of.finish_refuses;
+      if (final && size > 0 && decoded.samples.empty()) {
         EXPECT_GT(decoded.refused, 0) << what;
       }
     }

@@ -255,6 +255,17 @@ TEST_F(Ppk2DecoderTest, ADamagedCounterIsOneRefusal) {
   EXPECT_THAT(refusal_, HasSubstr("1 samples refused: their counter is wrong"));
 }
 
+TEST_F(Ppk2DecoderTest, AtTheEndNothingConfirmsWhatIsHeldBack) {
+  Calibrate();
+  EXPECT_EQ(Decode(Words(Series(0, 10))).size(), 10U);
+  EXPECT_TRUE(Decode(Words(Series(30, 2))).empty());
+  const absl::Status held = decoder_->Finish().status();
+  EXPECT_TRUE(absl::IsDataLoss(held)) << held;
+  EXPECT_THAT(std::string(held.message()), HasSubstr("2 samples at the end"));
+  EXPECT_EQ(decoder_->TakeLost(), 2);
+  EXPECT_TRUE(decoder_->Finish().ok());
+}
+
 // A byte that is missing: from there on, nothing is what it seems.
 TEST_F(Ppk2DecoderTest, OutOfStepGivesNothingMore) {
   Calibrate();
@@ -294,7 +305,8 @@ MutationCase Case() {
       .before = {FromText(kText)},
       .max_voltage_v = 5,
       .max_current_a = 1.5,
-      .recovers = false};  // a lost byte ends it, see above
+      .recovers = false,  // a lost byte ends it, see above
+      .finish_refuses = true};
 }
 
 TEST(Ppk2DamageTest, StandsDamage) {

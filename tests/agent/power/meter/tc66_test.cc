@@ -93,7 +93,8 @@ MutationCase Case() {
                      Encrypted({.volts_1e4 = 0, .amps_1e5 = 0, .watts_1e4 = 0, .negative = 1})},
           .stream = true,
           .max_voltage_v = 32,
-          .max_current_a = 6};
+          .max_current_a = 6,
+          .finish_refuses = true};
 }
 
 TEST(Tc66DecoderTest, TheRealReply) {

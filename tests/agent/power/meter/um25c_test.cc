@@ -33,7 +33,8 @@ MutationCase Case() {
           .frames = {Published("09c9"), With(3, 0x80), Published("0963"), Published("0d4c")},
           .stream = true,
           .max_voltage_v = 30,
-          .max_current_a = 6};
+          .max_current_a = 6,
+          .finish_refuses = true};
 }
 
 TEST(Um25cDecoderTest, ThePublishedReply) {

@@ -28,7 +28,8 @@ MutationCase Case() {
           .frames = {FromHex(kFrame), With(4, 0x10), With(8, 0x05)},
           .stream = true,
           .max_voltage_v = 30,
-          .max_current_a = 12};
+          .max_current_a = 12,
+          .finish_refuses = true};
 }
 
 TEST(YzxDecoderTest, TheDocumentedFrame) {
