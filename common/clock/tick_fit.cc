@@ -186,6 +186,7 @@ std::optional<TickTime> TickFit::At(std::int64_t tick_ns) const {
     return std::nullopt;
   time.bound_ns =
       static_cast<std::int64_t>(std::ceil(std::max(0.0, upper - lower) / 2)) + kClockResolutionNs;
+  time.wander = piece.wander;
   time.piece = static_cast<int>(std::distance(pieces_.begin(), next));
   return time;
 }

@@ -37,7 +37,8 @@ struct TickFitOptions {
 struct TickTime {
   std::int64_t t_ns = 0;  // BOOTTIME of the host, the meter's latency still in it
   std::int64_t bound_ns = 0;
-  int piece = 0;  // between restarts; nothing is interpolated across
+  int piece = 0;      // between restarts; nothing is interpolated across
+  double wander = 0;  // of the meter's rate around its mean, at most
 };
 
 class TickFit {

@@ -21,6 +21,8 @@ struct SourceErrors {
   std::optional<double> offset_u_w;  // standard uncertainty of the zero offset, W
   // The stamps are off by at most this from the clock of the phases; 0 on one host.
   std::int64_t clock_bound_ns = 0;
+  // And between two of them by at most this share of the time.
+  double clock_rate = 0;
 };
 
 // Samples that a source says it lost somewhere in an interval.

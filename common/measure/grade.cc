@@ -129,6 +129,16 @@ constexpr std::array kCodes = {
         "what the energy may be off by because the stamps of the phase's edges have a bound, of "
         "the energy",
         "> 1 %"},
+    CodeInfo{Code::kClockUnknown, "clock_unknown", kEnergy, v1::QUALITY_INVALID,
+             "what is missing to bring the channel's stamps to the clock of the device's host", ""},
+    CodeInfo{Code::kClockViolated, "clock_violated", kEnergy, v1::QUALITY_INVALID,
+             "how far apart what a host's clock exchanges say is, of a host between the meter and "
+             "the device: some clock did not run as it should",
+             "> 0"},
+    CodeInfo{Code::kClockBreak, "clock_break", kEnergy, v1::QUALITY_VALID,
+             "time of the trace that is left out because a clock was set, slewed or asleep, or a "
+             "meter began to count anew",
+             "> 0"},
     CodeInfo{Code::kGainUnknown, "gain_unknown", kEnergy, v1::QUALITY_SUSPECT,
              "the source does not state the uncertainty of its gain, so the energy has none", ""},
     CodeInfo{Code::kCable, "cable", kEnergy, v1::QUALITY_SUSPECT,

@@ -139,6 +139,15 @@ double ClockUncertainty(const PowerTrace& trace, absl::Span<const Interval> part
   return static_cast<double>(trace.errors.clock_bound_ns) * kSecondsPerNs * steps_w;
 }
 
+// What a rate that is off does to power that is not even: E less that of the mean power, which
+// edges alone decide.
+double DriftUncertainty(const SourceErrors& errors, const Energy& energy) {
+  if (errors.clock_rate == 0 || energy.duration_s <= 0) return 0;
+  const double mean_w = *energy.energy_j / energy.duration_s;
+  const double variance = energy.w2_s.value_or(0) / energy.duration_s - mean_w * mean_w;
+  return errors.clock_rate * energy.duration_s * std::sqrt(std::max(0.0, variance));
+}
+
 // What late samples move over the edges.
 double HoldUncertainty(const PowerTrace& trace, absl::Span<const Interval> parts) {
   if (trace.hold_ns == 0) return 0;
@@ -237,6 +246,7 @@ Energy IntegratePower(const PowerTrace& trace, absl::Span<const Interval> parts,
   energy.parts.counter_j = std::hypot(
       std::sqrt(pass.steps / 12 + pass.noise / (2 * kNoiseShare)) * kSecondsPerNs, hold_j);
   energy.w2_s = pass.squares * kSecondsPerNs;
+  *energy.parts.clock_j += DriftUncertainty(trace.errors, energy);
   if (!pass.inside.empty) energy.peak_w = pass.inside.high;
   Complete(trace.errors, trace.duplicates,
            trace.t_ns.size() + static_cast<std::size_t>(trace.samples_elsewhere), energy);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "common/clock/clock_parts.h"
 #include "joulefarm/v1/measurement.pb.h"
 
 namespace joulefarm::controller {
@@ -70,10 +71,19 @@ struct EnergyResult {
   std::vector<std::string> reasons;
 };
 
+// How far the stamps of an energy channel are from the clock of the device's host, at most.
+struct ClockBound {
+  int source = 0;
+  std::string channel;
+  ClockParts parts;
+  bool known = true;  // false: nothing bounds them
+};
+
 struct AttemptResults {
   std::int64_t fence = 0;
   std::vector<RunResult> runs;
   std::vector<EnergyResult> energies;
+  std::vector<ClockBound> clock_bounds;
 };
 
 }  // namespace joulefarm::controller

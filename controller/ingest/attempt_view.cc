@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "controller/ingest/host_values.h"
+#include "controller/ingest/source_clocks.h"
 
 namespace joulefarm::controller {
 namespace {
@@ -47,27 +48,27 @@ Interval SpanOf(const v1::Final& final, const std::vector<PhaseSpan>& phases,
   return span.value_or(Interval{});
 }
 
+using ChannelKey = std::pair<int, std::string>;  // source and name
+
 std::vector<ChannelView> Channels(const AttemptData& data,
-                                  const std::map<std::string, v1::ChannelInfo>& declared) {
-  std::map<std::pair<int, std::string>, ChannelView> recorded;
+                                  const std::map<ChannelKey, v1::ChannelInfo>& declared) {
+  std::map<ChannelKey, std::vector<const AttemptData::Chunk*>> recorded;
   for (const AttemptData::Chunk& chunk : data.chunks) {
-    recorded[{chunk.source, chunk.chunk.channel()}].chunks.push_back(&chunk);
+    recorded[{chunk.source, chunk.chunk.channel()}].push_back(&chunk);
   }
+  SourceClocks clocks(data);
   std::vector<ChannelView> channels;
-  for (const auto& [name, info] : declared) {
-    bool found = false;
-    for (auto& [key, channel] : recorded) {
-      if (key.second != name) continue;
-      found = true;
-      channel.source = key.first;
-      channel.info = info;
-      std::stable_sort(
-          channel.chunks.begin(), channel.chunks.end(),
-          [](const auto* a, const auto* b) { return a->chunk.t0_ns() < b->chunk.t0_ns(); });
-      channels.push_back(std::move(channel));
-    }
+  for (const auto& [key, info] : declared) {
+    ChannelView& channel = channels.emplace_back();
+    channel.info = info;
+    channel.source = key.first;
     // Declared, but nothing came: its rows say so.
-    if (!found) channels.push_back({info, 0, {}, {}, 0});
+    if (const auto found = recorded.find(key); found != recorded.end())
+      channel.chunks = std::move(found->second);
+    std::stable_sort(
+        channel.chunks.begin(), channel.chunks.end(),
+        [](const auto* a, const auto* b) { return a->chunk.t0_ns() < b->chunk.t0_ns(); });
+    clocks.Align(channel);
   }
   return channels;
 }
@@ -80,13 +81,24 @@ void AddCalibration(const std::map<std::string, v1::MeterRecord>& meters, v1::Ch
     info.set_gain_u(meter->second.gain_u());
 }
 
+// What a source says that is not the device's own: of its meters. What it says of runs and phases
+// is not its business, and on another clock.
+void TakeHelper(int source, const v1::Event& event, AttemptView& view,
+                std::map<ChannelKey, v1::ChannelInfo>& channels) {
+  if (event.has_channel()) channels[{source, event.channel().name()}] = event.channel();
+  if (event.has_meter()) view.meters[event.meter().resource_id()] = event.meter();
+  if (!event.has_reason()) return;
+  v1::Reason& reason = view.reasons.emplace_back(event.reason());
+  if (reason.domain() == v1::DOMAIN_UNSPECIFIED) reason.set_domain(v1::DOMAIN_ENERGY);
+}
+
 }  // namespace
 
 AttemptView ViewAttempt(const AttemptData& data) {
   AttemptView view;
   std::vector<PhaseSpan> phases;
   std::vector<v1::ClockSnapshot> snapshots;
-  std::map<std::string, v1::ChannelInfo> channels;
+  std::map<ChannelKey, v1::ChannelInfo> channels;
   std::map<RequestKey, RequestTrace> requests;
   for (const v1::Event& event : data.events) {
     switch (event.body_case()) {
@@ -97,7 +109,7 @@ AttemptView ViewAttempt(const AttemptData& data) {
         if (event.facts().has_power_path()) view.power_path = event.facts().power_path();
         break;
       case v1::Event::kChannel:
-        channels[event.channel().name()] = event.channel();
+        channels[{0, event.channel().name()}] = event.channel();
         break;
       case v1::Event::kRun:
         view.runs[event.run().run()].done = event.run();
@@ -130,6 +142,9 @@ AttemptView ViewAttempt(const AttemptData& data) {
       case v1::Event::BODY_NOT_SET:
         break;
     }
+  }
+  for (const auto& [source, events] : data.helpers) {
+    for (const v1::Event& event : events) TakeHelper(source, event, view, channels);
   }
   for (const v1::TokenBatch& batch : data.tokens) {
     const auto request = requests.find({batch.run(), batch.request()});

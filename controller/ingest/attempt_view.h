@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "common/clock/clock_parts.h"
+#include "common/measure/grade.h"
 #include "common/measure/phases.h"
 #include "common/measure/speed.h"
 #include "controller/store/store.h"
@@ -33,8 +35,14 @@ struct ChannelView {
   std::vector<const AttemptData::Chunk*> chunks;  // by time
   // From the stamps as recorded to the clock of the phases; empty: they are the same clock.
   std::function<std::int64_t(std::int64_t)> to_phases;
-  // What that may be off by, and that clock itself.
+  // What that may be off by at most.
   std::int64_t clock_bound_ns = 0;
+  // Between two instants it drifts by at most this share of the time.
+  double clock_rate = 0;
+  // The parts of that and of the stamps themselves.
+  ClockParts clock;
+  bool clock_unknown = false;  // nothing tells when its samples were: they are left out
+  std::vector<Finding> findings;
 };
 
 // The host slept between two clock snapshots.

@@ -97,6 +97,7 @@ ChannelIntegrator::ChannelIntegrator(const ChannelView& channel, Summaries summa
   if (info.has_gain_u()) errors_.gain_u = info.gain_u();
   if (info.has_offset_u()) errors_.offset_u_w = info.offset_u();
   errors_.clock_bound_ns = clock_bound_ns_;
+  errors_.clock_rate = channel.clock_rate;
   if (info.quantity() == v1::QUANTITY_ENERGY_COUNTER_J) {
     ChannelTrace trace = DecodeChannel(channel);
     damaged_ = trace.damaged;

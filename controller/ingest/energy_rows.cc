@@ -210,7 +210,8 @@ std::vector<EnergyRow> EnergyRows(const AttemptView& view, const ChannelView& ch
     const ChannelEnergy::Of of = integrator.Integrate(clipped, parts.bound_ns);
     Fill(of.energy, result);
     result.mean_v = of.mean_v;
-    row.findings = of.energy.findings;
+    row.findings = channel.findings;
+    AddFindings(row.findings, of.energy.findings);
     if (!of.uncorrected) baselines.Apply(of.energy, result, row.findings);
     if (left_out > 0)
       AddFinding(row.findings, MakeFinding(Code::kClipped, absl::StrCat(Seconds(left_out), ">0")));

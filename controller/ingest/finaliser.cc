@@ -141,6 +141,14 @@ void GradeEnergy(const AttemptData& data, const AttemptView& view,
   }
 }
 
+ClockBound BoundOf(const AttemptView& view, const ChannelView& channel) {
+  ClockBound bound{channel.source, channel.info.name(), channel.clock, !channel.clock_unknown};
+  for (const PhaseSpan& phase : view.partition.spans) {
+    if (phase.bound_ns > bound.parts.phase_ns.value_or(0)) bound.parts.phase_ns = phase.bound_ns;
+  }
+  return bound;
+}
+
 }  // namespace
 
 AttemptResults Finalise(const AttemptData& data, Summaries summaries) {
@@ -152,6 +160,7 @@ AttemptResults Finalise(const AttemptData& data, Summaries summaries) {
   for (const ChannelView& channel : view.channels) {
     if (!with_energy || !IsEnergy(channel.info)) continue;
     for (EnergyRow& row : EnergyRows(view, channel, summaries)) rows.push_back(std::move(row));
+    results.clock_bounds.push_back(BoundOf(view, channel));
   }
   for (const auto& [number, run] : view.runs) {
     RunResult& result = results.runs.emplace_back();

@@ -66,6 +66,7 @@ std::optional<double> HighestWithin(const ChannelTrace& trace, double scale,
 std::vector<Throttle> FindThrottles(const std::vector<ChannelView>& channels) {
   std::vector<Throttle> throttles;
   for (const ChannelView& channel : channels) {
+    if (channel.source != 0) continue;  // another host
     if (absl::StartsWith(channel.info.name(), kCounterPrefix))
       AddRises(DecodeChannel(channel).samples, throttles);
     if (absl::StartsWith(channel.info.name(), kStatePrefix))
@@ -96,7 +97,7 @@ void AddBackground(const v1::JobSpec& spec, const AttemptView& view, const Inter
                    std::vector<Finding>& findings) {
   if (RanAlready(spec.generate()) && !IsElsewhere(view)) return;
   for (const ChannelView& channel : view.channels) {
-    if (channel.info.name() != kBackgroundChannel) continue;
+    if (channel.source != 0 || channel.info.name() != kBackgroundChannel) continue;
     Interval window = run;
     window.start_ns = std::min(window.start_ns, window.end_ns - kShortestBackgroundNs);
     const auto share = MeanWithin(DecodeChannel(channel), channel.info.scale(), window);
@@ -109,7 +110,7 @@ void AddBackground(const v1::JobSpec& spec, const AttemptView& view, const Inter
 void FillHost(const AttemptView& view, std::vector<RunResult>& results) {
   for (const ChannelView& channel : view.channels) {
     const bool temperature = channel.info.quantity() == v1::QUANTITY_TEMPERATURE_C;
-    if (!temperature && channel.info.name() != kRssChannel) continue;
+    if (channel.source != 0 || (!temperature && channel.info.name() != kRssChannel)) continue;
     const ChannelTrace trace = DecodeChannel(channel);
     for (RunResult& result : results) {
       const std::vector<Interval>& parts = view.runs.at(result.run).parts;

@@ -199,9 +199,53 @@ void ReadMeters(Session& session, Fence fence, std::vector<v1::Event>& events) {
   }
 }
 
+// The source of the row, of which 0 is the device's own agent.
+std::vector<v1::Event>& EventsOf(AttemptData& data, std::int32_t source) {
+  return source == 0 ? data.events : data.helpers[source];
+}
+
+void ReadClockExchanges(Session& session, Fence fence, AttemptData& data) {
+  Rows rows = session.Query(
+      R"sql(
+          SELECT source, t1_ns, t2_ns, t3_ns, t4_ns, peer_boot_id FROM clock_exchange
+          WHERE attempt = ? ORDER BY source, seq, idx)sql",
+      fence);
+  while (rows.Next()) {
+    v1::Event& event = EventsOf(data, rows.Int32(0)).emplace_back();
+    v1::ClockExchange& exchange = *event.mutable_clock_exchange();
+    exchange.set_t1_ns(rows.Int(1));
+    exchange.set_t2_ns(rows.Int(2));
+    exchange.set_t3_ns(rows.Int(3));
+    exchange.set_t4_ns(rows.Int(4));
+    exchange.set_peer_boot_id(rows.Text(5));
+    event.set_t_ns(exchange.t4_ns());
+  }
+}
+
+// One event per restart and clock is enough: the rows know no more.
+void ReadMeterTicks(Session& session, Fence fence, AttemptData& data) {
+  Rows rows = session.Query(
+      R"sql(
+          SELECT source, clock, tick_ns, arrived_ns, restarted FROM meter_tick
+          WHERE attempt = ? ORDER BY source, clock, seq, idx, n)sql",
+      fence);
+  while (rows.Next()) {
+    std::vector<v1::Event>& events = EventsOf(data, rows.Int32(0));
+    const bool begins = events.empty() || !events.back().has_meter_ticks() ||
+                        events.back().meter_ticks().clock() != rows.Text(1) || rows.Int(4) != 0;
+    if (begins) events.emplace_back().mutable_meter_ticks()->set_clock(rows.Text(1));
+    v1::Event& event = events.back();
+    if (rows.Int(4) != 0) event.mutable_meter_ticks()->set_restarted(true);
+    event.mutable_meter_ticks()->add_tick_ns(rows.Int(2));
+    event.mutable_meter_ticks()->add_arrived_ns(rows.Int(3));
+    event.set_t_ns(rows.Int(3));
+  }
+}
+
 // Events in the order they came. What a later event of the same thing replaced is left out, and so
-// are all facts but the first, which carries the facts of every one.
-std::vector<v1::Event> ReadEvents(Session& session, Fence fence) {
+// are all facts but the first, which carries the facts of every one. Those that come by the
+// thousand and meters come last.
+void ReadEvents(Session& session, Fence fence, AttemptData& data) {
   Bodies bodies;
   ReadChannels(session, fence, bodies);
   ReadRuns(session, fence, bodies);
@@ -211,7 +255,6 @@ std::vector<v1::Event> ReadEvents(Session& session, Fence fence) {
   const v1::AttemptFacts facts = ReadFacts(session, fence);
   bool have_facts = false;
 
-  std::vector<v1::Event> events;
   Rows rows = session.Query(
       R"sql(
           SELECT source, seq, idx, t_ns, kind, run, name, text, domain, quality, code, detail
@@ -239,10 +282,11 @@ std::vector<v1::Event> ReadEvents(Session& session, Fence fence) {
       continue;
     }
     event.set_t_ns(rows.Int(3));
-    events.push_back(std::move(event));
+    EventsOf(data, rows.Int32(0)).push_back(std::move(event));
   }
-  ReadMeters(session, fence, events);
-  return events;
+  ReadMeters(session, fence, data.events);
+  ReadClockExchanges(session, fence, data);
+  ReadMeterTicks(session, fence, data);
 }
 
 std::vector<AttemptData::Chunk> ReadChunks(Session& session, Fence fence) {
@@ -368,7 +412,7 @@ std::optional<AttemptData> ReadAttemptData(Session& session, Fence fence) {
   std::optional<v1::Final> final = ReadFinal(session, fence, 0);
   if (!final) return std::nullopt;
   data.final = std::move(*final);
-  data.events = ReadEvents(session, fence);
+  ReadEvents(session, fence, data);
   data.chunks = ReadChunks(session, fence);
   data.tokens = ReadTokens(session, fence);
   data.metrics = ReadMetrics(session, fence);

@@ -47,12 +47,27 @@ void WriteEnergy(Session& session, std::int64_t fence, const EnergyResult& energ
       energy.mean_v);
 }
 
+void WriteClockBound(Session& session, std::int64_t fence, const ClockBound& bound) {
+  const ClockParts& parts = bound.parts;
+  const auto total = bound.known ? std::optional<std::int64_t>(parts.Sum()) : std::nullopt;
+  session.Run(
+      R"sql(
+          INSERT INTO clock_bound (attempt, source, channel, meter_fit_ns, stamp_ns, latency_ns,
+          source_host_ns, device_host_ns, phase_ns, total_ns)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?))sql",
+      fence, bound.source, bound.channel, parts.meter_fit_ns, parts.stamp_ns, parts.latency_ns,
+      parts.source_host_ns, parts.device_host_ns, parts.phase_ns, total);
+}
+
 }  // namespace
 
 void WriteRow(Session& session, const AttemptResults& results) {
   session.Run("DELETE FROM energy WHERE attempt = ?", results.fence);
+  session.Run("DELETE FROM clock_bound WHERE attempt = ?", results.fence);
   for (const RunResult& run : results.runs) WriteRun(session, results.fence, run);
   for (const EnergyResult& energy : results.energies) WriteEnergy(session, results.fence, energy);
+  for (const ClockBound& bound : results.clock_bounds)
+    WriteClockBound(session, results.fence, bound);
   session.Run("UPDATE attempt SET finalised = 1 WHERE fence = ?", results.fence);
 }
 

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,8 +32,9 @@ struct IngestOutcome {
 // What the finaliser needs of one attempt, read back in order.
 struct AttemptData {
   v1::JobSpec spec;
-  v1::Final final;                // of source 0
-  std::vector<v1::Event> events;  // every event, in order
+  v1::Final final;                                // of source 0
+  std::vector<v1::Event> events;                  // of the device's own agent, in order
+  std::map<int, std::vector<v1::Event>> helpers;  // of further sources, by their number
   struct Chunk {
     int source = 0;
     v1::TraceChunk chunk;

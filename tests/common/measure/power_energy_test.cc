@@ -248,6 +248,20 @@ TEST(PowerEnergyTest, ClockBoundHoldsForEveryOffset) {
   }
 }
 
+TEST(PowerEnergyTest, ClockRateHoldsForBurstsInside) {
+  // Idle at both edges, so that an offset costs nothing; the sampler's clock gains or loses.
+  const auto load = [](double t) { return t > 3 && t < 4.5 ? 12.0 : 2.0; };
+  for (const double rate : {-1e-3, -4e-4, 4e-4, 1e-3}) {
+    PowerTrace trace =
+        Sampled([&](double t) { return load(5 + (t - 5) * (1 + rate)); }, 0, 10 * kSecond, kMs);
+    trace.errors.clock_rate = std::abs(rate);
+    const Energy seen = Of(trace, kSecond, 9 * kSecond);
+    const double truth_j = 8 * 2 + 1.5 * 10;
+    EXPECT_NEAR(*seen.energy_j, truth_j, *seen.parts.clock_j + 10 * 1e-3);
+    EXPECT_NEAR(*seen.parts.clock_j, std::abs(rate) * 8 * 3.9, std::abs(rate) * 0.1);
+  }
+}
+
 TEST(PowerEnergyTest, UnknownGainHasNoUncertainty) {
   PowerTrace trace = Constant(10);
   trace.errors.gain_u.reset();

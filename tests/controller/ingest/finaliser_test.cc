@@ -800,18 +800,16 @@ TEST(FinaliserTest, ACommandThatReportsTokensIsNotTakenAtItsWord) {
   EXPECT_DOUBLE_EQ(*run.otps, 40);
 }
 
-TEST(FinaliserTest, OtherChannelsAndSourcesHaveRowsOfTheirOwn) {
+TEST(FinaliserTest, OtherChannelsHaveRowsOfTheirOwn) {
   Attempt attempt;
   attempt.Meter({2000});
   attempt.Channel("rail", v1::QUANTITY_POWER_W, 1).set_parent("meter");
-  attempt.Samples(
-      "rail", 0, 10'000, 10, [](std::int64_t) { return 1; }, 1);
+  attempt.Samples("rail", 0, 10'000, 10, [](std::int64_t) { return 1; });
   attempt.Channel("host.cpu", v1::QUANTITY_UTILISATION, 1e-4);
   attempt.Request(0, 0, 2000);
   attempt.Run(0, 2000, 2200);
   const AttemptResults results = attempt.Finalised();
   const EnergyResult& rail = *Find(results, "rail", 0, kNone, kNone);
-  EXPECT_EQ(rail.source, 1);
   EXPECT_NEAR(*rail.energy_j, 0.2, 1e-9);
   for (const EnergyResult& energy : results.energies) EXPECT_NE(energy.channel, "host.cpu");
   // The run's grade is that of its primary channel.

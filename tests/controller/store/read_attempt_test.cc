@@ -1,5 +1,6 @@
 // What the finaliser reads is what the agent sent.
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
 #include <string>
 #include <vector>
@@ -151,6 +152,59 @@ TEST_F(ReadAttemptTest, MetersComeBehindTheEvents) {
   meter->set_reversed(true);
   Ingest(v1::STREAM_EVENT, {EventsOf(events).SerializeAsString()});
   EXPECT_EQ(Debug(Read().events), Debug(events));
+}
+
+TEST_F(ReadAttemptTest, ClockExchangesAndTicksComeBehindTheEvents) {
+  std::vector<v1::Event> events(4);
+  for (int i = 0; i < 2; ++i) {
+    v1::ClockExchange* exchange = events[i].mutable_clock_exchange();
+    exchange->set_t1_ns(10 + i);
+    exchange->set_t2_ns(1'000 + i);
+    exchange->set_t3_ns(1'001 + i);
+    exchange->set_t4_ns(14 + i);
+    exchange->set_peer_boot_id("boot");
+    events[i].set_t_ns(14 + i);
+  }
+  for (int i = 2; i < 4; ++i) {
+    v1::MeterTicks* ticks = events[i].mutable_meter_ticks();
+    ticks->set_clock("meter");
+    ticks->set_restarted(true);
+    for (const std::int64_t t : {100, 200}) {
+      ticks->add_tick_ns(-t * i);
+      ticks->add_arrived_ns(t * i);
+    }
+    events[i].set_t_ns(200 * i);
+  }
+  Ingest(v1::STREAM_EVENT, {EventsOf(events).SerializeAsString()});
+  EXPECT_EQ(Debug(Read().events), Debug(events));
+}
+
+TEST(ReadAttemptOfHelpersTest, WhatFurtherSourcesSayComesApart) {
+  const TempDir dir;
+  const std::string path = dir.File("joulefarm.db");
+  const auto store = OpenStore(path);
+  ASSERT_NE(store, nullptr);
+  AddLeasedJob(*store);
+  std::vector<v1::Event> events(2);
+  events[0].mutable_channel()->set_name("meter");
+  events[1].mutable_clock_exchange()->set_t1_ns(5);
+  ASSERT_TRUE(store
+                  ->Ingest({MakeFrame(1, v1::STREAM_EVENT, 1, EventsOf(events)),
+                            MakeFrame(1, v1::STREAM_FINAL, 1, FinalOf({{v1::STREAM_EVENT, 1}}))})
+                  .ok());
+  sqlite3* handle = nullptr;
+  ASSERT_EQ(sqlite3_open(path.c_str(), &handle), SQLITE_OK);
+  EXPECT_EQ(sqlite3_exec(handle,
+                         "UPDATE channel SET source = 2; UPDATE event SET source = 2; "
+                         "UPDATE clock_exchange SET source = 2",
+                         nullptr, nullptr, nullptr),
+            SQLITE_OK);
+  sqlite3_close(handle);
+  const auto data = store->ReadAttempt(1);
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_TRUE(data->events.empty());
+  ASSERT_EQ(data->helpers.size(), 1u);
+  EXPECT_EQ(Debug(data->helpers.at(2)), Debug(events));
 }
 
 TEST_F(ReadAttemptTest, ChunksComeWithTheirSummaryAndChecksum) {
