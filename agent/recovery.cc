@@ -75,6 +75,7 @@ absl::StatusOr<Recovered> Recover(Spool& spool, const std::filesystem::path& run
     KeptAttempt kept{.fence = grant.fence(),
                      .device_id = grant.device_id(),
                      .job_id = grant.job_id(),
+                     .source = grant.source(),
                      .state = v1::ATTEMPT_STATE_UPLOADING};
     if (!record.finished) {
       kept.state = v1::ATTEMPT_STATE_INTERRUPTED;

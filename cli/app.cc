@@ -55,6 +55,7 @@ void BuildApp(CLI::App& app, Session& session) {
   AddResult(app, session);
   AddSql(app, session);
   AddDevice(app, session);
+  AddResource(app, session);
   AddAgent(app, session);
   AddDoctor(app, session);
   AddBackup(app, session);

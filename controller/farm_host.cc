@@ -55,14 +55,12 @@ void FarmHost::Stop() {
 void FarmHost::Adopt(FarmSnapshot snapshot) {
   if (stopping_) return;
   ++generation_;
-  const std::vector<Fence> unfinalised = snapshot.final_stored;
   farm_ = std::make_unique<Farm>(config_, std::move(snapshot), clock_());
   {
     const std::lock_guard<std::mutex> lock(reason_mutex_);
     read_only_reason_.clear();
   }
   Carry(farm_->TakeRecoveryPlan());
-  for (const Fence fence : unfinalised) Finalise(fence);
   ArmTimer();
 }
 
@@ -119,11 +117,8 @@ void FarmHost::OnFrames(std::vector<v1::Frame> frames,
         done(outcome.status());
         return;
       }
-      // The farm learns of a complete result before its agent may forget it.
-      for (const Fence fence : outcome->completed) {
-        Handle(FinalStored{fence});
-        Finalise(fence);
-      }
+      // The farm learns of a last word before its agent may forget it.
+      for (SourceFinal& final : outcome->finals) Handle(FinalStored{std::move(final)});
       done(std::move(outcome->response));
     });
   });
@@ -178,6 +173,8 @@ void FarmHost::Do(Effect effect) {
     gateway_->Close(close->session, close->status);
   } else if (auto* opened = std::get_if<SessionOpened>(&effect)) {
     gateway_->Opened(opened->session, opened->agent_id, opened->epoch);
+  } else if (const auto* compute = std::get_if<ComputeResults>(&effect)) {
+    Finalise(compute->fence);
   } else if (auto* reply = std::get_if<ReplyToOperator>(&effect)) {
     Answer(std::move(*reply));
   }

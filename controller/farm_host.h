@@ -62,7 +62,7 @@ class FarmHost {
   // commit.
   void Ask(std::function<FarmInput(RequestToken)> fill, Reply reply);
 
-  // Frames of a session's upload; `done` on the strand, after the farm knows of completed attempts.
+  // Frames of a session's upload; `done` on the strand, after the farm knows of the finals in them.
   void OnFrames(std::vector<v1::Frame> frames,
                 std::function<void(absl::StatusOr<v1::UploadResponse>)> done);
 

@@ -27,12 +27,15 @@ Session::Session(SessionOptions options) : options_(std::move(options)) {
     device.clean = announcement.clean();
     devices_[announcement.device_id()] = std::move(device);
   }
+  for (const v1::ResourceAnnouncement& announcement : options_.resources)
+    resources_[announcement.resource_id()].announcement = announcement;
   high_water_ = options_.high_water;
   for (const KeptAttempt& kept : options_.kept) {
     Attempt attempt;
     attempt.grant.set_fence(kept.fence);
     attempt.grant.set_device_id(kept.device_id);
     attempt.grant.set_job_id(kept.job_id);
+    attempt.grant.set_source(kept.source);
     attempt.stage = Stage::kFinished;
     attempt.state = kept.state;
     Fence& mark = high_water_[kept.device_id];
@@ -83,6 +86,13 @@ void Session::On(const WelcomeReceived& event) {
     device.refused = it->second;
     Say(Severity::kError, absl::StrCat("the controller refuses device ", id, ": ", it->second));
   }
+  for (auto& [id, resource] : resources_) {
+    const auto it = welcome.refused_resources().find(id);
+    resource.refused.reset();
+    if (it == welcome.refused_resources().end()) continue;
+    resource.refused = it->second;
+    Say(Severity::kError, absl::StrCat("the controller refuses ", id, ": ", it->second));
+  }
   for (const v1::HeldVerdict& verdict : welcome.verdicts()) ApplyVerdict(verdict);
   OpenUpload upload;
   upload.connection = connection_;
@@ -99,6 +109,9 @@ void Session::On(const WelcomeReceived& event) {
   for (const auto& [id, device] : devices_) {
     if (!device.announced_clean && device.clean && !Occupant(id)) ReportDevice(id);
   }
+  std::vector<std::string> all;
+  for (const auto& [id, resource] : resources_) all.push_back(id);
+  ReportResources(all);
   MaybeExit();
 }
 
@@ -269,7 +282,9 @@ v1::Hello Session::MakeHello() {
     held->set_device_id(attempt.grant.device_id());
     held->set_job_id(attempt.grant.job_id());
     held->set_state(attempt.state);
+    held->set_source(attempt.grant.source());
   }
+  for (const auto& [id, resource] : resources_) *hello.add_resources() = Announce(resource);
   Fence highest = 0;
   for (const auto& [device, fence] : high_water_) highest = std::max(highest, fence);
   hello.set_highest_fence(highest);

@@ -2,7 +2,9 @@
 //
 // Guarantees, whatever the order of events: no fence is executed twice, no fence at or below a
 // device's high-water mark is executed, no two attempts execute on one device, and nothing is
-// executed before it is durable.
+// executed before it is durable. An attempt is executed here in one of two roles: source 0 drives
+// the device, a further source (a helper) only measures, with this host's meters, a device of
+// another agent. A meter is used by one attempt at a time.
 //
 // Thread rule: one thread. Ownership: holds values only. Pure: time and randomness are handed in.
 #pragma once
@@ -29,6 +31,7 @@ struct KeptAttempt {
   Fence fence = 0;
   std::string device_id;
   std::string job_id;
+  int source = 0;
   // UPLOADING (it had ended) or INTERRUPTED (it had not).
   v1::AttemptState state = v1::ATTEMPT_STATE_UNSPECIFIED;
 };
@@ -39,8 +42,9 @@ struct SessionOptions {
   std::string instance;
   std::string version;
   std::vector<v1::DeviceAnnouncement> devices;
+  std::vector<v1::ResourceAnnouncement> resources;
   std::vector<KeptAttempt> kept;
-  // Highest fence ever granted, per device.
+  // Highest fence ever granted, per device; also of other agents' devices that were measured here.
   std::map<std::string, Fence> high_water;
   std::function<double()> random;  // in [0, 1)
   // How long a connection may take until its Welcome.
@@ -79,6 +83,10 @@ class Session {
     bool announced_clean = true;  // what the last Hello said
     std::optional<std::string> refused;
   };
+  struct Resource {
+    v1::ResourceAnnouncement announcement;
+    std::optional<std::string> refused;
+  };
   struct Closing {
     int code = 0;
     std::string text;
@@ -90,6 +98,8 @@ class Session {
   void On(const WelcomeReceived& event);
   void On(const GrantReceived& event);
   void On(const CancelReceived& event);
+  void On(const ReleaseReceived& event);
+  void On(const ResourcesChanged& event);
   void On(const HeartbeatAckReceived& event);
   void On(const LinkLost& event);
   void On(const TimerFired& event);
@@ -121,14 +131,25 @@ class Session {
   // session_attempts.cc: what is held
   void ApplyVerdict(const v1::HeldVerdict& verdict);
   std::optional<std::string> WhyNot(const v1::Grant& grant) const;
+  std::optional<std::string> WhyNotDevice(const v1::Grant& grant) const;
   void ReplyToGrant(Fence fence, const std::optional<std::string>& refusal);
   void ReportAttempt(Fence fence, const Attempt& attempt);
   void ReportDevice(const std::string& device_id);
+  void ReportNotHeld(Fence fence);
   void Stop(Fence fence, StopWhy why, v1::FailureClass failure_class, std::string text);
   void StopAll(StopWhy why, const std::string& text);
   void Cancel(Fence fence, v1::FailureClass failure_class, const std::string& reason);
   void Drop(Fence fence);
   std::optional<Fence> Occupant(const std::string& device_id) const;
+
+  // session_resources.cc: meters and ports of this host
+  bool IsOurs(const v1::Grant& grant, const v1::GrantedResource& resource) const;
+  std::optional<Fence> UserOf(const std::string& resource_id) const;
+  v1::ResourceAnnouncement Announce(const Resource& resource) const;
+  void ReportResources(const std::vector<std::string>& ids);
+  void ReportResourcesOf(const v1::Grant& grant);
+  std::optional<std::string> WhyNotResources(const v1::Grant& grant) const;
+
   bool AnyActive() const;
 
   SessionOptions options_;
@@ -146,6 +167,7 @@ class Session {
   std::optional<Closing> closing_;
   std::map<Fence, Attempt> attempts_;
   std::map<std::string, Device> devices_;
+  std::map<std::string, Resource> resources_;
   std::map<std::string, Fence> high_water_;
   Effects effects_;
 };

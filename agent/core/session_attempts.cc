@@ -26,7 +26,7 @@ void Session::On(const GrantReceived& event) {
   }
   const std::optional<std::string> refusal = WhyNot(grant);
   // A refused fence is used up as well: sent again it must not be executed.
-  if (const auto it = devices_.find(grant.device_id()); it != devices_.end()) {
+  if (grant.source() != 0 || devices_.contains(grant.device_id())) {
     Fence& mark = high_water_[grant.device_id()];
     mark = std::max(mark, fence);
   }
@@ -46,18 +46,22 @@ void Session::On(const CancelReceived& event) {
   if (!Hears(event.connection)) return;
   const v1::CancelAttempt& cancel = event.cancel;
   if (!attempts_.contains(cancel.fence())) {
-    // Its grant never got here or all of it is uploaded: nothing runs, and the controller may rely
-    // on that.
-    v1::AgentMessage message;
-    v1::AttemptReport* report = message.mutable_attempt_report();
-    report->set_fence(cancel.fence());
-    report->set_state(v1::ATTEMPT_STATE_CANCELED);
-    report->set_detail("this agent does not hold the attempt");
-    SendMessage(std::move(message));
+    ReportNotHeld(cancel.fence());
     return;
   }
   Cancel(cancel.fence(), cancel.failure_class(),
          cancel.reason().empty() ? "canceled by the controller" : cancel.reason());
+}
+
+// Its grant never got here or all of it is uploaded: nothing runs, and the controller may rely on
+// that.
+void Session::ReportNotHeld(Fence fence) {
+  v1::AgentMessage message;
+  v1::AttemptReport* report = message.mutable_attempt_report();
+  report->set_fence(fence);
+  report->set_state(v1::ATTEMPT_STATE_CANCELED);
+  report->set_detail("this agent does not hold the attempt");
+  SendMessage(std::move(message));
 }
 
 void Session::On(const GrantPersisted& event) {
@@ -98,10 +102,10 @@ void Session::On(const AttemptEnded& event) {
   attempt.stage = Stage::kFinished;
   attempt.state = v1::ATTEMPT_STATE_UPLOADING;
   attempt.detail.clear();
-  const std::string device_id = attempt.grant.device_id();
-  if (const auto device = devices_.find(device_id); device != devices_.end()) {
-    device->second.clean = event.clean;
-  }
+  const v1::Grant grant = attempt.grant;
+  const auto device = devices_.find(grant.device_id());
+  const bool drove = grant.source() == 0 && device != devices_.end();
+  if (drove) device->second.clean = event.clean;
   if (attempt.forget_when_ended) {
     // The controller may still wait for it: heartbeats alone would never tell.
     attempt.state = v1::ATTEMPT_STATE_CANCELED;
@@ -111,7 +115,8 @@ void Session::On(const AttemptEnded& event) {
   } else {
     ReportAttempt(event.fence, attempt);
   }
-  ReportDevice(device_id);
+  if (drove) ReportDevice(grant.device_id());
+  ReportResourcesOf(grant);
   MaybeExit();
 }
 
@@ -206,20 +211,28 @@ void Session::ApplyVerdict(const v1::HeldVerdict& verdict) {
 
 std::optional<std::string> Session::WhyNot(const v1::Grant& grant) const {
   if (grant.fence() <= 0) return "a fence is a positive number";
-  const auto device = devices_.find(grant.device_id());
-  if (device == devices_.end()) {
-    return absl::StrCat("this agent has no device \"", grant.device_id(), "\"");
-  }
-  if (device->second.refused) {
-    return absl::StrCat("the controller refused this device: ", *device->second.refused);
+  if (grant.source() == 0) {
+    if (const auto refusal = WhyNotDevice(grant)) return refusal;
   }
   if (grant.fence() <= HighWater(grant.device_id())) {
     return absl::StrCat("fence ", grant.fence(), " is used up: the device has seen ",
                         HighWater(grant.device_id()));
   }
   if (closing_) return "the agent is stopping";
-  if (const std::optional<Fence> occupant = Occupant(grant.device_id())) {
+  if (const std::optional<Fence> occupant = Occupant(grant.device_id());
+      occupant && grant.source() == 0) {
     return absl::StrCat("the device is busy with attempt ", *occupant);
+  }
+  return WhyNotResources(grant);
+}
+
+std::optional<std::string> Session::WhyNotDevice(const v1::Grant& grant) const {
+  const auto device = devices_.find(grant.device_id());
+  if (device == devices_.end()) {
+    return absl::StrCat("this agent has no device \"", grant.device_id(), "\"");
+  }
+  if (device->second.refused) {
+    return absl::StrCat("the controller refused this device: ", *device->second.refused);
   }
   return std::nullopt;
 }
@@ -275,7 +288,10 @@ void Session::Drop(Fence fence) {
 
 std::optional<Fence> Session::Occupant(const std::string& device_id) const {
   for (const auto& [fence, attempt] : attempts_) {
-    if (attempt.stage != Stage::kFinished && attempt.grant.device_id() == device_id) return fence;
+    if (attempt.stage != Stage::kFinished && attempt.grant.source() == 0 &&
+        attempt.grant.device_id() == device_id) {
+      return fence;
+    }
   }
   return std::nullopt;
 }

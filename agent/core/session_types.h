@@ -32,6 +32,7 @@ enum class StopWhy {
   kShutdown,     // this agent stops
   kTimedOut,     // a limit of the job passed
   kSpoolFailed,  // what it observes cannot be kept
+  kReleased,     // a helper: the device it measured is done
 };
 
 // --- events ---
@@ -49,6 +50,10 @@ struct GrantReceived {
 struct CancelReceived {
   Connection connection = 0;
   v1::CancelAttempt cancel;
+};
+struct ReleaseReceived {
+  Connection connection = 0;
+  v1::ReleaseSource release;
 };
 struct HeartbeatAckReceived {
   Connection connection = 0;
@@ -95,16 +100,20 @@ struct AttemptRefused {
   v1::Stream stream = v1::STREAM_UNSPECIFIED;
   std::string detail;
 };
+// What hangs on this host is different now: all of it.
+struct ResourcesChanged {
+  std::vector<v1::ResourceAnnouncement> resources;
+};
 // Frames the controller asks for are not in the spool any more: the attempt can never be complete.
 struct FramesMissing {
   Fence fence = 0;
   std::string detail;
 };
 
-using Event =
-    std::variant<StartRequested, DrainRequested, WelcomeReceived, GrantReceived, CancelReceived,
-                 HeartbeatAckReceived, LinkLost, TimerFired, GrantPersisted, AttemptMoved,
-                 AttemptEnded, EndNotStored, AttemptUploaded, AttemptRefused, FramesMissing>;
+using Event = std::variant<StartRequested, DrainRequested, WelcomeReceived, GrantReceived,
+                           CancelReceived, ReleaseReceived, ResourcesChanged, HeartbeatAckReceived,
+                           LinkLost, TimerFired, GrantPersisted, AttemptMoved, AttemptEnded,
+                           EndNotStored, AttemptUploaded, AttemptRefused, FramesMissing>;
 
 // --- effects, to be carried out in order ---
 // Opens Control and sends the Hello.

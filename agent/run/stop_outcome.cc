@@ -19,6 +19,10 @@ WorkloadOutcome OutcomeOfStop(const StopAttempt& stop) {
       return {.outcome = v1::OUTCOME_TIMED_OUT,
               .failure_class = v1::FAILURE_CLASS_TIMEOUT,
               .reason = stop.text};
+    case StopWhy::kReleased:
+      return {.outcome = v1::OUTCOME_SUCCEEDED,
+              .failure_class = v1::FAILURE_CLASS_UNSPECIFIED,
+              .reason = ""};
     case StopWhy::kSpoolFailed:
       return {.outcome = v1::OUTCOME_FAILED,
               .failure_class = v1::FAILURE_CLASS_INFRA,

@@ -23,6 +23,7 @@ void AddSubmit(CLI::App& app, Session& session);
 void AddExperiment(CLI::App& app, Session& session);
 void AddJob(CLI::App& app, Session& session);
 void AddDevice(CLI::App& app, Session& session);
+void AddResource(CLI::App& app, Session& session);
 void AddAgent(CLI::App& app, Session& session);
 void AddArtifact(CLI::App& app, Session& session);
 void AddResult(CLI::App& app, Session& session);
@@ -60,6 +61,7 @@ CLI::App* AddCommand(CLI::App& app, const std::string& name, const std::string& 
 Listing ExperimentListing();
 Listing JobListing();
 Listing DeviceListing();
+Listing ResourceListing();
 Listing AgentListing();
 Listing ArtifactListing();
 Listing ResultListing();

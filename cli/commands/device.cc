@@ -8,6 +8,10 @@ Listing DeviceListing() {
   return {v1::LISTING_DEVICES, "devices", [](const Table&) { return DeviceView(); }};
 }
 
+Listing ResourceListing() {
+  return {v1::LISTING_RESOURCES, "resources", [](const Table&) { return ResourceView(); }};
+}
+
 Listing AgentListing() {
   return {v1::LISTING_AGENTS, "agents", [](const Table&) { return AgentView(); }};
 }
@@ -45,6 +49,39 @@ void AddDevice(CLI::App& app, Session& session) {
   });
 
   AddDeviceWatch(*group, session);
+}
+
+void AddResource(CLI::App& app, Session& session) {
+  CLI::App* group =
+      AddGroup(app, "resource", "Meters and switchable ports, leased together with devices",
+               "  joulefarm resource list");
+  group->group("The farm");
+
+  auto options = std::make_shared<ListingOptions>();
+  CLI::App* list = AddCommand(*group, "list",
+                              "List meters and ports: where they are, who has them, what is wrong",
+                              "  joulefarm resource list --kind METER\n"
+                              "  joulefarm resource list --link ONLINE -o json");
+  AddListingOptions(*list, *options);
+  list->add_option("--link", options->named["link"], "ONLINE, UNKNOWN or OFFLINE")
+      ->type_name("LINK");
+  list->add_option("--kind", options->named["kind"], "METER, PORT or RELAY")->type_name("KIND");
+  list->add_option("--agent", options->named["agent_id"], "of this agent")->type_name("AGENT");
+  list->callback([options, &session] {
+    session.action = [options, &session] {
+      return RunListing(session, ResourceListing(), *options);
+    };
+  });
+
+  auto id = std::make_shared<std::string>();
+  auto format = std::make_shared<std::string>("table");
+  CLI::App* get = AddCommand(*group, "get", "Everything known about one meter or port",
+                             "  joulefarm resource get meter:km003c:007965");
+  get->add_option("RESOURCE", *id, "resource id")->required();
+  AddFormat(*get, *format);
+  get->callback([=, &session] {
+    session.action = [=, &session] { return RunGet(session, ResourceListing(), *id, *format); };
+  });
 }
 
 void AddAgent(CLI::App& app, Session& session) {

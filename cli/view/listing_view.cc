@@ -149,6 +149,17 @@ ListingView DeviceView() {
           Plain("AGENT", "agent_id", Fit::kDrop)};
 }
 
+ListingView ResourceView() {
+  return {Plain("ID", "id", Fit::kShrink),
+          Plain("KIND", "kind"),
+          Plain("LINK", "link"),
+          Plain("ALLOC", "alloc"),
+          Plain("AGENT", "agent_id", Fit::kShrink),
+          Plain("PLACE", "place", Fit::kDrop),
+          {{"HEALTH", Align::kLeft, Fit::kDrop}, {"health", "admin"}, HealthCell},
+          FirstLine("CANNOT BE USED", "obstacle")};
+}
+
 ListingView AgentView() {
   return {Plain("ID", "id"), Plain("LINK", "link"), Plain("VERSION", "version"),
           Number("DEVICES", "devices"), Plain("LAST SEEN (UTC)", "last_seen", Fit::kDrop)};

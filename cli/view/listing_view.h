@@ -35,6 +35,7 @@ ListingView ExperimentView();
 // A block column only when there are several.
 ListingView JobView(const Table& jobs);
 ListingView DeviceView();
+ListingView ResourceView();
 ListingView AgentView();
 ListingView ArtifactView();
 // What collecting removed: name, size, content, kind.

@@ -42,6 +42,8 @@ enum class Code {
   kEngineElsewhere,
   kTraceDamaged,
   kStreamBroken,
+  kMeterLost,
+  kMeterLeftOut,
   kNoSamples,
   kEdgeUncovered,
   kClipped,

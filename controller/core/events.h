@@ -47,9 +47,13 @@ struct DeviceReported {
   SessionId session = 0;
   v1::DeviceReport report;
 };
-// The finals of every source are durable; results are being computed.
+struct ResourceReported {
+  SessionId session = 0;
+  v1::ResourceReport report;
+};
+// The last word of one source of an attempt is durable.
 struct FinalStored {
-  Fence fence = 0;
+  SourceFinal final;
 };
 // The results are computed.
 struct AttemptFinalised {
@@ -91,8 +95,8 @@ struct Tick {};
 
 using FarmInput =
     std::variant<AgentHello, AgentAlive, AgentGone, GrantReplied, AttemptReported, DeviceReported,
-                 FinalStored, AttemptFinalised, SubmitRequested, CancelExperimentRequested,
-                 CancelJobRequested, ProgressRequested, Tick>;
+                 ResourceReported, FinalStored, AttemptFinalised, SubmitRequested,
+                 CancelExperimentRequested, CancelJobRequested, ProgressRequested, Tick>;
 
 struct SendToAgent {
   SessionId session = 0;
@@ -109,6 +113,10 @@ struct SessionOpened {
   std::string agent_id;
   std::int64_t epoch = 0;
 };
+// Every source of the attempt has ended: compute its results, then input AttemptFinalised.
+struct ComputeResults {
+  Fence fence = 0;
+};
 struct ReplyToOperator {
   RequestToken token = 0;
   absl::Status status;
@@ -117,7 +125,8 @@ struct ReplyToOperator {
       response;
 };
 
-using Effect = std::variant<SendToAgent, CloseSession, SessionOpened, ReplyToOperator>;
+using Effect =
+    std::variant<SendToAgent, CloseSession, SessionOpened, ComputeResults, ReplyToOperator>;
 
 struct Plan {
   std::vector<Write> writes;

@@ -12,7 +12,6 @@ Farm::Farm(FarmConfig config, FarmSnapshot snapshot, Instant now)
       last_experiment_(snapshot.last_experiment),
       last_job_(snapshot.last_job),
       last_epoch_(snapshot.last_epoch),
-      final_stored_(snapshot.final_stored.begin(), snapshot.final_stored.end()),
       now_(now) {
   for (Experiment& experiment : snapshot.experiments) {
     if (!experiment.request_id.empty())
@@ -24,7 +23,13 @@ Farm::Farm(FarmConfig config, FarmSnapshot snapshot, Instant now)
   for (Device& device : snapshot.devices) {
     agents_[device.agent_id].info.id = device.agent_id;
     agents_[device.agent_id].devices.insert(device.id);
+    if (device.meter.has_value()) agents_[MeterAgent(device)].metered.insert(device.id);
     devices_[device.id] = std::move(device);
+  }
+  for (Resource& resource : snapshot.resources) {
+    agents_[resource.agent_id].info.id = resource.agent_id;
+    agents_[resource.agent_id].resources.insert(resource.id);
+    resources_[resource.id] = std::move(resource);
   }
   for (Attempt& attempt : snapshot.attempts) {
     attempts_of_[attempt.job_id].insert(attempt.fence);
@@ -34,6 +39,9 @@ Farm::Farm(FarmConfig config, FarmSnapshot snapshot, Instant now)
     if (job.live_fence.has_value()) {
       if (const auto it = attempts_.find(*job.live_fence); it != attempts_.end()) {
         agents_[it->second.agent_id].attempts.insert(it->first);
+        for (const Helper& helper : it->second.helpers) {
+          if (!IsTerminal(helper.state)) agents_[helper.agent_id].helps.insert(it->first);
+        }
       }
     }
     const std::string id = job.id;
@@ -47,11 +55,16 @@ Farm::Farm(FarmConfig config, FarmSnapshot snapshot, Instant now)
   // come back.
   for (auto& [id, agent] : agents_) {
     agent.last_seen_boot_ns = now.boot_ns;
-    if (agent.info.link == v1::DEVICE_LINK_OFFLINE && agent.attempts.empty()) continue;
+    if (agent.info.link == v1::DEVICE_LINK_OFFLINE && agent.attempts.empty() && agent.helps.empty())
+      continue;
     LinkLost(agent, v1::DEVICE_LINK_UNKNOWN);
     boot_deadlines_.Set(absl::StrCat("lease/", id),
                         now.boot_ns + config_.ttl_ns + config_.grace_ns);
   }
+  // As if they had just come. Those of helpers first: then none of them is asked to end.
+  std::stable_sort(snapshot.finals.begin(), snapshot.finals.end(),
+                   [](const SourceFinal& a, const SourceFinal& b) { return a.source > b.source; });
+  for (const SourceFinal& final : snapshot.finals) On(FinalStored{final});
 }
 
 Plan Farm::TakeRecoveryPlan() { return std::exchange(plan_, {}); }
@@ -107,7 +120,7 @@ void Farm::Move(Job& job, JobEvent event, v1::FailureClass failure, const std::s
     job.finished_wall_ns = now_.wall_ns;
     if (job.live_fence.has_value()) {
       if (const auto it = attempts_.find(*job.live_fence); it != attempts_.end()) {
-        agents_[it->second.agent_id].attempts.erase(it->first);
+        Unhold(it->second);
         boot_deadlines_.Clear(absl::StrCat("lost/", it->first));
       }
       job.live_fence.reset();
@@ -153,6 +166,7 @@ Attempt* Farm::LiveAttempt(const Job& job) {
 }
 
 // What is over and not its job's live one, once no device, agent or result on its way refers to it.
+// Resources are given back when an attempt ends.
 void Farm::ForgetAttempts() {
   for (const std::string& id : std::exchange(to_tidy_, {})) {
     const auto fences = attempts_of_.find(id);
@@ -162,10 +176,13 @@ void Farm::ForgetAttempts() {
       const Attempt& attempt = attempts_.at(*it);
       const auto device = devices_.find(attempt.device_id);
       const auto agent = agents_.find(attempt.agent_id);
-      const bool needed = !IsTerminal(attempt.state) || live == *it ||
-                          final_stored_.count(*it) > 0 ||
-                          (device != devices_.end() && device->second.fence == *it) ||
-                          (agent != agents_.end() && agent->second.attempts.count(*it) > 0);
+      const bool needed =
+          !IsTerminal(attempt.state) || live == *it || final_stored_.count(*it) > 0 ||
+          (device != devices_.end() && device->second.fence == *it) ||
+          (agent != agents_.end() && agent->second.attempts.count(*it) > 0) ||
+          std::any_of(attempt.helpers.begin(), attempt.helpers.end(), [&](const Helper& helper) {
+            return agents_[helper.agent_id].helps.count(*it) > 0;
+          });
       if (needed) {
         ++it;
         continue;

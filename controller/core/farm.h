@@ -24,7 +24,7 @@ struct FarmConfig {
   std::int64_t heartbeat_ns = 5'000'000'000;
   std::int64_t ttl_ns = 30'000'000'000;
   std::int64_t grace_ns = 10'000'000'000;
-  // How long a device rests after it refused a grant; doubles up to 16 times this.
+  // How long a device rests after a grant of it was refused; doubles up to 16 times this.
   std::int64_t reject_backoff_ns = 2'000'000'000;
   std::string instance;  // of this controller process
 };
@@ -45,6 +45,7 @@ class Farm {
   const std::map<std::string, Job>& jobs() const { return jobs_; }
   const std::map<Fence, Attempt>& attempts() const { return attempts_; }
   const std::map<std::string, Device>& devices() const { return devices_; }
+  const std::map<std::string, Resource>& resources() const { return resources_; }
   Fence last_fence() const { return last_fence_; }
 
  private:
@@ -64,7 +65,10 @@ class Farm {
     Agent info;
     SessionId session = 0;
     std::set<std::string> devices;
-    std::set<Fence> attempts;  // not terminal, or LOST and still live
+    std::set<std::string> resources;
+    std::set<std::string> metered;  // devices, of any agent, whose meter hangs here
+    std::set<Fence> attempts;       // not terminal, or LOST and still live
+    std::set<Fence> helps;          // those it sends a further source of
     std::int64_t last_seen_boot_ns = 0;
     std::int64_t last_seen_written_boot_ns = 0;  // the stamp that was stored last
   };
@@ -74,6 +78,26 @@ class Farm {
     int refusals = 0;
   };
   using QueueKey = std::pair<int, std::int64_t>;  // priority, job number
+  // What jobs want beside a device; those that want the same wait in one queue.
+  struct Need {
+    v1::PowerRequire power = v1::POWER_REQUIRE_UNSPECIFIED;
+    std::string channel;
+    double min_rate_hz = 0;
+    bool cut_usb = false;
+    auto operator<=>(const Need&) const = default;
+  };
+  using Queue = std::map<QueueKey, std::string>;
+  // What a device and a need come to: all of it is granted, or nothing.
+  struct Gang {
+    std::vector<v1::GrantedResource> resources;
+    std::string blocked;   // why nothing can be granted now; empty: it can
+    std::string left_out;  // the meter it goes without, and why; empty: none
+  };
+  // Why a resource cannot be had now. `passing`: that ends by itself soon.
+  struct Trouble {
+    std::string why;
+    bool passing = false;
+  };
 
   // farm_session.cc: who is connected.
   void On(const AgentHello& input);
@@ -89,16 +113,57 @@ class Farm {
   void LinkLost(AgentState& agent, v1::DeviceLink link);
   void LeaseLapsed(AgentState& agent);
 
+  // farm_resources.cc: meters and ports, who needs them, and who has them.
+  void On(const ResourceReported& input);
+  void AdoptResources(AgentState& agent, const v1::Hello& hello, v1::Welcome& welcome);
+  std::string AdoptResource(AgentState& agent, const v1::ResourceAnnouncement& said);
+  static const std::string& MeterAgent(const Device& device);
+  const Resource* FindMeter(const Device& device, std::string& why) const;
+  std::set<std::string> SharersOf(const Device& device) const;
+  std::optional<Trouble> TroubleWith(const Resource& resource, const Device& device) const;
+  Gang Assemble(const Device& device, const Need& need) const;
+  void AddMeter(const Device& device, const Need& need, Gang& gang) const;
+  void AddPort(const Device& device, Gang& gang) const;
+  void AddResource(const Device& device, const Resource& resource, const std::string& channel,
+                   Gang& gang) const;
+  void TakeResources(const Attempt& attempt, DeviceEvent event, std::optional<int> source);
+  void ReleaseResources(const Attempt& attempt, bool device_agent_said);
+  void PutResource(Resource& resource, DeviceEvent event);
+
+  // farm_helpers.cc: the further sources of an attempt.
+  void AddHelpers(Attempt& attempt);
+  void SendHelperGrant(const Attempt& attempt, const Helper& helper);
+  void SendRelease(const Attempt& attempt, const Helper& helper);
+  void ReleaseHelpers(Attempt& attempt);
+  void HelperAccepted(Attempt& attempt, Helper& helper);
+  void HelperReported(Attempt& attempt, Helper& helper, const v1::AttemptReport& report);
+  void HelperEnded(Attempt& attempt, const SourceFinal& final);
+  void CloseHelper(Attempt& attempt, Helper& helper, const std::string& why);
+  void CloseHelpersOutOfReach(Attempt& attempt);
+  void HelpersLate(Attempt& attempt);
+  void HelperLeaseLapsed(AgentState& agent);
+  void LoseAbsentHelpers(AgentState& agent, const v1::Hello& hello);
+  v1::VerdictKind JudgeHelper(AgentState& agent, const v1::HeldAttempt& held);
+  void ResendToHelper(AgentState& agent);
+  void CheckComplete(const Attempt& attempt);
+  void NoteMeterLost(const Attempt& attempt, int source, const std::string& why);
+  static Helper* FindHelper(Attempt& attempt, const std::string& agent_id);
+  // The device's agent is not asked before its helpers have accepted.
+  static bool WaitsForHelpers(const Attempt& attempt);
+
   // farm_attempt.cc: what became of a lease.
   void On(const GrantReplied& input);
   void On(const AttemptReported& input);
   void On(const FinalStored& input);
   void On(const AttemptFinalised& input);
   void Lose(Fence fence, const std::string& why);
+  void Withdraw(Attempt& attempt, const std::string& by, const std::string& reason);
+  void Unhold(const Attempt& attempt);
   void EndAttempt(Attempt& attempt, AttemptEvent event, v1::FailureClass failure,
                   const std::string& reason);
   void SettleJob(Job& job, Attempt& attempt, const v1::Final& final);
-  void ReleaseDevice(const Attempt& attempt, DeviceEvent event);
+  // `agent_said`: its agent's word is there that nothing of the attempt runs.
+  void ReleaseDevice(const Attempt& attempt, DeviceEvent event, bool agent_said);
   void RetryOrFail(Job& job, v1::FailureClass failure, const std::string& reason);
   void StopJob(Job& job);
   void NoteCellFailure(const Job& job, v1::FailureClass failure);
@@ -123,9 +188,16 @@ class Farm {
   void On(const Tick& input);
   void Enqueue(Job& job);
   void Dequeue(const Job& job);
+  static Need NeedOf(const Job& job);
   void Dispatch(const std::string& device_id);
-  void Grant(Job& job, Device& device);
+  // It and those that may have waited for it or for its meter, the job that waits longest first.
+  void DispatchAround(const std::string& device_id);
+  void DispatchInTurn(const std::set<std::string>& devices);
+  void SetGate(Device& device, const std::string& why);
+  void SayWhyQueued(Job& job, const std::string& why);
+  void Grant(Job& job, Device& device, Gang gang);
   void SendGrant(const Attempt& attempt);
+  v1::Grant MakeGrant(const Attempt& attempt, const AgentState& to, int source) const;
   void Rebind(Job& job);
   void OnDue(const std::string& key);
 
@@ -136,6 +208,7 @@ class Farm {
   void Put(const Job& job) { plan_.writes.push_back(job); }
   void Put(const Attempt& attempt) { plan_.writes.push_back(attempt); }
   void Put(const Device& device) { plan_.writes.push_back(device); }
+  void Put(const Resource& resource) { plan_.writes.push_back(resource); }
   void Put(const Agent& agent) { plan_.writes.push_back(agent); }
   void Tell(const char* kind, const std::string& subject, const std::string& text);
   void Send(SessionId session, v1::ControllerMessage message);
@@ -164,15 +237,15 @@ class Farm {
   // Not those that are over and can win no more.
   std::map<Fence, Attempt> attempts_;
   std::map<std::string, std::set<Fence>> attempts_of_;  // job id to its attempts in attempts_
-  std::set<Fence> final_stored_;  // results are on their way; the agent may forget the attempt
+  std::set<Fence> final_stored_;  // of source 0, without results yet: its agent may forget it
   std::map<std::string, Device> devices_;
+  std::map<std::string, Resource> resources_;
   std::map<std::string, Rest> rests_;
   std::map<std::string, AgentState> agents_;
   std::map<SessionId, Session> sessions_;
-  std::map<std::string, std::map<QueueKey, std::string>>
-      queues_;                // device id to jobs that wait for it
-  Deadlines boot_deadlines_;  // leases, lost_after, rests
-  Deadlines wall_deadlines_;  // operators' limits
+  std::map<std::string, std::map<Need, Queue>> queues_;  // device id to jobs that wait for it
+  Deadlines boot_deadlines_;                             // leases, lost_after, rests
+  Deadlines wall_deadlines_;                             // operators' limits
 
   // Of the input being handled.
   Instant now_;

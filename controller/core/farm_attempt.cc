@@ -5,49 +5,79 @@
 namespace joulefarm::controller {
 
 void Farm::On(const GrantReplied& input) {
-  AgentState* agent = AgentOf(input.session);
+  const AgentState* agent = AgentOf(input.session);
   const auto it = attempts_.find(input.reply.fence());
-  if (agent == nullptr || it == attempts_.end() || it->second.agent_id != agent->info.id) return;
+  if (agent == nullptr || it == attempts_.end()) return;
   Attempt& attempt = it->second;
-  boot_deadlines_.Clear(absl::StrCat("offer/", attempt.fence));
-  if (input.reply.accepted()) {
-    const auto next = Next(attempt.state, AttemptEvent::kAccepted);
-    if (!next.has_value()) return;
-    attempt.state = *next;
-    Put(attempt);
-    PutDevice(devices_[attempt.device_id], DeviceEvent::kAccepted);
-    rests_.erase(attempt.device_id);
+  const bool ours = attempt.agent_id == agent->info.id;
+  Helper* helper = ours ? nullptr : FindHelper(attempt, agent->info.id);
+  if (!ours && helper == nullptr) return;
+  if (!input.reply.accepted()) {
+    // What a helper says late does not stop what the device already does.
+    if (attempt.state != v1::ATTEMPT_STATE_OFFERED) return;
+    if (helper != nullptr && helper->state != v1::ATTEMPT_STATE_OFFERED) return;
+    if (helper != nullptr) helper->state = v1::ATTEMPT_STATE_REJECTED;
+    Withdraw(attempt,
+             helper == nullptr ? absl::StrCat("device ", attempt.device_id)
+                               : absl::StrCat("agent ", agent->info.id, ", which has its meter,"),
+             input.reply.reason());
+    DispatchAround(attempt.device_id);
     return;
   }
-  if (attempt.state != v1::ATTEMPT_STATE_OFFERED) return;
-  EndAttempt(attempt, AttemptEvent::kRejected, v1::FAILURE_CLASS_INFRA, input.reply.reason());
-  ReleaseDevice(attempt, DeviceEvent::kReleasedClean);
+  if (helper != nullptr) {
+    HelperAccepted(attempt, *helper);
+    return;
+  }
+  boot_deadlines_.Clear(absl::StrCat("offer/", attempt.fence));
+  const auto next = Next(attempt.state, AttemptEvent::kAccepted);
+  if (!next.has_value()) return;
+  attempt.state = *next;
+  Put(attempt);
+  PutDevice(devices_[attempt.device_id], DeviceEvent::kAccepted);
+  TakeResources(attempt, DeviceEvent::kAccepted, 0);
+  rests_.erase(attempt.device_id);
+}
+
+// Nothing of it has run: the job waits again, and the device rests a little.
+void Farm::Withdraw(Attempt& attempt, const std::string& by, const std::string& reason) {
+  EndAttempt(attempt, AttemptEvent::kRejected, v1::FAILURE_CLASS_INFRA, reason);
+  ReleaseDevice(attempt, DeviceEvent::kReleasedClean, true);
   Rest& rest = rests_[attempt.device_id];
   const int doublings = rest.refusals < 4 ? rest.refusals : 4;
   rest.ready_at_boot_ns = now_.boot_ns + (config_.reject_backoff_ns << doublings);
   ++rest.refusals;
   boot_deadlines_.Set(absl::StrCat("rest/", attempt.device_id), rest.ready_at_boot_ns);
   Job& job = jobs_.at(attempt.job_id);
-  if (job.live_fence == attempt.fence) {
-    job.live_fence.reset();
-    --job.attempts;  // nothing was tried
-    if (job.attempts == 0) job.started_wall_ns.reset();
-    SetWallLimits(job);
-    agent->attempts.erase(attempt.fence);
-    if (job.state == v1::JOB_STATE_CANCELING) {
-      StopJob(job);
-    } else {
-      Move(job, JobEvent::kGrantWithdrawn, job.failure_class,
-           absl::StrCat("device ", attempt.device_id, " refused it: ", input.reply.reason()));
-    }
+  if (job.live_fence != attempt.fence) return;
+  job.live_fence.reset();
+  --job.attempts;  // nothing was tried
+  if (job.attempts == 0) job.started_wall_ns.reset();
+  SetWallLimits(job);
+  Unhold(attempt);
+  if (job.state == v1::JOB_STATE_CANCELING) {
+    StopJob(job);
+  } else {
+    Move(job, JobEvent::kGrantWithdrawn, job.failure_class,
+         absl::StrCat(by, " refused it: ", reason));
   }
 }
 
+// Nobody is asked for it any more.
+void Farm::Unhold(const Attempt& attempt) {
+  agents_[attempt.agent_id].attempts.erase(attempt.fence);
+  for (const Helper& helper : attempt.helpers) agents_[helper.agent_id].helps.erase(attempt.fence);
+}
+
 void Farm::On(const AttemptReported& input) {
-  AgentState* agent = AgentOf(input.session);
+  const AgentState* agent = AgentOf(input.session);
   const auto it = attempts_.find(input.report.fence());
-  if (agent == nullptr || it == attempts_.end() || it->second.agent_id != agent->info.id) return;
+  if (agent == nullptr || it == attempts_.end()) return;
   Attempt& attempt = it->second;
+  if (attempt.agent_id != agent->info.id) {
+    if (Helper* helper = FindHelper(attempt, agent->info.id))
+      HelperReported(attempt, *helper, input.report);
+    return;
+  }
   if (IsTerminal(attempt.state)) return;
   if (input.report.state() == v1::ATTEMPT_STATE_CANCELED &&
       final_stored_.count(attempt.fence) == 0) {
@@ -63,10 +93,18 @@ void Farm::On(const AttemptReported& input) {
 }
 
 void Farm::On(const FinalStored& input) {
-  const auto it = attempts_.find(input.fence);
+  const Fence fence = input.final.fence;
+  const auto it = attempts_.find(fence);
   if (it == attempts_.end()) return;
-  final_stored_.insert(input.fence);
-  boot_deadlines_.Clear(absl::StrCat("lost/", input.fence));
+  if (input.final.source != 0) {
+    HelperEnded(it->second, input.final);
+    return;
+  }
+  if (!final_stored_.insert(fence).second) return;
+  boot_deadlines_.Clear(absl::StrCat("lost/", fence));
+  ReleaseHelpers(it->second);
+  CloseHelpersOutOfReach(it->second);
+  CheckComplete(it->second);
 }
 
 void Farm::On(const AttemptFinalised& input) {
@@ -81,18 +119,19 @@ void Farm::On(const AttemptFinalised& input) {
   EndAttempt(attempt, event.value_or(AttemptEvent::kFailed), input.final.failure_class(),
              input.final.reason());
   ReleaseDevice(attempt,
-                input.final.clean() ? DeviceEvent::kReleasedClean : DeviceEvent::kReleasedDirty);
+                input.final.clean() ? DeviceEvent::kReleasedClean : DeviceEvent::kReleasedDirty,
+                true);
   if (job.live_fence == fence) {
     SettleJob(job, attempt, input.final);
   } else {
     Tell("attempt", absl::StrCat(fence),
          "its result came after the job had moved on; it is kept and not counted");
   }
-  Dispatch(attempt.device_id);
+  DispatchAround(attempt.device_id);
 }
 
 void Farm::SettleJob(Job& job, Attempt& attempt, const v1::Final& final) {
-  agents_[attempt.agent_id].attempts.erase(attempt.fence);
+  Unhold(attempt);
   if (final.outcome() == v1::OUTCOME_SUCCEEDED) {
     job.accepted_fence = attempt.fence;
     Move(job, JobEvent::kSucceeded, v1::FAILURE_CLASS_UNSPECIFIED,
@@ -113,13 +152,17 @@ void Farm::EndAttempt(Attempt& attempt, AttemptEvent event, v1::FailureClass fai
   attempt.ended_wall_ns = now_.wall_ns;
   boot_deadlines_.Clear(absl::StrCat("offer/", attempt.fence));
   boot_deadlines_.Clear(absl::StrCat("lost/", attempt.fence));
+  boot_deadlines_.Clear(absl::StrCat("helper-offer/", attempt.fence));
+  boot_deadlines_.Clear(absl::StrCat("helper-final/", attempt.fence));
   to_tidy_.insert(attempt.job_id);
+  ReleaseHelpers(attempt);
   Put(attempt);
   Tell("attempt", absl::StrCat(attempt.fence),
        absl::StrCat(v1::AttemptState_Name(attempt.state), reason.empty() ? "" : ": ", reason));
 }
 
-void Farm::ReleaseDevice(const Attempt& attempt, DeviceEvent event) {
+void Farm::ReleaseDevice(const Attempt& attempt, DeviceEvent event, bool agent_said) {
+  ReleaseResources(attempt, agent_said);
   const auto it = devices_.find(attempt.device_id);
   if (it == devices_.end() || it->second.fence != attempt.fence) return;
   PutDevice(it->second, event);
@@ -131,7 +174,7 @@ void Farm::Lose(Fence fence, const std::string& why) {
   Attempt& attempt = attempts_.at(fence);
   Job& job = jobs_.at(attempt.job_id);
   EndAttempt(attempt, AttemptEvent::kLost, v1::FAILURE_CLASS_INFRA, why);
-  ReleaseDevice(attempt, DeviceEvent::kReleasedDirty);
+  ReleaseDevice(attempt, DeviceEvent::kReleasedDirty, false);
   if (job.live_fence != fence) return;
   RetryOrFail(job, v1::FAILURE_CLASS_INFRA, absl::StrCat("attempt ", fence, " was lost: ", why));
 }
@@ -145,7 +188,7 @@ void Farm::RetryOrFail(Job& job, v1::FailureClass failure, const std::string& re
     // A lost attempt came back with a failure, or its agent came back without it, while its job
     // already waits for another one.
     if (const Attempt* live = LiveAttempt(job)) {
-      agents_[live->agent_id].attempts.erase(live->fence);
+      Unhold(*live);
       to_tidy_.insert(job.id);
     }
     job.live_fence.reset();
@@ -156,7 +199,7 @@ void Farm::RetryOrFail(Job& job, v1::FailureClass failure, const std::string& re
     --job.retries_left;
     const Attempt* live = LiveAttempt(job);
     if (live != nullptr && live->state != v1::ATTEMPT_STATE_LOST) {
-      agents_[live->agent_id].attempts.erase(live->fence);
+      Unhold(*live);
       job.live_fence.reset();
     }
     if (!job.pinned) Rebind(job);

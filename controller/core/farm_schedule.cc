@@ -1,4 +1,8 @@
 // Farm: queues, grants, and deadlines that pass.
+#include <algorithm>
+#include <optional>
+#include <utility>
+
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -9,20 +13,35 @@
 
 namespace joulefarm::controller {
 
-void Farm::Enqueue(Job& job) { queues_[job.device_id][{job.priority, job.number}] = job.id; }
+Farm::Need Farm::NeedOf(const Job& job) {
+  if (job.spec == nullptr) return {};
+  const v1::JobSpec& spec = *job.spec;
+  return {spec.power(), spec.power_channel(), spec.min_rate_hz(), spec.cut_usb()};
+}
+
+void Farm::Enqueue(Job& job) {
+  queues_[job.device_id][NeedOf(job)][{job.priority, job.number}] = job.id;
+}
 
 void Farm::Dequeue(const Job& job) {
   const auto it = queues_.find(job.device_id);
   if (it == queues_.end()) return;
-  it->second.erase({job.priority, job.number});
-  if (it->second.empty()) queues_.erase(it);
+  const auto queue = it->second.find(NeedOf(job));
+  if (queue == it->second.end()) return;
+  queue->second.erase({job.priority, job.number});
+  if (queue->second.empty()) it->second.erase(queue);
+  if (!it->second.empty()) return;
+  queues_.erase(it);
+  if (const auto device = devices_.find(job.device_id); device != devices_.end())
+    SetGate(device->second, "");
 }
 
-// Gives a free device the job that waited longest in the most urgent band.
+// Gives a free device the job that waited longest in the most urgent band, of those that can have
+// everything they need beside it.
 void Farm::Dispatch(const std::string& device_id) {
   const auto device = devices_.find(device_id);
   if (device == devices_.end()) return;
-  const Device& d = device->second;
+  Device& d = device->second;
   if (d.link != v1::DEVICE_LINK_ONLINE || d.alloc != v1::DEVICE_ALLOC_FREE ||
       d.admin != v1::DEVICE_ADMIN_ENABLED || d.health == v1::DEVICE_HEALTH_QUARANTINED) {
     return;
@@ -30,49 +49,123 @@ void Farm::Dispatch(const std::string& device_id) {
   if (const auto rest = rests_.find(device_id);
       rest != rests_.end() && rest->second.ready_at_boot_ns > now_.boot_ns)
     return;
-  const auto queue = queues_.find(device_id);
-  if (queue == queues_.end()) return;
-  Grant(jobs_.at(queue->second.begin()->second), device->second);
+  std::optional<QueueKey> first;
+  std::optional<QueueKey> first_blocked;
+  std::string chosen;
+  Gang gang;
+  std::string why;
+  if (const auto queues = queues_.find(device_id); queues != queues_.end()) {
+    for (const auto& [need, queue] : queues->second) {
+      const auto& [key, job] = *queue.begin();
+      Gang of_need = Assemble(d, need);
+      if (of_need.blocked.empty()) {
+        if (first.has_value() && *first < key) continue;
+        first = key;
+        chosen = job;
+        gang = std::move(of_need);
+        continue;
+      }
+      SayWhyQueued(jobs_.at(job), of_need.blocked);
+      if (first_blocked.has_value() && *first_blocked < key) continue;
+      first_blocked = key;
+      why = std::move(of_need.blocked);
+    }
+  }
+  SetGate(d, chosen.empty() ? why : "");
+  if (!chosen.empty()) Grant(jobs_.at(chosen), d, std::move(gang));
 }
 
-void Farm::Grant(Job& job, Device& device) {
+void Farm::SetGate(Device& device, const std::string& why) {
+  if (device.gate_reason == why) return;
+  device.gate_reason = why;
+  Put(device);
+}
+
+void Farm::SayWhyQueued(Job& job, const std::string& why) {
+  if (job.reason == why) return;
+  job.reason = why;
+  Put(job);
+}
+
+void Farm::DispatchAround(const std::string& device_id) {
+  std::set<std::string> devices;
+  if (const auto it = devices_.find(device_id); it != devices_.end())
+    devices = SharersOf(it->second);
+  devices.insert(device_id);
+  DispatchInTurn(devices);
+}
+
+void Farm::DispatchInTurn(const std::set<std::string>& devices) {
+  std::set<std::pair<QueueKey, std::string>> turns;
+  for (const std::string& device : devices) {
+    const auto queues = queues_.find(device);
+    if (queues == queues_.end()) continue;
+    QueueKey first = queues->second.begin()->second.begin()->first;
+    for (const auto& [need, queue] : queues->second) first = std::min(first, queue.begin()->first);
+    turns.emplace(first, device);
+  }
+  for (const auto& [key, device] : turns) Dispatch(device);
+}
+
+// All of the gang or nothing; the caller has seen that all of it is free.
+void Farm::Grant(Job& job, Device& device, Gang gang) {
   // Whatever attempt was live before can no longer win.
-  if (const Attempt* before = LiveAttempt(job))
-    agents_[before->agent_id].attempts.erase(before->fence);
+  if (const Attempt* before = LiveAttempt(job)) Unhold(*before);
   Attempt attempt;
   attempt.fence = ++last_fence_;
   attempt.job_id = job.id;
   attempt.device_id = device.id;
   attempt.agent_id = device.agent_id;
   attempt.offered_wall_ns = now_.wall_ns;
+  attempt.resources = std::move(gang.resources);
+  AddHelpers(attempt);
   job.live_fence = attempt.fence;
   ++job.attempts;
   if (!job.started_wall_ns.has_value()) job.started_wall_ns = now_.wall_ns;
   wall_deadlines_.Clear(absl::StrCat("queue/", job.id));
   device.fence = attempt.fence;
   Put(attempt);
+  if (!gang.left_out.empty()) {
+    v1::Reason reason;
+    reason.set_domain(v1::DOMAIN_ENERGY);
+    reason.set_quality(v1::QUALITY_SUSPECT);
+    reason.set_code("meter_left_out");
+    reason.set_detail(gang.left_out);
+    plan_.writes.push_back(AttemptReason{attempt.fence, 0, std::move(reason)});
+  }
   attempts_of_[job.id].insert(attempt.fence);
   to_tidy_.insert(job.id);
   const Attempt& kept = attempts_[attempt.fence] = std::move(attempt);
   Move(job, JobEvent::kGranted, v1::FAILURE_CLASS_UNSPECIFIED, "");
   PutDevice(device, DeviceEvent::kOffered);
+  TakeResources(kept, DeviceEvent::kOffered, std::nullopt);
   agents_[device.agent_id].attempts.insert(kept.fence);
+  for (const Helper& helper : kept.helpers) {
+    agents_[helper.agent_id].helps.insert(kept.fence);
+    SendHelperGrant(kept, helper);
+  }
   SendGrant(kept);
 }
 
 void Farm::SendGrant(const Attempt& attempt) {
   const AgentState& agent = agents_[attempt.agent_id];
-  if (agent.session == 0) return;
-  const Job& job = jobs_.at(attempt.job_id);
+  if (agent.session == 0 || WaitsForHelpers(attempt)) return;
   v1::ControllerMessage message;
-  v1::Grant& grant = *message.mutable_grant();
-  grant.set_fence(attempt.fence);
-  grant.set_session_epoch(agent.info.session_epoch);
-  grant.set_device_id(attempt.device_id);
-  grant.set_job_id(attempt.job_id);
-  *grant.mutable_spec() = *job.spec;
+  *message.mutable_grant() = MakeGrant(attempt, agent, 0);
   Send(agent.session, std::move(message));
   boot_deadlines_.Set(absl::StrCat("offer/", attempt.fence), now_.boot_ns + config_.ttl_ns);
+}
+
+v1::Grant Farm::MakeGrant(const Attempt& attempt, const AgentState& to, int source) const {
+  v1::Grant grant;
+  grant.set_fence(attempt.fence);
+  grant.set_session_epoch(to.info.session_epoch);
+  grant.set_device_id(attempt.device_id);
+  grant.set_job_id(attempt.job_id);
+  *grant.mutable_spec() = *jobs_.at(attempt.job_id).spec;
+  grant.set_source(source);
+  for (const v1::GrantedResource& resource : attempt.resources) *grant.add_resources() = resource;
+  return grant;
 }
 
 // Another device for a job that may move: one within reach that is not the one it failed on; none:
@@ -88,7 +181,10 @@ void Farm::Rebind(Job& job) {
     }
     if (!selector->Matches(DeviceAttributes(id, device.agent_id, device.facts, device.labels)))
       continue;
-    if (job.spec != nullptr && CannotMeasurePower(*job.spec, device.facts)) continue;
+    if (job.spec != nullptr && !device.meter.has_value() &&
+        CannotMeasurePower(*job.spec, device.facts)) {
+      continue;
+    }
     job.device_id = id;
     return;
   }
@@ -106,7 +202,10 @@ void Farm::OnDue(const std::string& key) {
       LeaseLapsed(it->second);
   } else if (absl::ConsumePrefix(&rest, "lost/")) {
     Fence fence = 0;
-    if (absl::SimpleAtoi(rest, &fence)) Lose(fence, "its agent was out of reach for too long");
+    if (!absl::SimpleAtoi(rest, &fence)) return;
+    const std::string device = attempts_.at(fence).device_id;
+    Lose(fence, "its agent was out of reach for too long");
+    DispatchAround(device);
   } else if (absl::ConsumePrefix(&rest, "offer/")) {
     Fence fence = 0;
     const auto it = absl::SimpleAtoi(rest, &fence) ? attempts_.find(fence) : attempts_.end();
@@ -116,8 +215,13 @@ void Farm::OnDue(const std::string& key) {
     // A new session settles what both sides know.
     plan_.effects.push_back(
         CloseSession{agent.session, absl::UnavailableError("a grant was not answered")});
+  } else if (absl::ConsumePrefix(&rest, "helper-offer/") ||
+             absl::ConsumePrefix(&rest, "helper-final/")) {
+    Fence fence = 0;
+    const auto it = absl::SimpleAtoi(rest, &fence) ? attempts_.find(fence) : attempts_.end();
+    if (it != attempts_.end()) HelpersLate(it->second);
   } else if (absl::ConsumePrefix(&rest, "rest/")) {
-    Dispatch(std::string(rest));
+    DispatchAround(std::string(rest));
   } else if (absl::ConsumePrefix(&rest, "queue/")) {
     Move(jobs_.at(std::string(rest)), JobEvent::kExpired, v1::FAILURE_CLASS_TIMEOUT,
          "limits.queue passed before a device was free");

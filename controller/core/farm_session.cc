@@ -56,8 +56,10 @@ void Farm::On(const AgentHello& input) {
   const std::size_t welcome_at = plan_.effects.size();
   plan_.effects.push_back(SendToAgent{});  // filled below: what follows may add grants and cancels,
                                            // which must come after
+  AdoptResources(agent, hello, welcome);
   AdoptDevices(agent, hello, welcome);
   LoseAbsent(agent, hello);
+  LoseAbsentHelpers(agent, hello);
   JudgeHeld(agent, input, welcome);
   // The agent's word counts for devices that no attempt holds after the verdicts.
   for (const v1::DeviceAnnouncement& said : hello.devices()) {
@@ -67,7 +69,11 @@ void Farm::On(const AgentHello& input) {
   }
   plan_.effects[welcome_at] = SendToAgent{input.session, std::move(message)};
   ResendOffers(agent);
-  for (const std::string& device : agent.devices) Dispatch(device);
+  ResendToHelper(agent);
+  std::set<std::string> waiting = agent.devices;
+  waiting.insert(agent.metered.begin(), agent.metered.end());
+  for (const std::string& device : agent.devices) waiting.merge(SharersOf(devices_[device]));
+  DispatchInTurn(waiting);
 }
 
 void Farm::EndOlderSession(AgentState& agent, const AgentHello& input) {
@@ -104,11 +110,16 @@ void Farm::AdoptDevices(AgentState& agent, const v1::Hello& hello, v1::Welcome& 
     }
     announced.insert(said.device_id());
     Device& device = devices_[said.device_id()];
+    if (device.meter.has_value()) agents_[MeterAgent(device)].metered.erase(device.id);
     device.id = said.device_id();
     device.agent_id = agent.info.id;
     device.link = v1::DEVICE_LINK_ONLINE;
     device.facts = said.facts();
     device.labels = {said.labels().begin(), said.labels().end()};
+    device.meter.reset();
+    if (said.has_meter()) device.meter = said.meter();
+    device.port = said.port();
+    if (device.meter.has_value()) agents_[MeterAgent(device)].metered.insert(device.id);
     Put(device);
   }
   for (const std::string& id : agent.devices) {
@@ -142,9 +153,10 @@ void Farm::JudgeHeld(AgentState& agent, const AgentHello& input, v1::Welcome& we
   for (const v1::HeldAttempt& held : input.hello.held()) {
     v1::HeldVerdict& verdict = *welcome.add_verdicts();
     verdict.set_fence(held.fence());
-    verdict.set_verdict(Judge(agent, held));
+    verdict.set_verdict(held.source() == 0 ? Judge(agent, held) : JudgeHelper(agent, held));
     for (const v1::StreamCursor& cursor : input.cursors) {
-      if (cursor.fence() == held.fence()) *verdict.add_cursors() = cursor;
+      if (cursor.fence() == held.fence() && cursor.source() == held.source())
+        *verdict.add_cursors() = cursor;
     }
   }
 }
@@ -169,6 +181,12 @@ v1::VerdictKind Farm::Judge(AgentState& agent, const v1::HeldAttempt& held) {
     Dequeue(job);
     job.device_id = attempt.device_id;
     Move(job, JobEvent::kReturned, v1::FAILURE_CLASS_UNSPECIFIED, "its attempt came back");
+    NoteMeterLost(attempt, 0,
+                  "the agent was thought lost for a while, and others may have drawn through it");
+    for (const Helper& helper : attempt.helpers) {
+      NoteMeterLost(attempt, helper.source,
+                    "it was let go while the agent of the device was out of reach");
+    }
   }
   if (const auto event = EventOfReport(held.state())) {
     if (const auto next = Next(attempt.state, *event)) attempt.state = *next;
@@ -177,6 +195,7 @@ v1::VerdictKind Farm::Judge(AgentState& agent, const v1::HeldAttempt& held) {
   Device& device = devices_[attempt.device_id];
   device.fence = attempt.fence;
   PutDevice(device, DeviceEvent::kAccepted);
+  TakeResources(attempt, DeviceEvent::kAccepted, std::nullopt);
   agent.attempts.insert(attempt.fence);
   if (over) return v1::VERDICT_KIND_UPLOAD_ONLY;
   if (job.state == v1::JOB_STATE_CANCELING) {
@@ -238,7 +257,7 @@ void Farm::On(const DeviceReported& input) {
   if (agent == nullptr || it == devices_.end() || it->second.agent_id != agent->info.id) return;
   PutDevice(it->second,
             input.report.clean() ? DeviceEvent::kReportedClean : DeviceEvent::kReportedDirty);
-  Dispatch(it->first);
+  DispatchAround(it->first);
 }
 
 // Sight is lost; where things were is kept.
@@ -252,6 +271,11 @@ void Farm::LinkLost(AgentState& agent, v1::DeviceLink link) {
     if (device.agent_id != agent.info.id) continue;
     device.link = link;
     Put(device);
+  }
+  for (const std::string& id : agent.resources) {
+    Resource& resource = resources_[id];
+    resource.link = link;
+    Put(resource);
   }
   for (const Fence fence : agent.attempts) {
     Attempt& attempt = attempts_.at(fence);
@@ -281,10 +305,15 @@ void Farm::LeaseLapsed(AgentState& agent) {
     Job& job = jobs_.at(attempt.job_id);
     if (job.state != v1::JOB_STATE_CANCELING || final_stored_.count(fence) > 0) continue;
     EndAttempt(attempt, AttemptEvent::kCanceled, job.failure_class, "its agent is out of reach");
-    ReleaseDevice(attempt, DeviceEvent::kReleasedDirty);
+    ReleaseDevice(attempt, DeviceEvent::kReleasedDirty, false);
     absl::StrAppend(&job.reason, "; its agent is out of reach");
     StopJob(job);
   }
+  HelperLeaseLapsed(agent);
+  // Who can go without what is out of reach now does.
+  std::set<std::string> waiting = agent.metered;
+  for (const std::string& device : agent.devices) waiting.merge(SharersOf(devices_[device]));
+  DispatchInTurn(waiting);
 }
 
 }  // namespace joulefarm::controller

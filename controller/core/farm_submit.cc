@@ -68,7 +68,8 @@ absl::Status Farm::ChooseDevices(const SubmitRequested& input, std::vector<std::
     } else if (std::any_of(input.cells.begin(), input.cells.end(),
                            [&facts = device.facts](const CellToRun& cell) {
                              return CannotMeasurePower(cell.spec, facts);
-                           })) {
+                           }) &&
+               !device.meter.has_value()) {
       unmeasured.push_back(id);
     } else {
       matching.emplace_back(device.link == v1::DEVICE_LINK_ONLINE ? 0 : 1, id);
@@ -167,7 +168,7 @@ void Farm::On(const SubmitRequested& input) {
   }
   response.set_experiment(CreateJobs(input, devices));
   Reply(input.token, std::move(response));
-  for (const std::string& device : devices) Dispatch(device);
+  DispatchInTurn({devices.begin(), devices.end()});
 }
 
 std::string Farm::CreateJobs(const SubmitRequested& input,
@@ -226,6 +227,14 @@ void Farm::CancelJob(Job& job) {
 void Farm::CancelActive(Job& job, v1::FailureClass failure, const std::string& why) {
   Move(job, JobEvent::kCancel, failure, why);
   Attempt* attempt = LiveAttempt(job);
+  if (attempt != nullptr && WaitsForHelpers(*attempt)) {
+    EndAttempt(*attempt, AttemptEvent::kCanceled, failure, why);
+    ReleaseDevice(*attempt, DeviceEvent::kReleasedClean, true);
+    const std::string device = attempt->device_id;
+    StopJob(job);
+    DispatchAround(device);
+    return;
+  }
   const bool result_here = attempt != nullptr && final_stored_.count(attempt->fence) > 0;
   if (attempt != nullptr && (attempt->link != v1::DEVICE_LINK_OFFLINE || result_here)) {
     StopAttempt(*attempt, failure, why);
@@ -234,9 +243,11 @@ void Farm::CancelActive(Job& job, v1::FailureClass failure, const std::string& w
   // Its agent had its lease and its grace already: nobody else will say that it stopped.
   if (attempt != nullptr) {
     EndAttempt(*attempt, AttemptEvent::kCanceled, failure, "its agent is out of reach");
-    ReleaseDevice(*attempt, DeviceEvent::kReleasedDirty);
+    ReleaseDevice(*attempt, DeviceEvent::kReleasedDirty, false);
   }
+  const std::string device = job.device_id;
   StopJob(job);
+  DispatchAround(device);
 }
 
 void Farm::On(const CancelJobRequested& input) {

@@ -15,6 +15,7 @@
 #include "joulefarm/v1/device.pb.h"
 #include "joulefarm/v1/job.pb.h"
 #include "joulefarm/v1/lease.pb.h"
+#include "joulefarm/v1/measurement.pb.h"
 
 namespace joulefarm::controller {
 
@@ -62,6 +63,16 @@ struct Job {
   std::optional<std::int64_t> finished_wall_ns;
 };
 
+// Who sends frames of an attempt beside the device's own agent, which is source 0: an agent with
+// resources that were leased together with the device.
+struct Helper {
+  int source = 0;  // from 1
+  std::string agent_id;
+  v1::AttemptState state = v1::ATTEMPT_STATE_OFFERED;  // LOST: closed by the controller
+  bool released = false;                               // it was told to end
+  std::string reason;
+};
+
 struct Attempt {
   Fence fence = 0;
   std::string job_id;
@@ -74,6 +85,8 @@ struct Attempt {
   std::string reason;
   std::int64_t offered_wall_ns = 0;
   std::optional<std::int64_t> ended_wall_ns;
+  std::vector<v1::GrantedResource> resources;  // leased together with the device
+  std::vector<Helper> helpers;
 };
 
 struct Device {
@@ -86,7 +99,28 @@ struct Device {
   std::string gate_reason;
   std::map<std::string, std::string> labels;
   v1::DeviceFacts facts;
+  std::optional<Fence> fence;             // of the attempt that holds it
+  std::optional<v1::MeterBinding> meter;  // in its supply; absent: none
+  std::string port;                       // resource id of the port it hangs on; empty: none
+};
+
+// A meter, switchable port or relay: exclusive like a device, with the same columns.
+struct Resource {
+  std::string id;
+  std::string agent_id;
+  v1::ResourceKind kind = v1::RESOURCE_KIND_UNSPECIFIED;
+  v1::DeviceLink link = v1::DEVICE_LINK_OFFLINE;
+  v1::DeviceAlloc alloc = v1::DEVICE_ALLOC_FREE;
+  v1::DeviceAdmin admin = v1::DEVICE_ADMIN_ENABLED;
+  v1::DeviceHealth health = v1::DEVICE_HEALTH_GOOD;
+  std::string gate_reason;
   std::optional<Fence> fence;  // of the attempt that holds it
+  std::map<std::string, std::string> labels;
+  std::string model;
+  std::optional<std::string> serial;
+  std::string place;
+  std::vector<v1::ChannelInfo> channels;
+  std::string obstacle;  // why it cannot be used now; empty: it can
 };
 
 struct Agent {
@@ -102,9 +136,19 @@ struct Agent {
 // Something about the farm that an operator may want to know later.
 struct FarmEvent {
   std::int64_t t_wall_ns = 0;
-  std::string kind;     // "job", "attempt", "device", "agent", "farm"
+  std::string kind;     // "job", "attempt", "device", "resource", "agent", "farm"
   std::string subject;  // id
   std::string text;
+};
+
+// A source's last word that is durable.
+struct SourceFinal {
+  Fence fence = 0;
+  int source = 0;
+  v1::Outcome outcome = v1::OUTCOME_UNSPECIFIED;
+  std::string reason = {};
+
+  bool operator==(const SourceFinal&) const = default;
 };
 
 // Everything the farm needs to go on after a restart.
@@ -117,9 +161,9 @@ struct FarmSnapshot {
   std::vector<Job> jobs;          // every job; terminal ones without spec
   std::vector<Attempt> attempts;  // not terminal, or of a job that is not
   std::vector<Device> devices;
+  std::vector<Resource> resources;
   std::vector<Agent> agents;
-  std::vector<Fence> final_stored;  // a final of every source is durable, results are not: not lost
-                                    // when their agent forgets them
+  std::vector<SourceFinal> finals;  // of attempts whose results are not computed yet
 };
 
 }  // namespace joulefarm::controller

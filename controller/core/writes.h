@@ -26,6 +26,14 @@ struct Artifact {
   std::int64_t pushed_wall_ns = 0;
 };
 
+// Something about an attempt's quality that only the controller knows. The same code about the same
+// source replaces what was written before.
+struct AttemptReason {
+  Fence fence = 0;
+  int source = 0;  // that it is about
+  v1::Reason reason;
+};
+
 // The highest session epoch that was handed out.
 struct EpochTaken {
   std::int64_t epoch = 0;
@@ -36,8 +44,8 @@ struct FenceBumped {
   Fence fence = 0;
 };
 
-// One row to insert or replace. Jobs, attempts, devices, agents are written whole.
-using Write = std::variant<Experiment, Job, Attempt, Device, Agent, FarmEvent, Artifact,
-                           AttemptResults, EpochTaken, FenceBumped>;
+// One row to insert or replace. Jobs, attempts, devices, resources, agents are written whole.
+using Write = std::variant<Experiment, Job, Attempt, AttemptReason, Device, Resource, Agent,
+                           FarmEvent, Artifact, AttemptResults, EpochTaken, FenceBumped>;
 
 }  // namespace joulefarm::controller

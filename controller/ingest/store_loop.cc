@@ -172,11 +172,8 @@ void StoreLoop::DoBulk(std::vector<BulkWork> group) {
   for (const auto& rejected : all.rejected()) {
     *split[owner[{rejected.fence(), rejected.source()}]].response.add_rejected() = rejected;
   }
-  for (const Fence fence : outcome->completed) {
-    // Any source may have completed the attempt; its first owner reports it.
-    const auto it = owner.lower_bound({fence, 0});
-    split[it == owner.end() ? 0 : it->second].completed.push_back(fence);
-  }
+  for (const SourceFinal& final : outcome->finals)
+    split[owner[{final.fence, final.source}]].finals.push_back(final);
   for (std::size_t i = 0; i < group.size(); ++i) group[i].done(std::move(split[i]));
 }
 

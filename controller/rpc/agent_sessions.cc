@@ -105,6 +105,9 @@ class ControlStream : public grpc::ServerBidiReactor<v1::AgentMessage, v1::Contr
     if (message.has_device_report()) {
       host_.OnInput(DeviceReported{session_, std::move(*message.mutable_device_report())});
     }
+    if (message.has_resource_report()) {
+      host_.OnInput(ResourceReported{session_, std::move(*message.mutable_resource_report())});
+    }
     if (message.has_telemetry()) sessions_.telemetry_.Received(session_, message.telemetry());
     return true;
   }

@@ -1,7 +1,9 @@
-// The farm's own state: experiments, jobs, attempts, devices, agents, artifacts, counters.
+// The farm's own state: experiments, jobs, attempts, devices, resources, agents, artifacts,
+// counters.
 #include <cctype>
 #include <cstdint>
 #include <cstdlib>
+#include <optional>
 #include <string>
 
 #include "controller/store/json_text.h"
@@ -63,6 +65,29 @@ void InsertJob(Session& session, const Job& job) {
       job.finished_wall_ns, Blob{spec.SerializeAsString()});
 }
 
+void WriteGranted(Session& session, Fence fence, const v1::GrantedResource& granted) {
+  session.Run(
+      R"sql(
+          INSERT INTO attempt_resource (attempt, resource_id, agent_id, source, channel)
+          VALUES (?, ?, ?, ?, ?) ON CONFLICT (attempt, resource_id) DO NOTHING)sql",
+      fence, granted.resource_id(), granted.agent_id(), granted.source(),
+      TextOrNull{granted.channel()});
+}
+
+void WriteHelper(Session& session, Fence fence, const Helper& helper) {
+  session.Run(
+      R"sql(
+          INSERT INTO attempt_source (attempt, source, agent_id, state, released, reason)
+          VALUES (?, ?, ?, ?, ?, ?)
+          ON CONFLICT (attempt, source) DO UPDATE SET state = excluded.state,
+          released = excluded.released, reason = excluded.reason)sql",
+      fence, helper.source, helper.agent_id, helper.state, helper.released,
+      TextOrNull{helper.reason});
+}
+
+// Above what ingestion uses for the streams it breaks off.
+constexpr std::int64_t kReasonIndex = 100;
+
 }  // namespace
 
 void WriteRow(Session& session, const Experiment& experiment) {
@@ -114,17 +139,45 @@ void WriteRow(Session& session, const Attempt& attempt) {
       attempt.link, TextOrNull{attempt.detail}, attempt.failure_class, TextOrNull{attempt.reason},
       attempt.offered_wall_ns, attempt.ended_wall_ns);
   RaiseCounter(session, "fence", attempt.fence);
+  for (const v1::GrantedResource& granted : attempt.resources)
+    WriteGranted(session, attempt.fence, granted);
+  for (const Helper& helper : attempt.helpers) WriteHelper(session, attempt.fence, helper);
+}
+
+void WriteRow(Session& session, const AttemptReason& reason) {
+  // No frame's sequence number; its index tells the sources apart, and the codes.
+  const Place place{reason.fence, reason.source, 0};
+  const std::int64_t index = kReasonIndex + (reason.reason.code() == "meter_lost" ? 0 : 1);
+  session.Run("DELETE FROM event WHERE attempt = ? AND source = ? AND seq = 0 AND idx = ?",
+              place.fence, place.source, index);
+  v1::Event event;
+  *event.mutable_reason() = reason.reason;
+  WriteEvent(session, place, index, event);
 }
 
 void WriteRow(Session& session, const Device& device) {
+  std::optional<std::string> meter;
+  if (device.meter) meter = JsonMessage(*device.meter);
   session.Run(
       R"sql(
           INSERT OR REPLACE INTO device (id, agent_id, kind, link, alloc, admin, health,
-          gate_reason, fence, labels, facts)
-          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?))sql",
+          gate_reason, fence, labels, facts, meter, port)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?))sql",
       device.id, device.agent_id, device.facts.kind(), device.link, device.alloc, device.admin,
       device.health, TextOrNull{device.gate_reason}, device.fence, JsonObject(device.labels),
-      JsonMessage(device.facts));
+      JsonMessage(device.facts), meter, TextOrNull{device.port});
+}
+
+void WriteRow(Session& session, const Resource& resource) {
+  session.Run(
+      R"sql(
+          INSERT OR REPLACE INTO resource (id, agent_id, kind, link, alloc, admin, health,
+          gate_reason, fence, labels, model, serial, place, channels, obstacle)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?))sql",
+      resource.id, resource.agent_id, resource.kind, resource.link, resource.alloc, resource.admin,
+      resource.health, TextOrNull{resource.gate_reason}, resource.fence,
+      JsonObject(resource.labels), TextOrNull{resource.model}, resource.serial,
+      TextOrNull{resource.place}, JsonMessages(resource.channels), TextOrNull{resource.obstacle});
 }
 
 void WriteRow(Session& session, const Agent& agent) {

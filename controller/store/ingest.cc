@@ -89,6 +89,28 @@ bool Ingest::IsLive(Fence fence) {
   return entry->second;
 }
 
+// Says to its agent why not.
+bool Ingest::IsOpenSource(const v1::Frame& frame) {
+  const auto [entry, is_new] =
+      sources_.try_emplace({frame.fence(), frame.source()}, SourceState::kUnknown);
+  if (is_new) {
+    Rows rows = session_.Query("SELECT state FROM attempt_source WHERE attempt = ? AND source = ?",
+                               frame.fence(), frame.source());
+    if (rows.Next()) {
+      entry->second = rows.Enum<v1::AttemptState>(0) == v1::ATTEMPT_STATE_LOST
+                          ? SourceState::kClosed
+                          : SourceState::kOpen;
+    }
+  }
+  if (entry->second == SourceState::kUnknown) {
+    Reject(frame, "CONFLICT", absl::StrCat("source ", frame.source(), " was not granted"));
+  } else if (entry->second == SourceState::kClosed) {
+    KeepLate(frame);
+    Reject(frame, "STALE_FENCE", "the controller no longer waits for this source");
+  }
+  return entry->second == SourceState::kOpen;
+}
+
 void Ingest::Take(const v1::Frame& frame) {
   if (frame.seq() < 1 || EnumText(frame.stream()).empty()) {
     Reject(frame, "BAD_PAYLOAD", "no such stream, or a seq below 1");
@@ -105,10 +127,7 @@ void Ingest::Take(const v1::Frame& frame) {
     Reject(frame, "STALE_FENCE", "the job is finished or another attempt has it");
     return;
   }
-  if (frame.source() != 0) {
-    Reject(frame, "CONFLICT", absl::StrCat("source ", frame.source(), " was not granted"));
-    return;
-  }
+  if (frame.source() != 0 && !IsOpenSource(frame)) return;
   if (!cursor.broken.empty()) {
     Reject(frame, cursor.broken.substr(0, cursor.broken.find(' ')), cursor.broken);
     return;
@@ -215,14 +234,14 @@ void Ingest::Close(const v1::Frame& frame, Cursor& cursor, const std::string& pa
   cursor.closed = true;
   cursor.moved = false;
   const v1::Final used = ReadFinal(session_, frame.fence(), frame.source()).value_or(final);
+  outcome_.finals.push_back({frame.fence(), frame.source(), used.outcome(), used.reason()});
+  if (frame.source() != 0) return;
   session_.Run(
       R"sql(
           UPDATE attempt SET outcome = ?, started_ns = nullif(?, 0), ended_ns = nullif(?, 0),
           clean = ?
           WHERE fence = ?)sql",
       used.outcome(), used.started_ns(), used.ended_ns(), used.clean(), frame.fence());
-  // Source 0 is the only one there is yet, so the attempt is complete.
-  outcome_.completed.push_back(frame.fence());
 }
 
 void Ingest::CheckRepeatedFinal(const v1::Frame& frame) {

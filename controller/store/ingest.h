@@ -24,6 +24,7 @@
 #include <set>
 #include <string>
 #include <tuple>
+#include <utility>
 
 #include "controller/store/rows.h"
 #include "controller/store/session.h"
@@ -44,6 +45,7 @@ class Ingest {
 
  private:
   using Key = std::tuple<Fence, int, v1::Stream>;
+  enum class SourceState { kUnknown, kOpen, kClosed };
 
   struct Cursor {
     std::int64_t last_seq = 0;
@@ -56,6 +58,7 @@ class Ingest {
 
   Cursor& At(const Key& key);
   bool IsLive(Fence fence);
+  bool IsOpenSource(const v1::Frame& frame);
   void Accept(const v1::Frame& frame, Cursor& cursor);
   void AcceptFinal(const v1::Frame& frame, Cursor& cursor);
   void Close(const v1::Frame& frame, Cursor& cursor, const std::string& payload,
@@ -74,6 +77,7 @@ class Ingest {
   const std::int64_t wall_ns_;
   std::map<Key, Cursor> cursors_;
   std::map<Fence, bool> live_;
+  std::map<std::pair<Fence, int>, SourceState> sources_;  // further ones than 0
   std::set<std::tuple<Fence, int, v1::Stream, std::string>> rejected_;
   IngestOutcome outcome_;
 };

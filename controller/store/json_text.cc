@@ -63,17 +63,39 @@ std::string JsonField(const Message& message, const FieldDescriptor* field, int 
   return "null";
 }
 
-// json_util wants enum values under their full names.
+void RestoreEnumNames(google::protobuf::Struct& object,
+                      const google::protobuf::Descriptor* descriptor);
+
+void RestoreEnumNames(google::protobuf::Value& value, const FieldDescriptor* field) {
+  if (value.has_list_value()) {
+    for (google::protobuf::Value& item : *value.mutable_list_value()->mutable_values())
+      RestoreEnumNames(item, field);
+  } else if (value.has_struct_value() && field->message_type() != nullptr && !field->is_map()) {
+    RestoreEnumNames(*value.mutable_struct_value(), field->message_type());
+  } else if (value.kind_case() == google::protobuf::Value::kStringValue &&
+             field->enum_type() != nullptr) {
+    const std::optional<int> number = EnumNumber(field->enum_type(), value.string_value());
+    if (number) value.set_number_value(*number);
+  }
+}
+
+// json_util wants enum values under their full names, or as numbers.
 void RestoreEnumNames(google::protobuf::Struct& object,
                       const google::protobuf::Descriptor* descriptor) {
   for (int i = 0; i < descriptor->field_count(); ++i) {
     const FieldDescriptor* field = descriptor->field(i);
     const auto found = object.mutable_fields()->find(field->name());
-    if (found == object.mutable_fields()->end() || field->enum_type() == nullptr) continue;
-    if (found->second.kind_case() != google::protobuf::Value::kStringValue) continue;
-    const std::optional<int> number = EnumNumber(field->enum_type(), found->second.string_value());
-    if (number) found->second.set_number_value(*number);
+    if (found != object.mutable_fields()->end()) RestoreEnumNames(found->second, field);
   }
+}
+
+bool ParseObject(google::protobuf::Struct& object, Message& message) {
+  RestoreEnumNames(object, message.GetDescriptor());
+  std::string standard;
+  google::protobuf::util::JsonParseOptions lenient;
+  lenient.ignore_unknown_fields = true;
+  return google::protobuf::util::MessageToJsonString(object, &standard).ok() &&
+         google::protobuf::util::JsonStringToMessage(standard, &message, lenient).ok();
 }
 
 }  // namespace
@@ -133,12 +155,16 @@ bool ParseJsonObject(const std::string& json, std::map<std::string, std::string>
 bool ParseJsonMessage(const std::string& json, Message& message) {
   google::protobuf::Struct object;
   if (!google::protobuf::util::JsonStringToMessage(json, &object).ok()) return false;
-  RestoreEnumNames(object, message.GetDescriptor());
-  std::string standard;
-  google::protobuf::util::JsonParseOptions lenient;
-  lenient.ignore_unknown_fields = true;
-  return google::protobuf::util::MessageToJsonString(object, &standard).ok() &&
-         google::protobuf::util::JsonStringToMessage(standard, &message, lenient).ok();
+  return ParseObject(object, message);
+}
+
+bool ParseJsonChannels(const std::string& json, std::vector<v1::ChannelInfo>& channels) {
+  google::protobuf::ListValue list;
+  if (!google::protobuf::util::JsonStringToMessage(json, &list).ok()) return false;
+  for (google::protobuf::Value& value : *list.mutable_values()) {
+    if (!ParseObject(*value.mutable_struct_value(), channels.emplace_back())) return false;
+  }
+  return true;
 }
 
 }  // namespace joulefarm::controller

@@ -7,9 +7,11 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "common/text/json_string.h"
 #include "joulefarm/v1/job.pb.h"
+#include "joulefarm/v1/measurement.pb.h"
 
 namespace joulefarm::controller {
 
@@ -34,10 +36,24 @@ std::string JsonParams(const v1::JobSpec& spec);
 // words, 64-bit numbers are numbers.
 std::string JsonMessage(const google::protobuf::Message& message);
 
+// [{…},{…}] of any range of messages.
+template <typename Range>
+std::string JsonMessages(const Range& messages) {
+  std::string out = "[";
+  for (const auto& message : messages) {
+    if (out.size() > 1) out += ',';
+    out += JsonMessage(message);
+  }
+  return out + "]";
+}
+
 // The inverse of JsonObject. False: not such an object.
 bool ParseJsonObject(const std::string& json, std::map<std::string, std::string>& entries);
 
 // The inverse of JsonMessage. False: not such a message.
 bool ParseJsonMessage(const std::string& json, google::protobuf::Message& message);
+
+// The inverse of JsonMessages. False: not such messages.
+bool ParseJsonChannels(const std::string& json, std::vector<v1::ChannelInfo>& channels);
 
 }  // namespace joulefarm::controller

@@ -72,6 +72,11 @@ constexpr ListingSpec kSpecs[] = {
         TIME(last_seen_wall_ns) AS last_seen, boot_id
       FROM agent)sql",
      "id", "id = ?", "SELECT 1 FROM agent WHERE id = ?1"},
+    {v1::LISTING_RESOURCES, "resource", R"sql(
+      SELECT id, agent_id, kind, model, serial, place, link, alloc, admin, health, fence AS attempt,
+        obstacle, labels, channels
+      FROM resource)sql",
+     "id", "id = ?", "SELECT 1 FROM resource WHERE id = ?1"},
     {v1::LISTING_ARTIFACTS, "artifact", R"sql(
       SELECT name, sha256, size_bytes, format, architecture, quant, parameters, context_length,
         TIME(pushed_wall_ns) AS pushed, id AS _number
@@ -127,11 +132,12 @@ v1::ColumnKind KindOf(const std::string& column) {
       "baseline",     "provenance",    "energy_scope",   "energy_channel", "metric",
       "unit",         "speed_quality", "energy_quality", "stat_unit",      "ci_method",
       "source",       "text",          "_job",           "_workload",      "_model"};
+  static const auto& kTextOfResources = *new std::set<std::string>{"serial", "place", "obstacle"};
   static const auto& kTime =
       *new std::set<std::string>{"submitted", "started", "finished", "last_seen", "pushed"};
   static const auto& kJson =
-      *new std::set<std::string>{"labels", "facts", "params", "quality_reasons"};
-  if (kText.count(column) > 0) return v1::COLUMN_KIND_TEXT;
+      *new std::set<std::string>{"labels", "facts", "params", "quality_reasons", "channels"};
+  if (kText.count(column) > 0 || kTextOfResources.count(column) > 0) return v1::COLUMN_KIND_TEXT;
   if (kTime.count(column) > 0) return v1::COLUMN_KIND_TIME;
   if (kJson.count(column) > 0) return v1::COLUMN_KIND_JSON;
   if (column == "warmup") return v1::COLUMN_KIND_BOOLEAN;

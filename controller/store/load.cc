@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "controller/store/ingest.h"
 #include "controller/store/json_text.h"
 
 namespace joulefarm::controller {
@@ -108,11 +109,43 @@ std::vector<Attempt> LoadAttempts(Session& session) {
   return attempts;
 }
 
+// Of the attempts that are loaded.
+void LoadSources(Session& session, std::vector<Attempt>& attempts) {
+  for (Attempt& attempt : attempts) {
+    Rows granted = session.Query(
+        R"sql(
+          SELECT resource_id, agent_id, source, channel FROM attempt_resource
+          WHERE attempt = ? ORDER BY source, resource_id)sql",
+        attempt.fence);
+    while (granted.Next()) {
+      v1::GrantedResource& resource = attempt.resources.emplace_back();
+      resource.set_resource_id(granted.Text(0));
+      resource.set_agent_id(granted.Text(1));
+      resource.set_source(granted.Int32(2));
+      resource.set_channel(granted.Text(3));
+    }
+    Rows sources = session.Query(
+        R"sql(
+          SELECT source, agent_id, state, released, reason FROM attempt_source
+          WHERE attempt = ? ORDER BY source)sql",
+        attempt.fence);
+    while (sources.Next()) {
+      Helper& helper = attempt.helpers.emplace_back();
+      helper.source = sources.Int32(0);
+      helper.agent_id = sources.Text(1);
+      helper.state = sources.Enum<v1::AttemptState>(2);
+      helper.released = sources.Int(3) != 0;
+      helper.reason = sources.Text(4);
+    }
+  }
+}
+
 std::vector<Device> LoadDevices(Session& session) {
   std::vector<Device> devices;
   Rows rows = session.Query(
       R"sql(
-          SELECT id, agent_id, link, alloc, admin, health, gate_reason, fence, labels, facts
+          SELECT id, agent_id, link, alloc, admin, health, gate_reason, fence, labels, facts,
+          meter, port
           FROM device ORDER BY id)sql");
   while (rows.Next()) {
     Device& device = devices.emplace_back();
@@ -127,8 +160,38 @@ std::vector<Device> LoadDevices(Session& session) {
     // Written by this program, and announced again by the agent: what does not parse is left empty.
     ParseJsonObject(rows.Text(8), device.labels);
     ParseJsonMessage(rows.Text(9), device.facts);
+    if (!rows.IsNull(10)) ParseJsonMessage(rows.Text(10), device.meter.emplace());
+    device.port = rows.Text(11);
   }
   return devices;
+}
+
+std::vector<Resource> LoadResources(Session& session) {
+  std::vector<Resource> resources;
+  Rows rows = session.Query(
+      R"sql(
+          SELECT id, agent_id, kind, link, alloc, admin, health, gate_reason, fence, labels, model,
+          serial, place, channels, obstacle
+          FROM resource ORDER BY id)sql");
+  while (rows.Next()) {
+    Resource& resource = resources.emplace_back();
+    resource.id = rows.Text(0);
+    resource.agent_id = rows.Text(1);
+    resource.kind = rows.Enum<v1::ResourceKind>(2);
+    resource.link = rows.Enum<v1::DeviceLink>(3);
+    resource.alloc = rows.Enum<v1::DeviceAlloc>(4);
+    resource.admin = rows.Enum<v1::DeviceAdmin>(5);
+    resource.health = rows.Enum<v1::DeviceHealth>(6);
+    resource.gate_reason = rows.Text(7);
+    resource.fence = rows.MaybeInt(8);
+    ParseJsonObject(rows.Text(9), resource.labels);
+    resource.model = rows.Text(10);
+    if (!rows.IsNull(11)) resource.serial = rows.Text(11);
+    resource.place = rows.Text(12);
+    ParseJsonChannels(rows.Text(13), resource.channels);
+    resource.obstacle = rows.Text(14);
+  }
+  return resources;
 }
 
 std::vector<Agent> LoadAgents(Session& session) {
@@ -165,21 +228,50 @@ FarmSnapshot LoadFarm(Session& session) {
     farm.experiments[place.at(job.experiment)].job_ids.push_back(job.id);
   }
   farm.attempts = LoadAttempts(session);
+  LoadSources(session, farm.attempts);
   farm.devices = LoadDevices(session);
+  farm.resources = LoadResources(session);
   farm.agents = LoadAgents(session);
-  farm.final_stored = ReadUnfinalised(session);
+  farm.finals = ReadFinals(session);
   return farm;
+}
+
+std::vector<SourceFinal> ReadFinals(Session& session) {
+  std::vector<SourceFinal> finals;
+  {
+    Rows rows = session.Query(
+        R"sql(
+          SELECT c.attempt, c.source
+          FROM job JOIN attempt ON attempt.fence = job.live_fence JOIN stream_cursor AS c ON
+          c.attempt = attempt.fence AND c.stream = 'final' AND c.closed = 1
+          WHERE job.state NOT IN ('SUCCEEDED', 'FAILED', 'CANCELED', 'EXPIRED') AND
+          attempt.finalised = 0 ORDER BY c.attempt, c.source)sql");
+    while (rows.Next()) finals.push_back({.fence = rows.Int(0), .source = rows.Int32(1)});
+  }
+  for (SourceFinal& final : finals) {
+    if (const auto said = ReadFinal(session, final.fence, final.source)) {
+      final.outcome = said->outcome();
+      final.reason = said->reason();
+    }
+  }
+  return finals;
 }
 
 std::vector<Fence> ReadUnfinalised(Session& session) {
   std::vector<Fence> fences;
+  // Of every source: granted ones that the controller has closed are not waited for.
   Rows rows = session.Query(
       R"sql(
           SELECT attempt.fence
           FROM job JOIN attempt ON attempt.fence = job.live_fence JOIN stream_cursor AS c ON
           c.attempt = attempt.fence AND c.source = 0 AND c.stream = 'final' AND c.closed = 1
           WHERE job.state NOT IN ('SUCCEEDED', 'FAILED', 'CANCELED', 'EXPIRED') AND
-          attempt.finalised = 0 ORDER BY attempt.fence)sql");
+          attempt.finalised = 0 AND NOT EXISTS (
+            SELECT 1 FROM attempt_source AS s
+            WHERE s.attempt = attempt.fence AND s.state != 'LOST' AND NOT EXISTS (
+              SELECT 1 FROM stream_cursor AS f WHERE f.attempt = s.attempt AND
+              f.source = s.source AND f.stream = 'final' AND f.closed = 1))
+          ORDER BY attempt.fence)sql");
   while (rows.Next()) fences.push_back(rows.Int(0));
   return fences;
 }

@@ -13,6 +13,9 @@ namespace joulefarm::controller {
 
 FarmSnapshot LoadFarm(Session& session);
 
+// Every final of the attempts whose results are still to come.
+std::vector<SourceFinal> ReadFinals(Session& session);
+
 std::vector<Fence> ReadUnfinalised(Session& session);
 
 std::vector<v1::StreamCursor> ReadCursors(Session& session, Fence fence);

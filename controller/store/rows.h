@@ -17,7 +17,9 @@ namespace joulefarm::controller {
 void WriteRow(Session& session, const Experiment& experiment);
 void WriteRow(Session& session, const Job& job);
 void WriteRow(Session& session, const Attempt& attempt);
+void WriteRow(Session& session, const AttemptReason& reason);
 void WriteRow(Session& session, const Device& device);
+void WriteRow(Session& session, const Resource& resource);
 void WriteRow(Session& session, const Agent& agent);
 void WriteRow(Session& session, const FarmEvent& event);
 void WriteRow(Session& session, const Artifact& artifact);

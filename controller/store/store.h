@@ -25,8 +25,8 @@ namespace joulefarm::controller {
 
 // What became of a batch of frames.
 struct IngestOutcome {
-  v1::UploadResponse response;   // acks, resume points and rejections, ready to send
-  std::vector<Fence> completed;  // attempts whose every source has a final now (first time)
+  v1::UploadResponse response;      // acks, resume points and rejections, ready to send
+  std::vector<SourceFinal> finals;  // sources that have a final now (first time)
 };
 
 // What the finaliser needs of one attempt, read back in order.
@@ -84,11 +84,11 @@ class Store {
   // Durable cursors of one attempt.
   virtual absl::StatusOr<std::vector<v1::StreamCursor>> Cursors(Fence fence) = 0;
 
-  // The state to go on from, with the attempts of Unfinalised.
+  // The state to go on from.
   virtual absl::StatusOr<FarmSnapshot> Load() = 0;
 
-  // Attempts with a final of every source that are still their job's live fence and have no
-  // AttemptResults yet, of jobs that are not terminal: to be finalised after a restart.
+  // Attempts that are still their job's live fence and have no AttemptResults yet, of jobs that are
+  // not terminal, whose sources each have a final or were closed by the farm.
   virtual absl::StatusOr<std::vector<Fence>> Unfinalised() = 0;
 
   // NOT_FOUND when the attempt or its final does not exist. Facts of several events come as one; of

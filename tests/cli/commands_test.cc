@@ -47,9 +47,9 @@ class Commands : public ::testing::Test {
 };
 
 TEST_F(Commands, EveryListingInEveryFormat) {
-  const std::vector<std::vector<std::string>> listings{{"experiment", "list"}, {"job", "list"},
-                                                       {"device", "list"},     {"agent", "list"},
-                                                       {"artifact", "list"},   {"result", "list"}};
+  const std::vector<std::vector<std::string>> listings{
+      {"experiment", "list"}, {"job", "list"},      {"device", "list"}, {"agent", "list"},
+      {"resource", "list"},   {"artifact", "list"}, {"result", "list"}};
   for (const auto& listing : listings) {
     for (const char* format : {"table", "wide", "json", "jsonl", "csv", "name"}) {
       std::vector<std::string> arguments = listing;
@@ -145,10 +145,11 @@ TEST_F(Commands, GetShowsOneObject) {
       Json::parse(cli_.Run({"device", "get", "edge-7f3a", "-o", "json"}).out)["facts"]["cores"], 2);
   EXPECT_EQ(cli_.Run({"experiment", "get", "exp-1"}).exit, 0);
   EXPECT_EQ(cli_.Run({"agent", "get", "lab-host"}).exit, 0);
+  EXPECT_EQ(cli_.Run({"resource", "get", "port:ykush:Y1:2"}).exit, 0);
 }
 
 TEST_F(Commands, WhatIsNotFoundIsUsage) {
-  for (const char* group : {"experiment", "job", "device", "agent"}) {
+  for (const char* group : {"experiment", "job", "device", "agent", "resource"}) {
     const CliOutcome outcome = cli_.Run({group, "get", "nobody"});
     EXPECT_EQ(outcome.exit, 2) << group;
     EXPECT_THAT(outcome.err, StartsWith("error: "));
@@ -265,6 +266,9 @@ TEST_F(Commands, HelpIsCompleteAndSucceeds) {
                                                   {"device", "get"},
                                                   {"device", "watch"},
                                                   {"backup"},
+                                                  {"resource"},
+                                                  {"resource", "list"},
+                                                  {"resource", "get"},
                                                   {"agent"},
                                                   {"agent", "list"},
                                                   {"artifact"},

@@ -289,6 +289,30 @@ Table SampleAgents() {
   return table;
 }
 
+Table SampleResources() {
+  Table table;
+  table.columns = {{"id"},
+                   {"agent_id"},
+                   {"kind"},
+                   {"model"},
+                   {"serial"},
+                   {"place"},
+                   {"link"},
+                   {"alloc"},
+                   {"admin"},
+                   {"health"},
+                   {"attempt", ColumnKind::kNumber},
+                   {"obstacle"},
+                   {"labels", ColumnKind::kJson},
+                   {"channels", ColumnKind::kJson}};
+  table.rows = {
+      {"meter:km003c:007965", "lab-host", "METER", "km003c", "007965", "3-1.2", "ONLINE", "LEASED",
+       "ENABLED", "GOOD", Int(7), Value(), "{}", "[]"},
+      {"port:ykush:Y1:2", "lab-host", "PORT", "ykush", "Y1", Value(), "ONLINE", "FREE", "ENABLED",
+       "GOOD", Value(), "permission denied: install the udev rules", "{}", "[]"}};
+  return table;
+}
+
 Table SampleArtifacts() {
   Table table;
   table.columns = {{"name"},         {"sha256"}, {"size_bytes", ColumnKind::kNumber}, {"format"},
@@ -325,6 +349,9 @@ absl::StatusOr<Table> SampleList(const v1::ListRequest& request) {
       break;
     case v1::LISTING_AGENTS:
       table = SampleAgents();
+      break;
+    case v1::LISTING_RESOURCES:
+      table = SampleResources();
       break;
     case v1::LISTING_ARTIFACTS:
       table = SampleArtifacts();

@@ -31,14 +31,20 @@ struct Weather {
 class Farm {
  public:
   Farm(std::uint64_t seed, int agents, int cells, int repetitions)
+      : Farm(seed, Hosts(agents), cells, repetitions, {v1::POWER_REQUIRE_OPTIONAL}) {}
+
+  // `power`: what the cells want, one after the other, and again.
+  Farm(std::uint64_t seed, const std::vector<SimHost>& hosts, int cells, int repetitions,
+       std::vector<v1::PowerRequire> power)
       : world_(seed),
         store_(*controller::SqliteStore::Open(":memory:")),
         controller_(world_, *store_),
-        repetitions_(repetitions) {
+        repetitions_(repetitions),
+        power_(std::move(power)) {
     controller_.Start();
-    for (int i = 0; i < agents; ++i) {
-      agents_.push_back(
-          std::make_unique<SimAgent>(world_, controller_, witness_, absl::StrCat("agent-", i)));
+    for (const SimHost& host : hosts) {
+      if (host.meter) witness_.meter_of[host.id] = host.meter->serial();
+      agents_.push_back(std::make_unique<SimAgent>(world_, controller_, witness_, host));
       agents_.back()->Start();
     }
     world_.RunUntil(5 * kSecond, [] { return false; });
@@ -54,6 +60,9 @@ class Farm {
     controller_.SetCrashAfterCommit(0);
     controller_.SetDiskFull(false);
     world_.RunUntil(until_ns + 24 * 3600 * kSecond, [this] { return AllDone(); });
+    // What is left comes in, and everybody says that nothing runs any more.
+    const std::int64_t end_ns = world_.now() + 600 * kSecond;
+    world_.RunUntil(end_ns, [] { return false; });
   }
 
   bool AllDone() const {
@@ -82,7 +91,7 @@ class Farm {
       }
       ++succeeded;
       ASSERT_TRUE(job.accepted_fence.has_value()) << job.id;
-      EXPECT_EQ(witness_.executed.count(*job.accepted_fence), 1);
+      EXPECT_EQ(witness_.executed.count({*job.accepted_fence, 0}), 1);
       const auto data = store_->ReadAttempt(*job.accepted_fence);
       ASSERT_TRUE(data.ok()) << job.id << " " << data.status();
       std::multiset<int> runs;
@@ -92,9 +101,61 @@ class Farm {
       std::multiset<int> expected;
       for (int run = 0; run < repetitions_; ++run) expected.insert(run);
       EXPECT_EQ(runs, expected) << job.id;
+      CheckMeasured(job, *data);
     }
     succeeded_ = succeeded;
+    CheckNothingIsLeft();
   }
+
+  // Whole, or the result says that it is not.
+  void CheckMeasured(const Job& job, const controller::AttemptData& data) {
+    int samples = 0;
+    bool whole = false;
+    bool graded = false;
+    bool left_out = false;
+    for (const v1::Event& event : data.events) {
+      if (event.note().name() == "sample") ++samples;
+      if (event.note().name() == "samples") whole = event.note().text() == absl::StrCat(samples);
+      graded = graded || event.reason().code() == "meter_lost";
+      left_out = left_out || event.reason().code() == "meter_left_out";
+    }
+    const bool helped = witness_.executed.count({*job.accepted_fence, 1}) > 0;
+    EXPECT_TRUE(!helped || whole || graded) << job.id;
+    if (whole && !graded) ++whole_;
+    if (graded) ++graded_;
+    if (left_out) ++left_out_;
+    if (witness_.meter_of.count(job.device_id) == 0) return;
+    const bool measured = witness_.measured.count(*job.accepted_fence) > 0;
+    if (data.spec.power() == v1::POWER_REQUIRE_REQUIRED) {
+      EXPECT_TRUE(measured) << job.id;
+    }
+    if (data.spec.power() == v1::POWER_REQUIRE_NONE) {
+      EXPECT_FALSE(measured) << job.id;
+    }
+    if (data.spec.power() == v1::POWER_REQUIRE_OPTIONAL) {
+      EXPECT_NE(measured, left_out) << job.id;
+    }
+  }
+
+  void CheckNothingIsLeft() {
+    for (const auto& [id, resource] : controller_.farm().resources()) {
+      EXPECT_EQ(resource.alloc, v1::DEVICE_ALLOC_FREE) << id;
+      EXPECT_EQ(resource.fence, std::nullopt) << id;
+    }
+    for (const auto& [id, device] : controller_.farm().devices()) {
+      EXPECT_EQ(device.alloc, v1::DEVICE_ALLOC_FREE) << id;
+      EXPECT_EQ(device.gate_reason, "") << id;
+    }
+    EXPECT_THAT(controller_.farm().attempts(), testing::IsEmpty());
+    EXPECT_THAT(witness_.on_meter, testing::IsEmpty());
+    for (const auto& agent : agents_) EXPECT_TRUE(agent->HoldsNothing());
+  }
+
+  // Of the accepted attempts: measured from beginning to end on another agent, graded down,
+  // without.
+  int whole() const { return whole_; }
+  int graded() const { return graded_; }
+  int left_out() const { return left_out_; }
 
   int succeeded() const { return succeeded_; }
   std::size_t jobs() const { return controller_.farm().jobs().size(); }
@@ -114,6 +175,7 @@ class Farm {
       cell.spec.set_workload("w");
       cell.spec.set_repetitions(repetitions_);
       cell.spec.mutable_command()->add_argv("true");
+      cell.spec.set_power(power_[static_cast<std::size_t>(i) % power_.size()]);
       request.cells.push_back(cell);
       order.push_back(i);
     }
@@ -121,6 +183,13 @@ class Farm {
     request.retries = 1'000'000;  // the weather must not decide which jobs succeed
     request.lost_after_ns = 120 * kSecond;
     controller_.Handle(request);
+  }
+
+  static std::vector<SimHost> Hosts(int agents) {
+    std::vector<SimHost> hosts;
+    for (int i = 0; i < agents; ++i)
+      hosts.push_back({.id = absl::StrCat("agent-", i), .meters = {}, .meter = {}});
+    return hosts;
   }
 
   void Storm() {
@@ -152,10 +221,31 @@ class Farm {
   Witness witness_;
   std::vector<std::unique_ptr<SimAgent>> agents_;
   const int repetitions_;
+  const std::vector<v1::PowerRequire> power_;
   Weather weather_;
   std::int64_t storm_until_ = 0;
   int succeeded_ = 0;
+  int whole_ = 0;
+  int graded_ = 0;
+  int left_out_ = 0;
 };
+
+v1::MeterBinding MeterOn(const std::string& agent, const std::string& serial) {
+  v1::MeterBinding binding;
+  binding.set_agent_id(agent);
+  binding.set_serial(serial);
+  return binding;
+}
+
+// A lab host with two meters and a device without one; two devices share the first meter, one has
+// the second; one measures itself; one has a meter nobody ever plugs in.
+std::vector<SimHost> MeteredHosts() {
+  return {{.id = "lab", .meters = {"A", "B"}, .meter = {}},
+          {.id = "phone-1", .meters = {}, .meter = MeterOn("lab", "A")},
+          {.id = "phone-2", .meters = {}, .meter = MeterOn("lab", "A")},
+          {.id = "board", .meters = {}, .meter = MeterOn("lab", "B")},
+          {.id = "server", .meters = {"C"}, .meter = MeterOn("server", "C")}};
+}
 
 TEST(FarmSim, CalmWeatherEveryJobSucceedsInOneAttempt) {
   Farm farm(1, 3, 10, 3);
@@ -198,6 +288,42 @@ TEST_P(Storms, CancelsEndEveryJobToo) {
             1800 * kSecond);
   farm.Check();
   EXPECT_LT(farm.succeeded(), 30);
+}
+
+TEST(FarmSim, CalmWeatherEveryMeasurementIsWhole) {
+  Farm farm(7, MeteredHosts(), 6, 3, {v1::POWER_REQUIRE_REQUIRED, v1::POWER_REQUIRE_NONE});
+  farm.Live({}, 3600 * kSecond);
+  farm.Check();
+  EXPECT_EQ(farm.succeeded(), 30);
+  EXPECT_EQ(farm.whole(), 9);  // three cells of three devices; the server measures itself
+  EXPECT_EQ(farm.graded(), 0);
+}
+
+TEST_P(Storms, MetersOnOtherAgentsAreWholeOrGraded) {
+  Farm farm(2000 + static_cast<std::uint64_t>(GetParam()), MeteredHosts(), 9, 2,
+            {v1::POWER_REQUIRE_REQUIRED, v1::POWER_REQUIRE_OPTIONAL, v1::POWER_REQUIRE_NONE});
+  farm.Live({.cuts_per_minute = 0.5,
+             .agent_kills_per_minute = 0.3,
+             .controller_kills_per_minute = 0.2,
+             .disk_full_per_minute = 0.1,
+             .crash_after_commit = 0.002},
+            2 * 3600 * kSecond);
+  farm.Check();
+  EXPECT_EQ(farm.succeeded(), 45) << "seed " << GetParam();
+  EXPECT_GT(farm.whole() + farm.graded(), 0);
+}
+
+TEST_P(Storms, CancelsOfMeasuredJobsLeaveNothing) {
+  Farm farm(3000 + static_cast<std::uint64_t>(GetParam()), MeteredHosts(), 9, 2,
+            {v1::POWER_REQUIRE_REQUIRED, v1::POWER_REQUIRE_OPTIONAL, v1::POWER_REQUIRE_NONE});
+  farm.Live({.cuts_per_minute = 0.5,
+             .agent_kills_per_minute = 0.1,
+             .controller_kills_per_minute = 0.1,
+             .crash_after_commit = 0.001,
+             .cancels_per_minute = 2},
+            1800 * kSecond);
+  farm.Check();
+  EXPECT_LT(farm.succeeded(), 45);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, Storms, testing::Range(1, Seeds() + 1));

@@ -13,10 +13,11 @@ namespace {
 
 constexpr std::size_t kWindow = 8;
 
-v1::Frame MakeFrame(Fence fence, v1::Stream stream, std::int64_t seq,
+v1::Frame MakeFrame(const v1::Grant& grant, v1::Stream stream, std::int64_t seq,
                     const google::protobuf::Message& payload) {
   v1::Frame frame;
-  frame.set_fence(fence);
+  frame.set_fence(grant.fence());
+  frame.set_source(grant.source());
   frame.set_stream(stream);
   frame.set_seq(seq);
   frame.set_payload(payload.SerializeAsString());
@@ -28,22 +29,29 @@ v1::Frame MakeFrame(Fence fence, v1::Stream stream, std::int64_t seq,
 
 void SimAgent::Start() {
   agent::SessionOptions options;
-  options.agent_id = id_;
+  options.agent_id = host_.id;
   options.boot_id = "boot";
-  options.instance = absl::StrCat(id_, "/", ++life_);
+  options.instance = absl::StrCat(host_.id, "/", ++life_);
   options.high_water = high_water_;
   options.random = [this] { return world_.Fraction(); };
   v1::DeviceAnnouncement device;
-  device.set_device_id(id_);
+  device.set_device_id(host_.id);
   device.set_clean(true);
   device.mutable_facts()->set_os("linux");
+  if (host_.meter) *device.mutable_meter() = *host_.meter;
   options.devices.push_back(device);
+  for (const std::string& serial : host_.meters) {
+    v1::ResourceAnnouncement& meter = options.resources.emplace_back();
+    meter.set_resource_id("meter:sim:" + serial);
+    meter.set_kind(v1::RESOURCE_KIND_METER);
+    meter.set_serial(serial);
+  }
   for (auto& [fence, kept] : disk_) {
     const bool interrupted = !kept.ended;
     if (interrupted) AddFinal(kept, v1::OUTCOME_INTERRUPTED, v1::FAILURE_CLASS_INFRA);
     kept.ended = true;
     options.kept.push_back(
-        {fence, kept.grant.device_id(), kept.grant.job_id(),
+        {fence, kept.grant.device_id(), kept.grant.job_id(), kept.grant.source(),
          interrupted ? v1::ATTEMPT_STATE_INTERRUPTED : v1::ATTEMPT_STATE_UPLOADING});
   }
   session_ = std::make_unique<agent::Session>(std::move(options));
@@ -54,9 +62,8 @@ void SimAgent::Kill() {
   ++life_;
   session_.reset();
   timers_.clear();
-  running_.clear();
+  for (const Fence fence : std::exchange(running_, {})) LeaveAll(fence);
   uploading_ = in_flight_ = false;
-  witness_.on_device.erase(id_);
   if (link_ != nullptr) controller_.Cut(link_, absl::UnavailableError("the agent is gone"));
   link_.reset();
   world_.After(world_.Between(100 * kMs, 120 * kSecond), [this] {
@@ -125,10 +132,13 @@ void SimAgent::Do(const agent::Effect& effect) {
   } else if (const auto* start = std::get_if<agent::StartAttempt>(&effect)) {
     Run(start->grant);
   } else if (const auto* stop = std::get_if<agent::StopAttempt>(&effect)) {
-    world_.After(world_.Between(kMs, 2 * kSecond), [this, life = life_, fence = stop->fence] {
-      if (life == life_ && running_.count(fence) > 0)
-        EndRun(fence, v1::OUTCOME_CANCELED, v1::FAILURE_CLASS_UNSPECIFIED);
-    });
+    const v1::Outcome outcome =
+        stop->why == agent::StopWhy::kReleased ? v1::OUTCOME_SUCCEEDED : v1::OUTCOME_CANCELED;
+    world_.After(world_.Between(kMs, 2 * kSecond),
+                 [this, life = life_, fence = stop->fence, outcome] {
+                   if (life == life_ && running_.count(fence) > 0)
+                     EndRun(fence, outcome, v1::FAILURE_CLASS_UNSPECIFIED);
+                 });
   } else if (const auto* forget = std::get_if<agent::ForgetAttempt>(&effect)) {
     disk_.erase(forget->fence);
   } else if (const auto* arm = std::get_if<agent::ArmTimer>(&effect)) {
@@ -149,18 +159,61 @@ void SimAgent::Do(const agent::Effect& effect) {
 
 void SimAgent::Run(const v1::Grant& grant) {
   const Fence fence = grant.fence();
-  const auto [it, fresh] = witness_.executed.emplace(fence, id_);
+  const auto [it, fresh] = witness_.executed.emplace(std::pair(fence, grant.source()), host_.id);
   if (!fresh)
-    witness_.violations.push_back(
-        absl::StrCat("fence ", fence, " executed twice, by ", it->second, " and ", id_));
-  const auto busy = witness_.on_device.find(id_);
+    witness_.violations.push_back(absl::StrCat("fence ", fence, " source ", grant.source(),
+                                               " executed twice, by ", it->second, " and ",
+                                               host_.id));
+  running_.insert(fence);
+  UseMeters(grant);
+  Tell(agent::AttemptMoved{fence, v1::ATTEMPT_STATE_RUNNING, ""});
+  if (grant.source() == 0) {
+    Drive(grant);
+  } else {
+    Measure(fence);
+  }
+}
+
+void SimAgent::UseMeters(const v1::Grant& grant) {
+  for (const v1::GrantedResource& resource : grant.resources()) {
+    if (resource.source() != grant.source()) continue;
+    const auto [it, fresh] = witness_.on_meter.emplace(resource.resource_id(), grant.fence());
+    if (!fresh) {
+      witness_.violations.push_back(
+          absl::StrCat(resource.resource_id(), " measures ", it->second, " and ", grant.fence()));
+    }
+  }
+}
+
+void SimAgent::LeaveAll(Fence fence) {
+  if (const auto it = disk_.find(fence); it != disk_.end() && it->second.grant.source() == 0)
+    witness_.on_device.erase(host_.id);
+  for (const std::string& serial : host_.meters) {
+    const auto it = witness_.on_meter.find("meter:sim:" + serial);
+    if (it != witness_.on_meter.end() && it->second == fence) witness_.on_meter.erase(it);
+  }
+}
+
+void SimAgent::Drive(const v1::Grant& grant) {
+  const Fence fence = grant.fence();
+  const auto busy = witness_.on_device.find(host_.id);
   if (busy != witness_.on_device.end()) {
     witness_.violations.push_back(
-        absl::StrCat("device ", id_, " runs ", busy->second, " and ", fence));
+        absl::StrCat("device ", host_.id, " runs ", busy->second, " and ", fence));
   }
-  witness_.on_device[id_] = fence;
-  running_.insert(fence);
-  Tell(agent::AttemptMoved{fence, v1::ATTEMPT_STATE_RUNNING, ""});
+  witness_.on_device[host_.id] = fence;
+  if (!grant.resources().empty()) {
+    witness_.measured.insert(fence);
+    for (const auto& [device, other] : witness_.on_device) {
+      const auto meter = witness_.meter_of.find(device);
+      if (device == host_.id || meter == witness_.meter_of.end() ||
+          meter->second != witness_.meter_of.at(host_.id)) {
+        continue;
+      }
+      witness_.violations.push_back(absl::StrCat("device ", device, " draws in attempt ", other,
+                                                 " through the meter of attempt ", fence));
+    }
+  }
   std::int64_t at = 0;
   for (int run = 0; run < grant.spec().repetitions(); ++run) {
     at += world_.Between(kSecond, 40 * kSecond);
@@ -176,10 +229,22 @@ void SimAgent::Run(const v1::Grant& grant) {
   });
 }
 
+// One sample after the other, until it is told to stop.
+void SimAgent::Measure(Fence fence) {
+  if (disk_.count(fence) == 0) return;
+  AddNote(disk_.at(fence), "sample");
+  Pump();
+  world_.After(world_.Between(kSecond, 10 * kSecond), [this, life = life_, fence] {
+    if (life == life_ && running_.count(fence) > 0) Measure(fence);
+  });
+}
+
 void SimAgent::EndRun(Fence fence, v1::Outcome outcome, v1::FailureClass failure) {
   running_.erase(fence);
-  witness_.on_device.erase(id_);
+  LeaveAll(fence);
   if (const auto it = disk_.find(fence); it != disk_.end()) {
+    if (it->second.grant.source() != 0 && outcome == v1::OUTCOME_SUCCEEDED)
+      AddNote(it->second, "samples");
     AddFinal(it->second, outcome, failure);
     it->second.ended = true;
   }
@@ -187,15 +252,28 @@ void SimAgent::EndRun(Fence fence, v1::Outcome outcome, v1::FailureClass failure
   Pump();
 }
 
-void SimAgent::AddRun(Kept& kept, int run) {
-  v1::EventBatch batch;
-  v1::Event& event = *batch.add_events();
+void SimAgent::AddEvent(Kept& kept, v1::Event event) {
   event.set_t_ns(world_.now());
+  v1::EventBatch batch;
+  *batch.add_events() = std::move(event);
+  kept.events.push_back(MakeFrame(kept.grant, v1::STREAM_EVENT,
+                                  static_cast<std::int64_t>(kept.events.size()) + 1, batch));
+}
+
+void SimAgent::AddRun(Kept& kept, int run) {
+  v1::Event event;
   event.mutable_run()->set_run(run);
   event.mutable_run()->set_start_ns(world_.now() - kSecond);
   event.mutable_run()->set_end_ns(world_.now());
-  kept.events.push_back(MakeFrame(kept.grant.fence(), v1::STREAM_EVENT,
-                                  static_cast<std::int64_t>(kept.events.size()) + 1, batch));
+  AddEvent(kept, std::move(event));
+}
+
+// With how many there were before.
+void SimAgent::AddNote(Kept& kept, const std::string& name) {
+  v1::Event event;
+  event.mutable_note()->set_name(name);
+  event.mutable_note()->set_text(absl::StrCat(kept.events.size()));
+  AddEvent(kept, std::move(event));
 }
 
 void SimAgent::AddFinal(Kept& kept, v1::Outcome outcome, v1::FailureClass failure) {
@@ -207,10 +285,11 @@ void SimAgent::AddFinal(Kept& kept, v1::Outcome outcome, v1::FailureClass failur
   if (!kept.events.empty()) {
     v1::StreamCursor& last = *final.add_last();
     last.set_fence(kept.grant.fence());
+    last.set_source(kept.grant.source());
     last.set_stream(v1::STREAM_EVENT);
     last.set_last_seq(static_cast<std::int64_t>(kept.events.size()));
   }
-  kept.final.push_back(MakeFrame(kept.grant.fence(), v1::STREAM_FINAL, 1, final));
+  kept.final.push_back(MakeFrame(kept.grant, v1::STREAM_FINAL, 1, final));
 }
 
 // One batch in flight at a time; the next goes when the answer is here.
@@ -247,9 +326,15 @@ void SimAgent::OnUploadResponse(const std::shared_ptr<Link>& link,
     if (it != disk_.end() && resume.stream() == v1::STREAM_EVENT)
       it->second.acked_events = resume.last_seq();
   }
-  std::set<Fence> refused;
-  for (const v1::FrameRejected& rejected : response.rejected()) refused.insert(rejected.fence());
-  for (const Fence fence : refused) Tell(agent::AttemptRefused{.fence = fence, .detail = "stale"});
+  // A stream that is refused is forgotten.
+  for (const v1::FrameRejected& rejected : response.rejected()) {
+    const auto it = disk_.find(rejected.fence());
+    if (it == disk_.end()) continue;
+    if (rejected.stream() == v1::STREAM_EVENT)
+      it->second.acked_events = static_cast<std::int64_t>(it->second.events.size());
+    Tell(agent::AttemptRefused{
+        .fence = rejected.fence(), .stream = rejected.stream(), .detail = rejected.code()});
+  }
   for (const Fence fence : touched) CheckUploaded(fence);
   Pump();
 }
@@ -266,6 +351,7 @@ void SimAgent::FromController(const std::shared_ptr<Link>& link,
   if (link != link_) return;
   if (message.has_welcome()) Tell(agent::WelcomeReceived{connection_, message.welcome()});
   if (message.has_grant()) Tell(agent::GrantReceived{connection_, message.grant()});
+  if (message.has_release()) Tell(agent::ReleaseReceived{connection_, message.release()});
   if (message.has_cancel()) Tell(agent::CancelReceived{connection_, message.cancel()});
   if (message.has_heartbeat_ack())
     Tell(agent::HeartbeatAckReceived{connection_, message.heartbeat_ack()});

@@ -7,8 +7,10 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/core/session.h"
@@ -19,21 +21,34 @@ namespace joulefarm::sim {
 
 // What no crash of anything may break; checked as it happens.
 struct Witness {
-  std::map<agent::Fence, std::string> executed;   // fence to agent: twice is a failure
+  // Fence and source to agent: twice is a failure.
+  std::map<std::pair<agent::Fence, int>, std::string> executed;
   std::map<std::string, agent::Fence> on_device;  // what runs on a device now
+  std::map<std::string, agent::Fence> on_meter;   // what a meter measures now
+  std::map<std::string, std::string> meter_of;    // device to the meter in its supply
+  std::set<agent::Fence> measured;                // attempts with a meter
   std::vector<std::string> violations;
+};
+
+// The host of an agent: its device, the meters that hang here, and the meter in the device's
+// supply.
+struct SimHost {
+  std::string id;
+  std::vector<std::string> meters;  // serials
+  std::optional<v1::MeterBinding> meter;
 };
 
 class SimAgent {
  public:
-  SimAgent(World& world, SimController& controller, Witness& witness, std::string id)
-      : world_(world), controller_(controller), witness_(witness), id_(std::move(id)) {}
+  SimAgent(World& world, SimController& controller, Witness& witness, SimHost host)
+      : world_(world), controller_(controller), witness_(witness), host_(std::move(host)) {}
 
   void Start();
   // kill -9: the engine with it (the next process would kill it), memory gone, disk kept.
   void Kill();
   bool running() const { return session_ != nullptr; }
   const std::shared_ptr<Link>& link() const { return link_; }
+  bool HoldsNothing() const { return disk_.empty(); }
 
   // Network.
   void FromController(const std::shared_ptr<Link>& link, const v1::ControllerMessage& message);
@@ -54,8 +69,14 @@ class SimAgent {
   void Tell(const agent::Event& event);
   void Do(const agent::Effect& effect);
   void Run(const v1::Grant& grant);
+  void Drive(const v1::Grant& grant);
+  void Measure(agent::Fence fence);
+  void UseMeters(const v1::Grant& grant);
+  void LeaveAll(agent::Fence fence);
   void EndRun(agent::Fence fence, v1::Outcome outcome, v1::FailureClass failure);
   void AddRun(Kept& kept, int run);
+  void AddNote(Kept& kept, const std::string& name);
+  void AddEvent(Kept& kept, v1::Event event);
   static void AddFinal(Kept& kept, v1::Outcome outcome, v1::FailureClass failure);
   void Pump();
   void CheckUploaded(agent::Fence fence);
@@ -63,7 +84,7 @@ class SimAgent {
   World& world_;
   SimController& controller_;
   Witness& witness_;
-  const std::string id_;
+  const SimHost host_;
   std::int64_t life_ = 0;
   std::unique_ptr<agent::Session> session_;
   std::map<agent::Timer, std::int64_t> timers_;  // generation of the armed one

@@ -35,11 +35,9 @@ void SimController::Start() {
 
 void SimController::Adopt(controller::FarmSnapshot snapshot) {
   ++life_;
-  const std::vector<Fence> unfinalised = snapshot.final_stored;
   farm_ = std::make_unique<controller::Farm>(controller::FarmConfig{.instance = "sim"},
                                              std::move(snapshot), Now());
   Carry(farm_->TakeRecoveryPlan());
-  for (const Fence fence : unfinalised) Finalise(fence);
   if (farm_ != nullptr) Arm();
 }
 
@@ -116,6 +114,8 @@ void SimController::Do(const controller::Effect& effect) {
     if (it != links_.end()) Cut(it->second, close->status);
   } else if (const auto* opened = std::get_if<controller::SessionOpened>(&effect)) {
     epochs_[opened->session] = opened->epoch;
+  } else if (const auto* compute = std::get_if<controller::ComputeResults>(&effect)) {
+    Finalise(compute->fence);
   }
 }
 
@@ -179,6 +179,8 @@ void SimController::FromAgent(const std::shared_ptr<Link>& link, v1::AgentMessag
                    Handle(controller::AttemptReported{link->session, message.attempt_report()});
                  if (message.has_device_report())
                    Handle(controller::DeviceReported{link->session, message.device_report()});
+                 if (message.has_resource_report())
+                   Handle(controller::ResourceReported{link->session, message.resource_report()});
                });
 }
 
@@ -201,10 +203,8 @@ void SimController::Upload(const std::shared_ptr<Link>& link, std::int64_t epoch
       Crash();
       return;
     }
-    for (const Fence fence : outcome->completed) {
-      Handle(controller::FinalStored{fence});
-      Finalise(fence);
-    }
+    for (const controller::SourceFinal& final : outcome->finals)
+      Handle(controller::FinalStored{final});
     ToAgent(link, [link, response = outcome->response] {
       link->agent->OnUploadResponse(link, response);
     });

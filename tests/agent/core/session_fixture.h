@@ -48,6 +48,8 @@ inline const char* WhyName(StopWhy why) {
       return "timed_out";
     case StopWhy::kSpoolFailed:
       return "spool";
+    case StopWhy::kReleased:
+      return "released";
   }
   return "";
 }
@@ -69,6 +71,12 @@ struct Describe {
       return absl::StrCat("report:", m.attempt_report().fence(), "=",
                           v1::AttemptState_Name(m.attempt_report().state()).substr(14));
     }
+    if (m.has_resource_report()) {
+      std::vector<std::string> parts;
+      for (const v1::ResourceAnnouncement& resource : m.resource_report().resources())
+        parts.push_back(Resource(resource));
+      return absl::StrCat("has:", absl::StrJoin(parts, "+"));
+    }
     return absl::StrCat(m.device_report().clean() ? "clean:" : "dirty:",
                         m.device_report().device_id());
   }
@@ -86,6 +94,14 @@ struct Describe {
   }
   std::string operator()(const Tell&) { return "tell"; }
   std::string operator()(const Exit& e) { return absl::StrCat("exit:", e.code); }
+
+  // "m1", "m1=7" while attempt 7 uses it, "m1!" where something is in its way.
+  static std::string Resource(const v1::ResourceAnnouncement& resource) {
+    const auto user = resource.labels().find("attempt");
+    return absl::StrCat(resource.resource_id(),
+                        user == resource.labels().end() ? "" : "=" + user->second,
+                        resource.obstacle().empty() ? "" : "!");
+  }
 
   static std::string Held(const v1::Hello& hello) {
     std::string text;
@@ -154,6 +170,34 @@ class Farmhand {
     grant.set_job_id(absl::StrCat("job-", fence));
     grant.mutable_spec()->set_on_disconnect(on_disconnect);
     return grant;
+  }
+  static v1::ResourceAnnouncement Meter(const std::string& id, const std::string& obstacle = "") {
+    v1::ResourceAnnouncement meter;
+    meter.set_resource_id(id);
+    meter.set_kind(v1::RESOURCE_KIND_METER);
+    meter.set_obstacle(obstacle);
+    return meter;
+  }
+  // With a meter of an agent, as its source.
+  v1::Grant GrantWith(v1::Grant grant, const std::string& meter, int source,
+                      const std::string& agent = "a") {
+    v1::GrantedResource& resource = *grant.add_resources();
+    resource.set_resource_id(meter);
+    resource.set_agent_id(agent);
+    resource.set_source(source);
+    return grant;
+  }
+  // To measure a device of another agent.
+  v1::Grant HelperGrant(Fence fence, const std::string& meter = "m1") {
+    v1::Grant grant = GrantWith(Grant(fence, "far"), meter, 1);
+    grant.set_source(1);
+    return grant;
+  }
+  std::string Release(Fence fence) {
+    v1::ReleaseSource release;
+    release.set_fence(fence);
+    release.set_source(1);
+    return Do(ReleaseReceived{connection, release});
   }
   // An attempt that executes.
   void Running(Fence fence, const std::string& device = "d1",

@@ -73,6 +73,13 @@ const std::map<std::string, std::function<Event(Farmhand&)>>& Events() {
          cancel.set_fence(1);
          return CancelReceived{hand.connection, cancel};
        }},
+      {"release",
+       [](Farmhand& hand) {
+         v1::ReleaseSource release;
+         release.set_fence(1);
+         return ReleaseReceived{hand.connection, release};
+       }},
+      {"resources", [](Farmhand&) { return ResourcesChanged{{Farmhand::Meter("m1")}}; }},
       {"ack",
        [](Farmhand& hand) {
          return HeartbeatAckReceived{hand.connection, {}};
@@ -137,6 +144,8 @@ constexpr Row kRows[] = {
     {"idle", "welcome", "idle", ""},
     {"idle", "grant", "idle", ""},
     {"idle", "cancel", "idle", ""},
+    {"idle", "release", "idle", ""},
+    {"idle", "resources", "idle", ""},
     {"idle", "ack", "idle", ""},
     {"idle", "lost", "idle", ""},
     {"idle", "superseded", "idle", ""},
@@ -158,6 +167,8 @@ constexpr Row kRows[] = {
     {"connecting", "welcome", "online", "disarm:hello arm:lease arm:heartbeat upload:8"},
     {"connecting", "grant", "connecting", ""},
     {"connecting", "cancel", "connecting", ""},
+    {"connecting", "release", "connecting", ""},
+    {"connecting", "resources", "connecting", ""},
     {"connecting", "ack", "connecting", ""},
     {"connecting", "lost", "backoff", "disconnect disarm:hello tell arm:reconnect"},
     {"connecting", "superseded", "exited", "disconnect disarm:hello tell arm:drain exit:3"},
@@ -179,6 +190,8 @@ constexpr Row kRows[] = {
     {"online", "welcome", "online", ""},
     {"online", "grant", "online", "arm:lease tell reject:9"},
     {"online", "cancel", "online", "arm:lease stop:1=canceled"},
+    {"online", "release", "online", "arm:lease stop:1=released"},
+    {"online", "resources", "online", "has:m1"},
     {"online", "ack", "online", "arm:lease"},
     {"online", "lost", "backoff", "disconnect disarm:heartbeat tell arm:reconnect"},
     {"online", "superseded", "backoff",
@@ -201,6 +214,8 @@ constexpr Row kRows[] = {
     {"backoff", "welcome", "backoff", ""},
     {"backoff", "grant", "backoff", ""},
     {"backoff", "cancel", "backoff", ""},
+    {"backoff", "release", "backoff", ""},
+    {"backoff", "resources", "backoff", ""},
     {"backoff", "ack", "backoff", ""},
     {"backoff", "lost", "backoff", ""},
     {"backoff", "superseded", "backoff", ""},
@@ -222,6 +237,8 @@ constexpr Row kRows[] = {
     {"draining", "welcome", "online", ""},
     {"draining", "grant", "online", "arm:lease tell reject:9"},
     {"draining", "cancel", "online", "arm:lease"},
+    {"draining", "release", "online", "arm:lease"},
+    {"draining", "resources", "online", "has:m1"},
     {"draining", "ack", "online", "arm:lease"},
     {"draining", "lost", "backoff", "disconnect disarm:heartbeat tell arm:reconnect"},
     {"draining", "superseded", "backoff", "disconnect disarm:heartbeat tell arm:drain"},
@@ -243,6 +260,8 @@ constexpr Row kRows[] = {
     {"exited", "welcome", "exited", ""},
     {"exited", "grant", "exited", ""},
     {"exited", "cancel", "exited", ""},
+    {"exited", "release", "exited", ""},
+    {"exited", "resources", "exited", ""},
     {"exited", "ack", "exited", ""},
     {"exited", "lost", "exited", ""},
     {"exited", "superseded", "exited", ""},

@@ -46,6 +46,10 @@ class FarmBench {
   }
 
   // The agent dials in and announces a device of its own name.
+  SessionId Join(const AgentHello& hello) {
+    Do(hello);
+    return hello.session;
+  }
   SessionId Join(const std::string& agent, std::vector<v1::HeldAttempt> held = {},
                  bool clean = true, const std::string& instance = "one") {
     AgentHello hello = Hello(agent, clean, instance);
@@ -68,10 +72,11 @@ class FarmBench {
     return hello;
   }
 
-  static v1::HeldAttempt Held(Fence fence, v1::AttemptState state) {
+  static v1::HeldAttempt Held(Fence fence, v1::AttemptState state, int source = 0) {
     v1::HeldAttempt held;
     held.set_fence(fence);
     held.set_state(state);
+    held.set_source(source);
     return held;
   }
 
@@ -116,6 +121,28 @@ class FarmBench {
     return grants;
   }
 
+  // Told to end as a helper: fence and source.
+  std::vector<std::pair<Fence, int>> Releases() const {
+    std::vector<std::pair<Fence, int>> releases;
+    for (const Effect& effect : effects_) {
+      if (const auto* send = std::get_if<SendToAgent>(&effect);
+          send != nullptr && send->message.has_release()) {
+        releases.emplace_back(send->message.release().fence(), send->message.release().source());
+      }
+    }
+    return releases;
+  }
+
+  // Whose results are to be computed now.
+  std::vector<Fence> Computes() const {
+    std::vector<Fence> fences;
+    for (const Effect& effect : effects_) {
+      if (const auto* compute = std::get_if<ComputeResults>(&effect))
+        fences.push_back(compute->fence);
+    }
+    return fences;
+  }
+
   std::vector<Fence> Cancels() const {
     std::vector<Fence> fences;
     for (const Effect& effect : effects_) {
@@ -152,6 +179,21 @@ class FarmBench {
     Do(replied);
   }
 
+  // The last word of one source is durable.
+  void Stored(Fence fence, int source, v1::Outcome outcome = v1::OUTCOME_SUCCEEDED,
+              const std::string& reason = "") {
+    Do(FinalStored{{fence, source, outcome, reason}});
+  }
+
+  // The results of an attempt are computed.
+  void Computed(Fence fence, v1::Outcome outcome = v1::OUTCOME_SUCCEEDED) {
+    AttemptFinalised finalised;
+    finalised.final.set_outcome(outcome);
+    finalised.final.set_clean(true);
+    finalised.results.fence = fence;
+    Do(finalised);
+  }
+
   void Refuse(SessionId session, Fence fence) {
     GrantReplied replied{session, {}};
     replied.reply.set_fence(fence);
@@ -162,7 +204,7 @@ class FarmBench {
   // The attempt's final is durable and its results are computed.
   void Finish(Fence fence, v1::Outcome outcome,
               v1::FailureClass failure = v1::FAILURE_CLASS_UNSPECIFIED, bool clean = true) {
-    Do(FinalStored{fence});
+    Do(FinalStored{{fence, 0, outcome, "because"}});
     AttemptFinalised finalised;
     finalised.final.set_outcome(outcome);
     finalised.final.set_failure_class(failure);
@@ -176,6 +218,7 @@ class FarmBench {
   // As it was written last: the farm forgets those of jobs that ended.
   const Attempt& AttemptOf(Fence fence) const { return rows_.attempts().at(fence); }
   const Device& DeviceOf(const std::string& id) const { return farm_->devices().at(id); }
+  const Resource& ResourceOf(const std::string& id) const { return farm_->resources().at(id); }
   const Farm& farm() const { return *farm_; }
   const Rows& rows() const { return rows_; }
 

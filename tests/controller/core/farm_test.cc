@@ -293,7 +293,7 @@ TEST_F(FarmTest, WhatAnAgentNoLongerKnowsIsLostAndTriedAgainAtOnce) {
 
 TEST_F(FarmTest, AnAttemptWhoseFinalIsStoredIsNotLostWhenTheAgentForgetsIt) {
   OneRunning();
-  bench_.Do(FinalStored{1});
+  bench_.Do(FinalStored{{.fence = 1}});
   bench_.Do(AgentGone{session_});
   session_ = bench_.Join("a");
   EXPECT_EQ(bench_.AttemptOf(1).state, v1::ATTEMPT_STATE_ACCEPTED);
@@ -305,7 +305,7 @@ TEST_F(FarmTest, AnAttemptWhoseFinalIsStoredIsNotLostWhenTheAgentForgetsIt) {
 TEST_F(FarmTest, AStoredFinalIsRememberedOverARestart) {
   OneRunning();
   FarmSnapshot snapshot = bench_.rows().Snapshot();
-  snapshot.final_stored = {1};
+  snapshot.finals = {{.fence = 1}};
   Farm farm(FarmConfig{}, snapshot, Instant{.boot_ns = 1, .wall_ns = 1});
   AgentHello hello;
   hello.session = 9;
@@ -549,7 +549,7 @@ TEST_F(FarmTest, MessagesOfStrangersAndOfOldSessionsChangeNothing) {
   bench_.Do(report);
   EXPECT_EQ(bench_.AttemptOf(1).state, v1::ATTEMPT_STATE_ACCEPTED);
   bench_.Do(AgentGone{777});
-  bench_.Do(FinalStored{999});
+  bench_.Do(FinalStored{{.fence = 999}});
   AttemptFinalised unknown;
   unknown.results.fence = 999;
   EXPECT_THAT(bench_.Do(unknown), IsEmpty());

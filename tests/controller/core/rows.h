@@ -23,6 +23,7 @@ class Rows {
     for (const auto& [id, row] : jobs_) snapshot.jobs.push_back(row);
     for (const auto& [id, row] : attempts_) snapshot.attempts.push_back(row);
     for (const auto& [id, row] : devices_) snapshot.devices.push_back(row);
+    for (const auto& [id, row] : resources_) snapshot.resources.push_back(row);
     for (const auto& [id, row] : agents_) snapshot.agents.push_back(row);
     return snapshot;
   }
@@ -30,6 +31,7 @@ class Rows {
   const std::map<Fence, Attempt>& attempts() const { return attempts_; }
   const std::vector<FarmEvent>& events() const { return events_; }
   const std::vector<AttemptResults>& results() const { return results_; }
+  const std::vector<AttemptReason>& reasons() const { return reasons_; }
 
  private:
   void Put(const Experiment& row) {
@@ -46,7 +48,9 @@ class Rows {
     counters_.last_fence = std::max(counters_.last_fence, row.fence);
   }
   void Put(const Device& row) { devices_[row.id] = row; }
+  void Put(const Resource& row) { resources_[row.id] = row; }
   void Put(const Agent& row) { agents_[row.id] = row; }
+  void Put(const AttemptReason& row) { reasons_.push_back(row); }
   void Put(const FarmEvent& row) { events_.push_back(row); }
   void Put(const Artifact&) {}
   void Put(const AttemptResults& row) { results_.push_back(row); }
@@ -60,9 +64,11 @@ class Rows {
   std::map<std::string, Job> jobs_;
   std::map<Fence, Attempt> attempts_;
   std::map<std::string, Device> devices_;
+  std::map<std::string, Resource> resources_;
   std::map<std::string, Agent> agents_;
   std::vector<FarmEvent> events_;
   std::vector<AttemptResults> results_;
+  std::vector<AttemptReason> reasons_;
 };
 
 }  // namespace joulefarm::controller

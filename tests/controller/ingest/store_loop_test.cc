@@ -37,7 +37,7 @@ class ScriptedStore : public Store {
       v1::StreamCursor& ack = *outcome.response.add_acks();
       ack.set_fence(frame.fence());
       ack.set_last_seq(frame.seq());
-      if (frame.stream() == v1::STREAM_FINAL) outcome.completed.push_back(frame.fence());
+      if (frame.stream() == v1::STREAM_FINAL) outcome.finals.push_back({.fence = frame.fence()});
     }
     return outcome;
   }
@@ -164,7 +164,7 @@ TEST(StoreLoop, ControlGoesBeforeBulkAndEachUploadGetsItsOwnAnswer) {
   ScriptedStore store;
   std::promise<void> open;
   std::vector<std::int64_t> one, two;
-  std::vector<Fence> completed;
+  std::vector<SourceFinal> finals;
   {
     StoreLoop loop(store);
     std::promise<void> busy;
@@ -178,7 +178,7 @@ TEST(StoreLoop, ControlGoesBeforeBulkAndEachUploadGetsItsOwnAnswer) {
     });
     loop.Ingest({MakeFrame(2, 9, v1::STREAM_FINAL)}, [&](absl::StatusOr<IngestOutcome> o) {
       for (const auto& ack : o->response.acks()) two.push_back(ack.last_seq());
-      completed = o->completed;
+      finals = o->finals;
     });
     loop.Commit(Note("late but first"), [](const absl::Status&) {});
     open.set_value();
@@ -187,7 +187,7 @@ TEST(StoreLoop, ControlGoesBeforeBulkAndEachUploadGetsItsOwnAnswer) {
   EXPECT_THAT(store.batches, ElementsAre(3));
   EXPECT_THAT(one, ElementsAre(1, 2));
   EXPECT_THAT(two, ElementsAre(9));
-  EXPECT_THAT(completed, ElementsAre(2));
+  EXPECT_THAT(finals, ElementsAre(SourceFinal{.fence = 2}));
 }
 
 TEST(StoreLoop, WhenNothingIsToBeWrittenTheLogIsMovedIntoPlace) {

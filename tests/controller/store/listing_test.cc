@@ -186,6 +186,37 @@ TEST_F(ListingTest, Devices) {
   EXPECT_EQ(KindOf("facts"), v1::COLUMN_KIND_JSON);
 }
 
+TEST_F(ListingTest, Resources) {
+  Resource meter;
+  meter.id = "meter:km003c:1";
+  meter.agent_id = "lab";
+  meter.kind = v1::RESOURCE_KIND_METER;
+  meter.model = "km003c";
+  meter.serial = "1";
+  meter.link = v1::DEVICE_LINK_ONLINE;
+  meter.channels.emplace_back().set_name("power");
+  meter.obstacle = "permission denied";
+  Resource port;
+  port.id = "port:ykush:Y1:2";
+  port.agent_id = "lab";
+  port.kind = v1::RESOURCE_KIND_PORT;
+  port.fence = 7;
+  ASSERT_TRUE(store_->Commit({meter, port}).ok());
+  ASSERT_TRUE(List(Request(v1::LISTING_RESOURCES)).ok());
+  EXPECT_EQ(Columns(),
+            "id,agent_id,kind,model,serial,place,link,alloc,admin,health,attempt,obstacle,labels,"
+            "channels");
+  EXPECT_EQ(Values("id"), "meter:km003c:1 port:ykush:Y1:2");
+  EXPECT_EQ(Values("kind"), "METER PORT");
+  EXPECT_EQ(Values("serial"), "1 null");
+  EXPECT_EQ(Values("attempt"), "null 7");
+  EXPECT_EQ(Values("obstacle"), "permission denied null");
+  EXPECT_EQ(KindOf("serial"), v1::COLUMN_KIND_TEXT);
+  EXPECT_EQ(KindOf("channels"), v1::COLUMN_KIND_JSON);
+  ASSERT_TRUE(List(Request(v1::LISTING_RESOURCES, {{"kind", "PORT"}})).ok());
+  EXPECT_EQ(Values("id"), "port:ykush:Y1:2");
+}
+
 TEST_F(ListingTest, Agents) {
   ASSERT_TRUE(List(Request(v1::LISTING_AGENTS)).ok());
   EXPECT_EQ(Columns(), "id,link,version,devices,last_seen,boot_id");
@@ -308,7 +339,8 @@ TEST_F(ListingTest, TheOffsetLeavesOutTheBeginning) {
 TEST_F(ListingTest, AnUnknownIdIsNotFound) {
   for (const v1::Listing listing :
        {v1::LISTING_EXPERIMENTS, v1::LISTING_JOBS, v1::LISTING_DEVICES, v1::LISTING_AGENTS,
-        v1::LISTING_ARTIFACTS, v1::LISTING_RESULTS, v1::LISTING_RESULT_SUMMARY, v1::LISTING_LOGS}) {
+        v1::LISTING_RESOURCES, v1::LISTING_ARTIFACTS, v1::LISTING_RESULTS,
+        v1::LISTING_RESULT_SUMMARY, v1::LISTING_LOGS}) {
     v1::ListRequest request = Request(listing);
     request.set_id("nonsuch");
     const absl::Status status = List(request);

@@ -26,6 +26,15 @@ class StoreIngestTest : public testing::TestWithParam<Where> {
     EXPECT_TRUE(outcome.ok()) << outcome.status();
     return outcome.ok() ? *std::move(outcome) : IngestOutcome();
   }
+  // Of finals of the devices' own agents.
+  static std::vector<Fence> Fences(const std::vector<SourceFinal>& finals) {
+    std::vector<Fence> fences;
+    for (const SourceFinal& final : finals) {
+      EXPECT_EQ(final.source, 0);
+      fences.push_back(final.fence);
+    }
+    return fences;
+  }
   std::string Cursors(Fence fence = 1) {
     auto cursors = store_->Cursors(fence);
     EXPECT_TRUE(cursors.ok());
@@ -64,7 +73,7 @@ TEST_P(StoreIngestTest, ContiguousFramesAreStoredAndAcknowledgedOnce) {
   EXPECT_EQ(Text(outcome.response.acks()), "1/0/log=2 1/0/metric=1");
   EXPECT_EQ(outcome.response.resume_from_size(), 0);
   EXPECT_EQ(outcome.response.rejected_size(), 0);
-  EXPECT_TRUE(outcome.completed.empty());
+  EXPECT_TRUE(outcome.finals.empty());
   EXPECT_EQ(Cursors(), "1/0/log=2 1/0/metric=1");
   ExpectQuery("SELECT seq, idx, origin, text FROM log", "1|0|engine|a;2|0|engine|b");
 }
@@ -115,7 +124,7 @@ TEST_P(StoreIngestTest, AReplacedFenceIsStaleButWhatIsDurableStaysAcknowledged) 
   EXPECT_EQ(Text(outcome.response.acks()), "1/0/log=1");
   EXPECT_EQ(Text(outcome.response.rejected()),
             "log:2 STALE_FENCE power:1 STALE_FENCE final:1 STALE_FENCE");
-  EXPECT_TRUE(outcome.completed.empty());
+  EXPECT_TRUE(outcome.finals.empty());
   ExpectQuery("SELECT stream, seq FROM late_frame ORDER BY stream, seq", "final|1;log|2;log|3");
   ExpectQuery("SELECT count(*) FROM log", "1");
   // Sent again, since the answer was lost: kept once.
@@ -149,7 +158,7 @@ TEST_P(StoreIngestTest, AnAttemptThoughtLostMayStillWin) {
   attempt.state = v1::ATTEMPT_STATE_LOST;
   ASSERT_TRUE(store_->Commit({attempt}).ok());
   const IngestOutcome outcome = Ingest({Log(1, "a"), LastFrame({{v1::STREAM_LOG, 1}})});
-  EXPECT_EQ(outcome.completed, std::vector<Fence>{1});
+  EXPECT_EQ(Fences(outcome.finals), std::vector<Fence>{1});
 }
 
 TEST_P(StoreIngestTest, ADamagedFrameBreaksItsStreamOffAndNothingElse) {
@@ -168,7 +177,7 @@ TEST_P(StoreIngestTest, ADamagedFrameBreaksItsStreamOffAndNothingElse) {
               "attempt|1|stream log was broken off: BAD_CRC at seq 2: the payload is damaged");
   // The final does not wait for it, and a log is not needed for a success.
   const IngestOutcome last = Ingest({LastFrame({{v1::STREAM_LOG, 3}, {v1::STREAM_METRIC, 1}})});
-  EXPECT_EQ(last.completed, std::vector<Fence>{1});
+  EXPECT_EQ(Fences(last.finals), std::vector<Fence>{1});
   EXPECT_EQ(Read().final.outcome(), v1::OUTCOME_SUCCEEDED);
 }
 
@@ -193,7 +202,7 @@ TEST_P(StoreIngestTest, ABadBatchLeavesNoneOfItsRows) {
 TEST_P(StoreIngestTest, ABrokenEventStreamTurnsASuccessIntoAnInfraFailure) {
   const IngestOutcome outcome = Ingest(
       {MakeFrame(1, v1::STREAM_EVENT, 1, std::string("\xFF")), LastFrame({{v1::STREAM_EVENT, 4}})});
-  EXPECT_EQ(outcome.completed, std::vector<Fence>{1});
+  EXPECT_EQ(Fences(outcome.finals), std::vector<Fence>{1});
   const AttemptData data = Read();
   EXPECT_EQ(data.final.outcome(), v1::OUTCOME_FAILED);
   EXPECT_EQ(data.final.failure_class(), v1::FAILURE_CLASS_INFRA);
@@ -216,7 +225,7 @@ TEST_P(StoreIngestTest, ABrokenPowerStreamMakesTheEnergyInvalid) {
 TEST_P(StoreIngestTest, AnUnreadableFinalBecomesAFailureThatSaysSo) {
   const IngestOutcome outcome = Ingest({MakeFrame(1, v1::STREAM_FINAL, 1, std::string("\xFF"))});
   EXPECT_EQ(Text(outcome.response.rejected()), "final:1 BAD_PAYLOAD");
-  EXPECT_EQ(outcome.completed, std::vector<Fence>{1});
+  EXPECT_EQ(Fences(outcome.finals), std::vector<Fence>{1});
   EXPECT_EQ(Read().final.outcome(), v1::OUTCOME_FAILED);
   EXPECT_EQ(Read().final.failure_class(), v1::FAILURE_CLASS_INFRA);
 }
@@ -242,13 +251,13 @@ TEST_P(StoreIngestTest, AHugePayloadIsRejected) {
 TEST_P(StoreIngestTest, AFinalWaitsForTheStreamsItLists) {
   const v1::Frame final = LastFrame({{v1::STREAM_LOG, 2}, {v1::STREAM_METRIC, 1}});
   const IngestOutcome early = Ingest({Log(1, "a"), final});
-  EXPECT_TRUE(early.completed.empty());
+  EXPECT_TRUE(early.finals.empty());
   EXPECT_EQ(Text(early.response.acks()), "1/0/log=1");
   EXPECT_EQ(Text(early.response.resume_from()), "1/0/log=1 1/0/metric=0 1/0/final=0");
   EXPECT_EQ(store_->ReadAttempt(1).status().code(), absl::StatusCode::kNotFound);
   const IngestOutcome rest =
       Ingest({Log(2, "b"), MakeFrame(1, v1::STREAM_METRIC, 1, v1::MetricBatch()), final});
-  EXPECT_EQ(rest.completed, std::vector<Fence>{1});
+  EXPECT_EQ(Fences(rest.finals), std::vector<Fence>{1});
   EXPECT_EQ(Text(rest.response.acks()), "1/0/log=2 1/0/metric=1 1/0/final=1");
   EXPECT_EQ(rest.response.resume_from_size(), 0);
   ExpectQuery("SELECT outcome, started_ns, ended_ns, clean FROM attempt", "SUCCEEDED|100|900|1");
@@ -256,9 +265,9 @@ TEST_P(StoreIngestTest, AFinalWaitsForTheStreamsItLists) {
 
 TEST_P(StoreIngestTest, TheSameFinalAgainIsFine) {
   const v1::Frame final = LastFrame({});
-  EXPECT_EQ(Ingest({final}).completed, std::vector<Fence>{1});
+  EXPECT_EQ(Fences(Ingest({final}).finals), std::vector<Fence>{1});
   const IngestOutcome again = Ingest({final});
-  EXPECT_TRUE(again.completed.empty());
+  EXPECT_TRUE(again.finals.empty());
   EXPECT_EQ(Text(again.response.acks()), "1/0/final=1");
   EXPECT_EQ(again.response.rejected_size(), 0);
   ExpectQuery("SELECT count(*) FROM farm_event", "0");
@@ -287,7 +296,7 @@ TEST_P(StoreIngestTest, AfterTheFinalNewFramesAreAConflict) {
 
 TEST_P(StoreIngestTest, FramesTheFinalDoesNotListAreFlagged) {
   const IngestOutcome outcome = Ingest({Log(1, "a"), LastFrame({})});
-  EXPECT_EQ(outcome.completed, std::vector<Fence>{1});
+  EXPECT_EQ(Fences(outcome.finals), std::vector<Fence>{1});
   ExpectQuery("SELECT text FROM farm_event", "stream log has 1 frames, the final lists 0");
 }
 
