@@ -325,8 +325,9 @@ void Agent::Shell::Received(Connection connection, v1::ControllerMessage message
     case v1::ControllerMessage::kClockReply:
       clock_prober_->Replied(connection, message.clock_reply(), arrived_ns);
       return;
-    // What is only said to helpers.
     case v1::ControllerMessage::kRelease:
+      Feed(ReleaseReceived{connection, message.release()});
+      return;
     case v1::ControllerMessage::BODY_NOT_SET:
       return;
   }
