@@ -119,6 +119,7 @@ class Farm {
   std::string AdoptResource(AgentState& agent, const v1::ResourceAnnouncement& said);
   static const std::string& MeterAgent(const Device& device);
   const Resource* FindMeter(const Device& device, std::string& why) const;
+  bool IsMetered(const Device& device) const;
   std::set<std::string> SharersOf(const Device& device) const;
   std::optional<Trouble> TroubleWith(const Resource& resource, const Device& device) const;
   Gang Assemble(const Device& device, const Need& need) const;

@@ -128,6 +128,8 @@ const Resource* Farm::FindMeter(const Device& device, std::string& why) const {
       ++meters;
     }
   }
+  // Whoever names no meter has one where there is just one.
+  if (meters != 1 && IsImplicit(binding)) return nullptr;
   if (meters != 1) {
     const std::string named =
         binding.serial().empty() ? "" : absl::StrCat(" with serial ", binding.serial());
@@ -146,6 +148,13 @@ const Resource* Farm::FindMeter(const Device& device, std::string& why) const {
       return nullptr;
   }
   return found;
+}
+
+// It has a meter, or will have one.
+bool Farm::IsMetered(const Device& device) const {
+  if (!device.meter.has_value()) return false;
+  std::string ignored;
+  return !IsImplicit(*device.meter) || FindMeter(device, ignored) != nullptr;
 }
 
 // The other devices on its meter.

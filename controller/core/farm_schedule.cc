@@ -181,8 +181,7 @@ void Farm::Rebind(Job& job) {
     }
     if (!selector->Matches(DeviceAttributes(id, device.agent_id, device.facts, device.labels)))
       continue;
-    if (job.spec != nullptr && !device.meter.has_value() &&
-        CannotMeasurePower(*job.spec, device.facts)) {
+    if (job.spec != nullptr && !IsMetered(device) && CannotMeasurePower(*job.spec, device.facts)) {
       continue;
     }
     job.device_id = id;

@@ -69,7 +69,7 @@ absl::Status Farm::ChooseDevices(const SubmitRequested& input, std::vector<std::
                            [&facts = device.facts](const CellToRun& cell) {
                              return CannotMeasurePower(cell.spec, facts);
                            }) &&
-               !device.meter.has_value()) {
+               !IsMetered(device)) {
       unmeasured.push_back(id);
     } else {
       matching.emplace_back(device.link == v1::DEVICE_LINK_ONLINE ? 0 : 1, id);

@@ -37,6 +37,13 @@ TEST(StopOutcomeTest, EveryReasonHasItsOutcome) {
   }
 }
 
+TEST(StopOutcomeTest, WhoWasReleasedHasDoneItsWork) {
+  const WorkloadOutcome outcome =
+      OutcomeOfStop(StopOf(StopWhy::kReleased, v1::FAILURE_CLASS_UNSPECIFIED));
+  EXPECT_EQ(outcome.outcome, v1::OUTCOME_SUCCEEDED);
+  EXPECT_EQ(outcome.reason, "");
+}
+
 TEST(StopOutcomeTest, WithoutAStopTheWorkloadIsBelieved) {
   const WorkloadOutcome outcome = Resolve(Said(v1::OUTCOME_FAILED, "exit code 3"), nullptr);
   EXPECT_EQ(outcome.outcome, v1::OUTCOME_FAILED);

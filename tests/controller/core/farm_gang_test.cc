@@ -333,6 +333,31 @@ TEST_F(FarmGangTest, AMeterBoundToAnotherDeviceDoesNotMeasureItsHost) {
   EXPECT_THAT(bench_.rows().reasons(), IsEmpty());
 }
 
+TEST_F(FarmGangTest, WhoNamesNoMeterHasOneWhereThereIsJustOne) {
+  // Nothing is plugged in: its own sensors do, and that a job needs more is said at once.
+  AgentHello hello = OnMeter("a", "a");
+  hello.hello.mutable_devices(0)->mutable_facts()->add_power_channels()->set_provenance(
+      v1::PROVENANCE_ESTIMATED);
+  a_ = bench_.Join(hello);
+  EXPECT_TRUE(absl::IsFailedPrecondition(bench_.Submit(Wants(v1::POWER_REQUIRE_REQUIRED))));
+  ASSERT_TRUE(bench_.Submit(Wants(v1::POWER_REQUIRE_OPTIONAL, 3)).ok());
+  ASSERT_THAT(bench_.Grants(), SizeIs(1));
+  EXPECT_EQ(bench_.Grants()[0].resources_size(), 0);
+  bench_.Accept(a_, 1);
+  // Plugged in while it runs: the next one is measured.
+  Report(a_, Meter());
+  bench_.Finish(1, v1::OUTCOME_SUCCEEDED);
+  ASSERT_THAT(bench_.Grants(), SizeIs(1));
+  EXPECT_EQ(bench_.Grants()[0].resources_size(), 1);
+  bench_.Accept(a_, 2);
+  // A second one: which of them it is, nobody says.
+  Report(a_, Meter("2"));
+  bench_.Finish(2, v1::OUTCOME_SUCCEEDED);
+  ASSERT_THAT(bench_.Grants(), SizeIs(1));
+  EXPECT_EQ(bench_.Grants()[0].resources_size(), 0);
+  EXPECT_THAT(bench_.rows().reasons(), IsEmpty());
+}
+
 TEST_F(FarmGangTest, SeveralMetersNeedAName) {
   b_ = bench_.Join(Lab({Meter("1"), Meter("2")}));
   a_ = bench_.Join(OnMeter("a", "b"));
