@@ -37,6 +37,17 @@ PowerSettings Power(const config::v1::AgentConfig& file) {
   for (const config::v1::Meter& meter : file.meters()) power.meter.meters.push_back(Meter(meter));
   power.meter.device.agent = file.meter().agent();
   power.meter.device.serial = file.meter().serial();
+  if (file.has_simulated_power()) {
+    const config::v1::SimulatedPower& simulated = file.simulated_power();
+    SimulatedSettings& settings = power.simulated.emplace();
+    if (simulated.has_idle_w()) settings.watts = simulated.idle_w();
+    if (simulated.has_busy_w()) settings.busy_watts = simulated.busy_w();
+    if (simulated.has_rate_hz()) settings.rate_hz = simulated.rate_hz();
+  }
+  if (file.has_replay_power()) {
+    power.replay.emplace().file = file.replay_power().file();
+    if (file.replay_power().has_loop()) power.replay->loop = file.replay_power().loop();
+  }
   return power;
 }
 

@@ -131,9 +131,9 @@ int Main(int argc, char** argv) {
   CLI::App* decode = meters->add_subcommand(
       "decode",
       "Read frames in hex, one per line, from standard input; print samples as JSON lines");
-  decode->add_option("model", model, "Meter model: " + DecodableModels())
+  decode->add_option("MODEL", model, "Meter model: " + DecodableModels())
       ->required()
-      ->type_name("MODEL");
+      ->type_name("");
   decode->footer(
       "Blanks between digits, empty lines and what follows a # do not count. Models whose protocol "
       "is text take its\n"

@@ -23,7 +23,7 @@ inline constexpr char kSimulatedChannel[] = "simulated";
 // `busy_watts`. With `busy_watts` alone: between the two, by the share of the processors that was
 // busy since the last poll.
 struct SimulatedSettings {
-  double watts = 0;
+  double watts = 5;
   std::optional<double> busy_watts = std::nullopt;
   std::optional<std::int64_t> period_ns = std::nullopt;
   double rate_hz = 1'000;  // at most 5000

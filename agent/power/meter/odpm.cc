@@ -51,10 +51,11 @@ class OdpmDecoder : public TextDecoder {
   absl::Status Line(absl::string_view line, std::vector<MeterSample>& samples) override {
     absl::string_view rest = line;
     if (absl::ConsumePrefix(&rest, "t=")) {
+      // Whatever this says, what follows is of another reading.
+      End(samples);
       const std::optional<std::int64_t> t_ms = Whole(rest);
       if (!t_ms || *t_ms > kMostMs)
         return absl::DataLossError(absl::StrCat("no time in ms: ", Shown(line)));
-      End(samples);
       open_.emplace().t_ns = *t_ms * kNsPerMs;
       return absl::OkStatus();
     }
@@ -71,11 +72,14 @@ class OdpmDecoder : public TextDecoder {
     const std::optional<std::int64_t> energy_uws = Whole(rest);
     if (!channel || !covered_ms || !rail || rail->empty() || !energy_uws)
       return refused("no rail and its energy");
-    if (!open_) return refused("a rail before the time it was read at");
     const std::string name = absl::StrCat(*rail, "_j");
-    const bool twice = std::any_of(open_->more.begin(), open_->more.end(),
-                                   [&](const auto& other) { return other.first == name; });
-    if (twice) return refused("a rail for the second time");
+    const auto is_here = [&] {
+      return open_ && std::any_of(open_->more.begin(), open_->more.end(),
+                                  [&](const auto& other) { return other.first == name; });
+    };
+    if (is_here() && open_->t_ns) return refused("a rail for the second time");
+    if (is_here()) End(samples);
+    if (!open_) open_.emplace();
     open_->more.emplace_back(name, static_cast<double>(*energy_uws) / 1e6);
     return absl::OkStatus();
   }

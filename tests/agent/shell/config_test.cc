@@ -88,6 +88,28 @@ TEST_F(ConfigTest, AMeterOfAnotherAgent) {
   EXPECT_EQ(options->power.channel, "");
 }
 
+TEST_F(ConfigTest, PowerThatNothingMeasuresIsThereOnlyWhereItIsConfigured) {
+  const auto without = Options("power_channel: VDD_IN\n");
+  ASSERT_TRUE(without.ok()) << without.status();
+  EXPECT_FALSE(without->power.simulated);
+  EXPECT_FALSE(without->power.replay);
+  const auto with = Options(
+      "simulated_power: {idle_w: 3, busy_w: 12, rate_hz: 5000}\n"
+      "replay_power: {file: /data/trace.csv, loop: false}\n");
+  ASSERT_TRUE(with.ok()) << with.status();
+  ASSERT_TRUE(with->power.simulated);
+  EXPECT_EQ(with->power.simulated->watts, 3);
+  EXPECT_EQ(with->power.simulated->busy_watts, 12);
+  EXPECT_EQ(with->power.simulated->rate_hz, 5000);
+  ASSERT_TRUE(with->power.replay);
+  EXPECT_EQ(with->power.replay->file, "/data/trace.csv");
+  EXPECT_FALSE(with->power.replay->loop);
+  const auto defaults = Options("simulated_power: {}\nreplay_power: {file: x}\n");
+  ASSERT_TRUE(defaults.ok()) << defaults.status();
+  EXPECT_EQ(defaults->power.simulated->busy_watts, std::nullopt);
+  EXPECT_TRUE(defaults->power.replay->loop);
+}
+
 TEST_F(ConfigTest, FlagsWinOverTheFile) {
   AgentFlags flags;
   flags.controller = "127.0.0.1:9";

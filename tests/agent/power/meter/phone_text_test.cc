@@ -40,7 +40,6 @@ TEST(OdpmTest, WhatIsNotItsFormatIsRefused) {
     EXPECT_THAT(refusals, SizeIs(1)) << text;
     return refusals.empty() ? "" : refusals[0];
   };
-  EXPECT_THAT(refused("CH0(T=1)[A], 2"), HasSubstr("before the time"));
   EXPECT_THAT(refused("t=1\nCH0(T=1)[A] 2"), HasSubstr("no rail and its energy"));
   EXPECT_THAT(refused("t=1\nCH0(T=1)[A], -2"), HasSubstr("no rail and its energy"));
   EXPECT_THAT(refused("t=1\nCH0(T=1)[A], 99999999999999999999"), HasSubstr("no rail"));
@@ -50,6 +49,20 @@ TEST(OdpmTest, WhatIsNotItsFormatIsRefused) {
   std::vector<std::string> refusals;
   EXPECT_THAT(DecodeText(OdpmModel(), "t=1\nCH0(T=1)[A], 2\nCH0(T=1)[A], 3", &refusals), SizeIs(1));
   EXPECT_THAT(refusals, ElementsAre(HasSubstr("second time")));
+}
+
+TEST(OdpmTest, WithoutALineOfTimeThereIsNone) {
+  std::vector<MeterSample> samples =
+      DecodeText(OdpmModel(), "CH0(T=1)[A], 2\nCH1(T=1)[B], 3\nCH0(T=2)[A], 4\n");
+  ASSERT_THAT(samples, SizeIs(2));
+  EXPECT_EQ(samples[0].t_ns, std::nullopt);
+  EXPECT_THAT(samples[0].more, ElementsAre(std::pair("A_j", 2e-6), std::pair("B_j", 3e-6)));
+  EXPECT_THAT(samples[1].more, ElementsAre(std::pair("A_j", 4e-6)));
+  std::vector<std::string> refusals;
+  samples = DecodeText(OdpmModel(), "t=1\nCH0(T=1)[A], 2\nt=1z\nCH1(T=1)[B], 3\n", &refusals);
+  EXPECT_THAT(refusals, SizeIs(1));
+  ASSERT_THAT(samples, SizeIs(2)) << "a damaged time is not that of the reading before";
+  EXPECT_EQ(samples[1].t_ns, std::nullopt);
 }
 
 TEST(OdpmTest, TheListOfRailsIsNoSample) {
