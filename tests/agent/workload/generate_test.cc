@@ -29,12 +29,8 @@ class GenerateTest : public WorkloadTest {
     generate.set_engine("llama.cpp");
     generate.set_max_tokens(10);
     generate.add_prompts()->set_text("hello");
-    std::ofstream(dir_ / "model.gguf") << "model";
-    context_.model_path = dir_ / "model.gguf";
-    v1::Engine& engine = context_.engines.emplace_back();
-    engine.set_name("llama.cpp");
-    engine.set_version("9999 (fake)");
-    engine.set_path(FAKE_LLAMA_SERVER);
+    GiveModel();
+    GiveLlama(FAKE_LLAMA_SERVER, "9999 (fake)");
     setenv("FAKE_LLAMA_STATE", dir_.c_str(), 1);
   }
 
@@ -44,11 +40,7 @@ class GenerateTest : public WorkloadTest {
   }
   // Runs and expects a failure of this class whose reason contains `text`.
   void ExpectFailure(const char* mode, v1::FailureClass failure_class, const std::string& text) {
-    const WorkloadOutcome outcome = Run(mode);
-    EXPECT_EQ(outcome.outcome, v1::OUTCOME_FAILED) << outcome.reason;
-    EXPECT_EQ(v1::FailureClass_Name(outcome.failure_class), v1::FailureClass_Name(failure_class))
-        << outcome.reason;
-    EXPECT_THAT(outcome.reason, HasSubstr(text));
+    ExpectFailed(Run(mode), failure_class, text);
   }
 };
 

@@ -38,19 +38,14 @@ class OpenAiTest : public WorkloadTest {
       generate().add_server(argument);
     generate().set_url("http://127.0.0.1:{port}" + path);
     spec_.mutable_model()->set_name("tiny");
-    std::ofstream(dir_ / "model.gguf") << "model";
-    context_.model_path = dir_ / "model.gguf";
+    GiveModel();
   }
   WorkloadOutcome Run(const char* mode, GenerateLimits limits = {}) {
     setenv("FAKE_LLAMA_MODE", mode, 1);
     return GenerateWorkload(limits).Run(context_);
   }
   void ExpectFailure(const char* mode, v1::FailureClass failure_class, const std::string& text) {
-    const WorkloadOutcome outcome = Run(mode);
-    EXPECT_EQ(outcome.outcome, v1::OUTCOME_FAILED) << outcome.reason;
-    EXPECT_EQ(v1::FailureClass_Name(outcome.failure_class), v1::FailureClass_Name(failure_class))
-        << outcome.reason;
-    EXPECT_THAT(outcome.reason, HasSubstr(text));
+    ExpectFailed(Run(mode), failure_class, text);
   }
   nlohmann::json LastRequest() const {
     std::ifstream file(dir_ / "request.json");

@@ -27,12 +27,8 @@ class ThroughputTest : public WorkloadTest {
     v1::ThroughputSpec& throughput = *spec_.mutable_throughput();
     throughput.set_n_prompt(64);
     throughput.set_n_gen(16);
-    std::ofstream(dir_ / "model.gguf") << "model";
-    context_.model_path = dir_ / "model.gguf";
-    v1::Engine& engine = context_.engines.emplace_back();
-    engine.set_name("llama.cpp");
-    engine.set_version("9999 (server)");
-    engine.set_path(dir_ / "llama-server");
+    GiveModel();
+    GiveLlama(dir_ / "llama-server", "9999 (server)");
     std::filesystem::create_symlink(FAKE_LLAMA_BENCH, dir_ / "llama-bench");
   }
 
@@ -42,11 +38,7 @@ class ThroughputTest : public WorkloadTest {
   }
   // Runs and expects a failure of this class whose reason contains `text`.
   void ExpectFailure(const char* mode, v1::FailureClass failure_class, const std::string& text) {
-    const WorkloadOutcome outcome = Run(mode);
-    EXPECT_EQ(outcome.outcome, v1::OUTCOME_FAILED) << outcome.reason;
-    EXPECT_EQ(v1::FailureClass_Name(outcome.failure_class), v1::FailureClass_Name(failure_class))
-        << outcome.reason;
-    EXPECT_THAT(outcome.reason, HasSubstr(text));
+    ExpectFailed(Run(mode), failure_class, text);
     EXPECT_TRUE(journal_.open.empty()) << "a process was left";
   }
   std::vector<v1::PhaseDone> PhasesOf(v1::Phase phase) const {

@@ -5,6 +5,7 @@
 // owns everything.
 #pragma once
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -145,6 +146,25 @@ class WorkloadTest : public testing::Test {
       }
     }
     std::filesystem::remove_all(dir_);
+  }
+
+  void GiveModel() {
+    std::ofstream(dir_ / "model.gguf") << "model";
+    context_.model_path = dir_ / "model.gguf";
+  }
+  void GiveLlama(const std::filesystem::path& server, const std::string& version) {
+    v1::Engine& engine = context_.engines.emplace_back();
+    engine.set_name("llama.cpp");
+    engine.set_version(version);
+    engine.set_path(server);
+  }
+  // A failure of this class whose reason contains `text`.
+  static void ExpectFailed(const WorkloadOutcome& outcome, v1::FailureClass failure_class,
+                           const std::string& text) {
+    EXPECT_EQ(outcome.outcome, v1::OUTCOME_FAILED) << outcome.reason;
+    EXPECT_EQ(v1::FailureClass_Name(outcome.failure_class), v1::FailureClass_Name(failure_class))
+        << outcome.reason;
+    EXPECT_THAT(outcome.reason, testing::HasSubstr(text));
   }
 
   std::filesystem::path dir_;

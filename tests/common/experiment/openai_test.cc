@@ -2,27 +2,17 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "common/experiment/expand.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/common/experiment/fake_catalogue.h"
+#include "tests/common/experiment/expanded.h"
 
 namespace joulefarm {
 namespace {
 
 using testing::ElementsAre;
 
-Expansion Expanded(absl::string_view text) {
-  auto expansion = ExpandYaml(text, "exp.yaml", {}, FakeCatalogue());
-  EXPECT_TRUE(expansion.ok()) << expansion.status();
-  return expansion.ok() ? *std::move(expansion) : Expansion();
-}
-
 std::string ErrorOf(absl::string_view workload, absl::string_view rest = "") {
-  const std::string text = absl::StrCat("name: e\nworkloads:\n  chat: ", workload, "\n", rest);
-  const auto expansion = ExpandYaml(text, "exp.yaml", {}, FakeCatalogue());
-  EXPECT_EQ(expansion.status().code(), absl::StatusCode::kInvalidArgument) << text;
-  return std::string(expansion.status().message());
+  return RefusalOf(absl::StrCat("name: e\nworkloads:\n  chat: ", workload, "\n", rest));
 }
 
 TEST(OpenAi, ARunningServerNeedsNoModel) {
