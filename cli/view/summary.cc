@@ -26,7 +26,8 @@ struct Group {
   std::string cell;
   std::string device;
   std::vector<const RowValues*> runs;
-  bool bench = false;  // timed by the engine itself, which is another thing than a stream
+  // Who timed the runs: "stream", "bench", "reported"; empty: nobody.
+  std::string method;
 
   // The cell with its workload, which a file with several may leave out of the matrix.
   std::string Key() const {
@@ -57,11 +58,11 @@ class Summary {
       const std::string device = TextAt(results, row, "device_id").value_or("");
       const auto [found, added] =
           index.emplace(std::make_tuple(workload, cell, device), groups_.size());
-      if (added) groups_.push_back({workload, cell, device, {}, false});
+      if (added) groups_.push_back({workload, cell, device, {}, ""});
       if (IsWarmup(results, row)) continue;
       Group& group = groups_[found->second];
       group.runs.push_back(&row);
-      group.bench = group.bench || TextAt(results, row, "speed_method") == "bench";
+      if (group.method.empty()) group.method = TextAt(results, row, "speed_method").value_or("");
     }
     const auto rank_of = [&](const Group& group) {
       const auto found = rank.find(group.cell);
@@ -86,14 +87,22 @@ class Summary {
     std::set<std::string> devices;
     for (const Group& group : groups_) devices.insert(group.device);
     several_devices_ = devices.size() > 1;
-    std::vector<Row> streamed;
-    std::vector<Row> benched;
-    for (const Group& group : groups_) (group.bench ? benched : streamed).push_back(RowOf(group));
     // What is timed in different ways does not stand in one column.
-    if (!streamed.empty()) RenderRows("CELL", streamed, {&Row::otps, &Row::ttft}, look, out);
-    if (!streamed.empty() && !benched.empty()) out << '\n';
-    if (!benched.empty())
-      RenderRows("CELL (llama-bench)", benched, {&Row::itps, &Row::otps}, look, out);
+    std::map<std::string, std::vector<Row>> timed;
+    for (const Group& group : groups_) {
+      const bool own = group.method == "bench" || group.method == "reported";
+      timed[own ? group.method : ""].push_back(RowOf(group));
+    }
+    const char* gap = "";
+    for (const auto& [method, rows] : timed) {
+      out << std::exchange(gap, "\n");
+      if (method == "bench") {
+        RenderRows("CELL (llama-bench)", rows, {&Row::itps, &Row::otps}, look, out);
+      } else {
+        RenderRows(method.empty() ? "CELL" : "CELL (as the command says)", rows,
+                   {&Row::otps, &Row::ttft}, look, out);
+      }
+    }
     Notes(look, out);
   }
 
@@ -329,7 +338,7 @@ class Summary {
     row.cell = {OneLine(labels_.at(group.Key()))};
     row.device = {OneLine(group.device)};
     row.n = {valid == all ? absl::StrCat(all) : absl::StrCat(valid, "/", all)};
-    if (group.bench) row.itps = SpeedCell(group, "itps");
+    if (group.method == "bench") row.itps = SpeedCell(group, "itps");
     row.otps = SpeedCell(group, "otps");
     row.ttft = real(has_ttft ? std::optional<double>(ttft.value) : std::nullopt);
     row.joules = JoulesCell(group);

@@ -167,6 +167,19 @@ TEST(Summary, WhatTheEngineTimedItselfStandsInATableOfItsOwn) {
             "chat tiny-q8_0: speed background_cpu:31%>10% (1 of 3 runs)\n");
 }
 
+TEST(Summary, WhatACommandSaysOfItselfStandsInATableOfItsOwn) {
+  Table results = SampleResults();
+  for (std::size_t row = 0; row < results.rows.size(); ++row) {
+    if (TextAt(results, results.rows[row], "cell") == "model=tiny-q4_k_m")
+      Set(results, row, "speed_method", std::string("reported"));
+  }
+  const std::string drawn = Draw(Table(), results);
+  EXPECT_THAT(drawn, HasSubstr("CELL       N  OTPS tok/s [95 % CI]  TTFT ms"));
+  EXPECT_THAT(drawn, HasSubstr("\n\nCELL (as the command says)  N  OTPS tok/s [95 % CI]  TTFT ms"));
+  EXPECT_LT(drawn.find("tiny-q8_0"), drawn.find("as the command says"));
+  EXPECT_LT(drawn.find("as the command says"), drawn.find("tiny-q4_k_m"));
+}
+
 TEST(Summary, NothingStored) { EXPECT_EQ(Draw(Table(), Table()), "No run was stored.\n"); }
 
 }  // namespace
