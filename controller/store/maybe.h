@@ -1,4 +1,6 @@
 // An optional field of a message as what a column takes.
+//
+// Thread rule: reads the message only. Ownership: values.
 #pragma once
 
 #include <optional>
