@@ -140,10 +140,12 @@ void WriteMetersTable(const MetersReport& report, std::ostream& out) {
     std::vector<Row> rows = {{"CHANNEL", "NOW", "±", "SCOPE", "PROVENANCE", "ROLE", "RATE"}};
     for (const MeterNow& meter : report.meters) {
       const std::string indent(2 * static_cast<std::size_t>(Depth(report.meters, meter)), ' ');
-      rows.push_back({indent + meter.channel.name(), Now(meter),
-                      meter.power_u_w ? absl::StrFormat("%.2g", *meter.power_u_w) : "-",
-                      ScopeWord(meter.channel), ProvenanceWord(meter.channel), Role(meter),
-                      absl::StrCat(meter.channel.nominal_hz(), " Hz")});
+      rows.push_back(
+          {indent + meter.channel.name(), Now(meter),
+           meter.power_u_w ? absl::StrFormat("%.2g", *meter.power_u_w) : "-",
+           meter.channel.scope() == v1::SCOPE_UNSPECIFIED ? "-" : ScopeWord(meter.channel),
+           ProvenanceWord(meter.channel), Role(meter),
+           absl::StrCat(meter.channel.nominal_hz(), " Hz")});
     }
     WriteRows(rows, out);
   }
@@ -154,7 +156,7 @@ void WriteMetersTable(const MetersReport& report, std::ostream& out) {
     WriteWrapped(Describe(meter.channel.name(), *meter.meter), out);
   }
   for (const MeterNow& meter : report.meters) {
-    if (meter.channel.primary()) {
+    if (meter.channel.primary() && report.fallback.empty()) {
       out << "\nResults are reported from " << meter.channel.name() << ": "
           << meter.channel.description() << ".\n";
     }
@@ -176,7 +178,8 @@ void WriteMetersJson(const MetersReport& report, std::ostream& out, std::ostream
     object["name"] = channel.name();
     object["quantity"] =
         Word(v1::Quantity_Name(channel.quantity()), std::string("QUANTITY_").size());
-    object["scope"] = ScopeWord(channel);
+    object["scope"] =
+        channel.scope() == v1::SCOPE_UNSPECIFIED ? Json(nullptr) : Json(ScopeWord(channel));
     object["provenance"] = ProvenanceWord(channel);
     object["parent"] = channel.parent().empty() ? Json(nullptr) : Json(channel.parent());
     object["total"] = meter.total;

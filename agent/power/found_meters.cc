@@ -124,6 +124,12 @@ const MeterSettings* SettingsOf(const FoundMeter& meter, const FoundMeters& here
   return nullptr;
 }
 
+// What its power channel is called where no other is called so.
+std::string LabelOf(const FoundMeter& meter, const FoundMeters& here, const MeterConfig& config) {
+  const MeterSettings* settings = SettingsOf(meter, here, config);
+  return settings == nullptr || settings->channel.empty() ? meter.model->name : settings->channel;
+}
+
 // The meter of the device; null: none, or nobody knows which.
 const FoundMeter* DeviceMeter(const FoundMeters& here, const MeterConfig& config,
                               FoundPower& found) {
@@ -201,16 +207,37 @@ MeteredSource::Opener OpenerOf(const FoundMeter& meter) {
   };
 }
 
+std::unique_ptr<MeteredSource> MakeMeter(const FoundMeter& meter, const FoundMeters& here,
+                                         const MeterConfig& config, const std::string& name) {
+  const MeterSettings* stated = SettingsOf(meter, here, config);
+  MeteredSource::Identity identity = {.id = IdOf(meter), .place = PlaceOf(meter)};
+  if (!meter.device.serial.empty()) identity.serial = meter.device.serial;
+  if (absl::StartsWith(meter.device.serial, kSimulated))
+    identity.provenance = v1::PROVENANCE_SIMULATED;
+  return std::make_unique<MeteredSource>(*meter.model,
+                                         stated != nullptr ? *stated : MeterSettings(), name,
+                                         std::move(identity), OpenerOf(meter));
+}
+
+absl::StatusOr<std::unique_ptr<MeteredSource>> MakeMeterById(const std::string& id,
+                                                             const MeterConfig& config) {
+  const FoundMeters here = FindMeters(config);
+  for (const FoundMeter& meter : here.meters) {
+    if (IdOf(meter) != id) continue;
+    if (!meter.obstacle.empty()) return absl::UnavailableError(meter.obstacle);
+    return MakeMeter(meter, here, config, LabelOf(meter, here, config));
+  }
+  return absl::UnavailableError(
+      absl::StrCat("meter ", id, " is not here; `joulefarm-agent meters` lists those that are"));
+}
+
 void AddMeters(const FoundMeters& here, const MeterConfig& config, bool every,
                const std::string& named, FoundPower& found) {
   found.obstacles.insert(found.obstacles.end(), here.obstacles.begin(), here.obstacles.end());
   const FoundMeter* of_device = DeviceMeter(here, config, found);
   for (const FoundMeter& meter : here.meters) {
     const bool chosen = &meter == of_device;
-    const MeterSettings* stated = SettingsOf(meter, here, config);
-    MeterSettings settings = stated != nullptr ? *stated : MeterSettings();
-    const std::string name =
-        found.Name(settings.channel.empty() ? meter.model->name : settings.channel, KeyOf(meter));
+    const std::string name = found.Name(LabelOf(meter, here, config), KeyOf(meter));
     if (!chosen && !every && name != named) continue;
     if (!meter.obstacle.empty()) {
       found.obstacles.push_back(meter.obstacle);
@@ -218,12 +245,7 @@ void AddMeters(const FoundMeters& here, const MeterConfig& config, bool every,
       if (chosen && !config.device.serial.empty()) found.meter_missing = true;
       continue;
     }
-    MeteredSource::Identity identity = {.id = IdOf(meter), .place = PlaceOf(meter)};
-    if (!meter.device.serial.empty()) identity.serial = meter.device.serial;
-    if (absl::StartsWith(meter.device.serial, kSimulated))
-      identity.provenance = v1::PROVENANCE_SIMULATED;
-    found.sources.push_back(std::make_unique<MeteredSource>(*meter.model, std::move(settings), name,
-                                                            std::move(identity), OpenerOf(meter)));
+    found.sources.push_back(MakeMeter(meter, here, config, name));
     if (chosen) found.totals.push_back({name, Width::kDevice});
   }
 }

@@ -4,9 +4,11 @@
 // Threads: any. Ownership: values; models are the registry's.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "agent/power/found_power.h"
 #include "agent/power/meter/model.h"
 #include "agent/power/meter/settings.h"
@@ -38,6 +40,15 @@ std::string PlaceOf(const FoundMeter& meter);
 
 // Opens the meter wherever it is plugged in now.
 MeteredSource::Opener OpenerOf(const FoundMeter& meter);
+
+// A source of one of `here` with what is stated of it; `name` of its power channel.
+std::unique_ptr<MeteredSource> MakeMeter(const FoundMeter& meter, const FoundMeters& here,
+                                         const MeterConfig& config, const std::string& name);
+
+// Of the meter with that id (IdOf), wherever it is plugged in here; its channel is called as it
+// would be alone. UNAVAILABLE: it is not here, or cannot be used, and why.
+absl::StatusOr<std::unique_ptr<MeteredSource>> MakeMeterById(const std::string& id,
+                                                             const MeterConfig& config);
 
 // Sources for the device's meter and, if `every` is set or their channel is `named`, for the
 // others; only the device's is a total.

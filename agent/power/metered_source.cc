@@ -1,6 +1,8 @@
 #include "agent/power/metered_source.h"
 
 #include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -14,6 +16,7 @@ namespace joulefarm::agent {
 namespace {
 
 constexpr int kSilentPeriods = 5;
+constexpr int kNiceness = -15;
 
 std::string TitleOf(const MeterModel& model, const MeteredSource::Identity& identity) {
   const std::string where = identity.serial.value_or(identity.place);
@@ -84,6 +87,8 @@ std::optional<MeterReport> MeteredSource::Meter() const {
 
 void MeteredSource::Run(const std::stop_token& stop) {
   pthread_setname_np(pthread_self(), "jf-meter");
+  // A stamp that is taken late is lost. It needs little time, but soon; only root may have that.
+  setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNiceness);
   std::int64_t wait_ns = timing_.back_off_ns;
   while (!stop.stop_requested()) {
     const absl::Status ended = Converse(stop);

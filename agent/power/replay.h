@@ -41,7 +41,7 @@ class ReplayPower : public PowerSource {
 
   const std::vector<v1::ChannelInfo>& channels() const override { return channels_; }
   absl::Status Start() override;
-  bool buffered() const { return true; }
+  bool buffered() const override { return true; }
   absl::Status Poll(std::vector<PowerReading>& readings, std::int64_t& lost) override;
 
   // A point of the recording, since its first.

@@ -43,7 +43,7 @@ class SimulatedPower : public PowerSource {
 
   const std::vector<v1::ChannelInfo>& channels() const override { return channels_; }
   absl::Status Start() override;
-  bool buffered() const { return true; }
+  bool buffered() const override { return true; }
   absl::Status Poll(std::vector<PowerReading>& readings, std::int64_t& lost) override;
 
   // Samples made since Start, handed out or lost.

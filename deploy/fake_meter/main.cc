@@ -1,6 +1,7 @@
 // joulefarm-fake-meter: runs a command in a world that has one USB device more, a KM003C that is
 // not there. What it shows follows this machine's processors between two powers. Its name and
 // serial number say that it is simulated, and the agent labels what comes from it so.
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -51,16 +52,33 @@ class Load {
   double share_ = 0;
 };
 
+volatile pid_t child_pid = 0;
+
+// What ends this process is for the command.
+extern "C" void PassOn(int number) {
+  if (child_pid > 0) kill(child_pid, number);
+}
+
 int Run(const std::vector<std::string>& command) {
   std::vector<char*> argv;
   for (const std::string& argument : command) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
+  const pid_t self = getpid();
   const pid_t child = fork();
   if (child == 0) {
+    // Without its meter it is not to go on.
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != self) _exit(kExitNotFound);
     execvp(argv[0], argv.data());
     std::cerr << "cannot run " << command[0] << ": " << std::strerror(errno) << '\n';
     _exit(kExitNotFound);
   }
+  if (child < 0) {
+    std::cerr << "cannot start a process: " << std::strerror(errno) << '\n';
+    return kExitNotFound;
+  }
+  child_pid = child;
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) std::signal(number, PassOn);
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }

@@ -148,6 +148,12 @@ TEST_F(FoundMetersTest, ASimulatedOneIsLabelledSo) {
     EXPECT_EQ(channel.provenance(), v1::PROVENANCE_SIMULATED);
 }
 
+TEST(FindMetersTest, AMeterThatIsNotHereCannotBeMade) {
+  const absl::Status missing = MakeMeterById("meter:km003c:nowhere", MeterConfig()).status();
+  EXPECT_TRUE(absl::IsUnavailable(missing)) << missing;
+  EXPECT_THAT(std::string(missing.message()), HasSubstr("meter:km003c:nowhere is not here"));
+}
+
 TEST(FindMetersTest, AConfiguredNodeNeedsAModelThatCanBeRead) {
   MeterConfig config;
   MeterSettings settings;

@@ -202,6 +202,17 @@ TEST_F(MeterOnBusTest, HeldByAnotherProcess) {
   close(ready[1]);
 }
 
+TEST_F(MeterOnBusTest, IsMadeByItsId) {
+  bus_->Plug(meter_);
+  const absl::StatusOr<std::unique_ptr<MeteredSource>> made =
+      MakeMeterById("meter:km003c:A1", MeterConfig());
+  ASSERT_TRUE(made.ok()) << made.status();
+  EXPECT_EQ((*made)->channels()[0].name(), "km003c");
+  EXPECT_EQ((*made)->channels()[0].meter(), "meter:km003c:A1");
+  EXPECT_EQ((*made)->channels()[0].stamp_bound_ns(), 2 * kMs);
+  EXPECT_TRUE((*made)->Start().ok());
+}
+
 TEST_F(MeterOnBusTest, TheListingShowsItAndResultsComeFromIt) {
   bus_->Plug(meter_);
   const MetersReport report = ReadMeters(HostPaths(), PowerSettings());
