@@ -16,6 +16,8 @@ namespace joulefarm::agent {
 namespace {
 
 constexpr int kSilentPeriods = 5;
+// A host that stood still is not a silent meter: it was asked as often, too.
+constexpr int kSilentSteps = 3;
 constexpr int kNiceness = -15;
 
 std::string TitleOf(const MeterModel& model, const MeteredSource::Identity& identity) {
@@ -132,6 +134,7 @@ std::int64_t MeteredSource::SilenceNs() const {
 
 absl::Status MeteredSource::Steps(const std::stop_token& stop, Link& link, MeterDriver& driver) {
   std::int64_t sample_ns = BoottimeNs();
+  int without = 0;  // steps since the last sample
   std::string refusal;
   while (!stop.stop_requested()) {
     MeterBatch batch;
@@ -142,8 +145,9 @@ absl::Status MeteredSource::Steps(const std::stop_token& stop, Link& link, Meter
     const std::int64_t now_ns = BoottimeNs();
     if (readings_.counts().samples > samples) {
       sample_ns = now_ns;
+      without = 0;
       refusal.clear();
-    } else if (now_ns - sample_ns > SilenceNs()) {
+    } else if (++without >= kSilentSteps && now_ns - sample_ns > SilenceNs()) {
       const double silent_s = static_cast<double>(now_ns - sample_ns) * 1e-9;
       return absl::UnavailableError(
           absl::StrFormat("no sample for %.1f s", silent_s) +

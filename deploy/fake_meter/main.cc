@@ -2,6 +2,7 @@
 // not there. What it shows follows this machine's processors between two powers. Its name and
 // serial number say that it is simulated, and the agent labels what comes from it so.
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,6 +26,7 @@ namespace {
 constexpr int kExitUsage = 2;
 constexpr int kExitNotFound = 127;
 constexpr int kSignalBase = 128;
+constexpr int kMeterNiceness = -15;
 constexpr double kVolts = 5;
 constexpr std::int64_t kLoadNs = 20'000'000;
 
@@ -59,7 +61,7 @@ extern "C" void PassOn(int number) {
   if (child_pid > 0) kill(child_pid, number);
 }
 
-int Run(const std::vector<std::string>& command) {
+int Run(const std::vector<std::string>& command, int niceness) {
   std::vector<char*> argv;
   for (const std::string& argument : command) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
@@ -68,6 +70,7 @@ int Run(const std::vector<std::string>& command) {
   if (child == 0) {
     // Without its meter it is not to go on.
     prctl(PR_SET_PDEATHSIG, SIGTERM);
+    setpriority(PRIO_PROCESS, 0, niceness);
     if (getppid() != self) _exit(kExitNotFound);
     execvp(argv[0], argv.data());
     std::cerr << "cannot run " << command[0] << ": " << std::strerror(errno) << '\n';
@@ -111,13 +114,16 @@ int Main(int argc, char** argv) {
     std::cerr << "run it under umockdev-wrapper (Debian package umockdev)\n";
     return kExitUsage;
   }
+  // A meter does not wait for processors of the host it measures; only root may have that.
+  const int niceness = getpriority(PRIO_PROCESS, 0);
+  setpriority(PRIO_PROCESS, 0, kMeterNiceness);
   Load load(idle_w, busy_w);
   FakeKm003c meter(
       "SIMULATED-1", [&](std::int64_t t_ns) { return load.At(t_ns); },
       "POWER-Z KM003C (simulated)");
   FakeUsbBus bus;
   bus.Plug(meter);
-  return Run(command);
+  return Run(command, niceness);
 }
 
 }  // namespace
