@@ -3,18 +3,24 @@
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <mutex>
+#include <optional>
+#include <random>
 #include <thread>
+#include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "agent/agent.h"
 #include "agent/workload/workload.h"
+#include "common/trace/chunk_writer.h"
 #include "controller/controller.h"
 #include "controller/store/reader.h"
 #include "joulefarm/v1/farm_service.grpc.pb.h"
@@ -62,6 +68,7 @@ class Script {
       return {v1::OUTCOME_CANCELED, v1::FAILURE_CLASS_UNSPECIFIED, "stopped"};
     if (context.spec->cell() == "ending=fail")
       return {v1::OUTCOME_FAILED, v1::FAILURE_CLASS_USER, "it fails"};
+    if (context.spec->cell() == "ending=measured") RecordPower(*context.recorder);
     for (int run = 0; run < context.spec->repetitions(); ++run) {
       v1::Event event;
       event.set_t_ns(1000 + run);
@@ -71,6 +78,51 @@ class Script {
       context.recorder->Record(std::move(event));
     }
     return {v1::OUTCOME_SUCCEEDED, v1::FAILURE_CLASS_UNSPECIFIED, ""};
+  }
+
+  // 2 s at 5 kHz of a meter with steps and noise, beside its voltage and a counter; a run with two
+  // phases; and idling before it.
+  static void RecordPower(agent::Recorder& recorder) {
+    for (const auto& [name, quantity] : {std::pair{"meter", v1::QUANTITY_POWER_W},
+                                         std::pair{"meter.voltage", v1::QUANTITY_VOLTAGE_V},
+                                         std::pair{"package", v1::QUANTITY_ENERGY_COUNTER_J}}) {
+      v1::Event event;
+      event.set_t_ns(1);
+      v1::ChannelInfo& channel = *event.mutable_channel();
+      channel.set_name(name);
+      channel.set_quantity(quantity);
+      channel.set_scale(1e-6);
+      channel.set_nominal_hz(5000);
+      channel.set_scope(v1::SCOPE_DEVICE);
+      channel.set_provenance(v1::PROVENANCE_MEASURED);
+      channel.set_gain_u(0.01);
+      recorder.Record(std::move(event));
+      std::mt19937_64 random(7);
+      TraceEncoder encoder;
+      ChunkWriter writer(name, &encoder);
+      std::int64_t counted = 0;
+      for (std::int64_t i = 0; i < 10'000; ++i) {
+        const auto value = static_cast<std::int64_t>((i / 700 % 2 == 0 ? 4'000'000 : 9'000'000) +
+                                                     random() % 90'000);
+        counted += value / 5000;
+        const auto chunk =
+            writer.Add(i * 200'000, quantity == v1::QUANTITY_ENERGY_COUNTER_J ? counted : value);
+        if (chunk) recorder.Record(v1::STREAM_POWER, *chunk);
+      }
+      recorder.Record(v1::STREAM_POWER, *writer.Flush());
+    }
+    for (const auto& [phase, run, start_ms, end_ms] :
+         {std::tuple{v1::PHASE_IDLE_UNLOADED, -1, 3, 603},
+          std::tuple{v1::PHASE_PREFILL, 0, 700, 1001},
+          std::tuple{v1::PHASE_DECODE, 0, 1001, 1800}}) {
+      v1::Event event;
+      event.set_t_ns(1);
+      event.mutable_phase()->set_phase(phase);
+      if (run >= 0) event.mutable_phase()->set_run(run);
+      event.mutable_phase()->set_start_ns(start_ms * 1'000'000 + 77);
+      event.mutable_phase()->set_end_ns(end_ms * 1'000'000 + 77);
+      recorder.Record(std::move(event));
+    }
   }
 
  private:
@@ -449,6 +501,73 @@ TEST_F(InProcessFarm, ABackupIsSoundAndLeavesNothingBehind) {
   std::ofstream(directory_ / "controller" / "backup.tmp") << "unfinished";
   StartController();
   EXPECT_FALSE(std::filesystem::exists(directory_ / "controller" / "backup.tmp"));
+}
+
+// Rows of Recompute as "phase channel: what differs", and how the call ended.
+std::vector<std::string> Recomputed(v1::FarmService::Stub& stub, const std::string& subject,
+                                    grpc::Status& status,
+                                    std::optional<std::int64_t> attempt = {}) {
+  grpc::ClientContext context;
+  v1::RecomputeRequest request;
+  request.set_subject(subject);
+  if (attempt) request.set_attempt(*attempt);
+  const auto reader = stub.Recompute(&context, request);
+  std::vector<std::string> rows;
+  v1::TableChunk chunk;
+  while (reader->Read(&chunk)) {
+    for (const v1::Row& row : chunk.rows()) {
+      EXPECT_EQ(row.cells_size(), 12);
+      rows.push_back(absl::StrCat(row.cells(4).text(), " ", row.cells(5).text(), ": ",
+                                  row.cells(10).boolean() ? "identical" : row.cells(11).text()));
+    }
+  }
+  status = reader->Finish();
+  return rows;
+}
+
+TEST_F(InProcessFarm, EnergiesComputedAgainAreTheSameToTheLastBit) {
+  StartAgent("a");
+  v1::SubmitExperimentResponse response;
+  ASSERT_TRUE(Submit("name: sweep\nworkloads:\n  w: {kind: command, command: "
+                     "[\"true\"]}\nmatrix:\n  ending: [measured]\nrepetitions: 2\npower: {require: "
+                     "optional}\nplan: {settle: 0s, idle: 0s, pause: 0s, tail: 0s}\ngates: "
+                     "{min_battery_pct: 0, max_background_cpu: 1}\n",
+                     &response)
+                  .ok());
+  ASSERT_TRUE(Eventually([&] { return Done("sweep"); }));
+  for (const auto& job : List(v1::LISTING_JOBS))
+    ASSERT_EQ(job.at("state"), "SUCCEEDED") << job.at("reason");
+  controller_.reset();
+  StartController();
+  grpc::Status status;
+  for (const std::string subject : {"sweep", "exp-1", "job-1"}) {
+    const std::vector<std::string> rows = Recomputed(*stub_, subject, status);
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    EXPECT_THAT(rows, testing::Each(testing::EndsWith(": identical"))) << subject;
+    EXPECT_THAT(rows,
+                testing::IsSupersetOf({"decode meter: identical", "prefill package: identical",
+                                       "idle_unloaded meter: identical", " meter: identical"}));
+  }
+  EXPECT_TRUE(Recomputed(*stub_, "nothing", status).empty());
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
+  Recomputed(*stub_, "job-1", status, 99);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
+
+  // The last bit of one energy.
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open(controller_->database().c_str(), &db), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(db,
+                         "UPDATE energy SET energy_j = energy_j * (1 + 2.3e-16) "
+                         "WHERE phase = 'decode' AND channel = 'meter'",
+                         nullptr, nullptr, nullptr),
+            SQLITE_OK);
+  EXPECT_EQ(sqlite3_changes(db), 1);
+  sqlite3_close(db);
+  const std::vector<std::string> rows = Recomputed(*stub_, "job-1", status, 1);
+  EXPECT_EQ(std::count(rows.begin(), rows.end(), "decode meter: [\"energy_j\"]"), 1);
+  EXPECT_EQ(std::count_if(rows.begin(), rows.end(),
+                          [](const std::string& row) { return !row.ends_with(": identical"); }),
+            1);
 }
 
 TEST_F(InProcessFarm, TheSameRequestIdIsTheSameExperiment) {
