@@ -12,7 +12,10 @@ std::optional<TraceSummary> Summarise(absl::Span<const std::int64_t> t_ns,
   double step2_before = 0;
   for (std::size_t i = 1; i < t_ns.size(); ++i) {
     if (t_ns[i] <= t_ns[i - 1]) return std::nullopt;
-    const std::int64_t interval_ns = t_ns[i] - t_ns[i - 1];
+    // Stamps of damaged data may lie farther apart than an interval can say.
+    const auto interval_ns = static_cast<std::int64_t>(static_cast<std::uint64_t>(t_ns[i]) -
+                                                       static_cast<std::uint64_t>(t_ns[i - 1]));
+    if (interval_ns < 0) return std::nullopt;
     const auto width = static_cast<double>(interval_ns);
     const auto value = static_cast<double>(raw[i]);
     const double step = (value - before) * width;

@@ -28,7 +28,8 @@ struct TraceSummary {
   bool operator==(const TraceSummary&) const = default;
 };
 
-// nullopt: no samples, columns of different length, or stamps that do not all rise.
+// nullopt: no samples, columns of different length, or stamps that do not all rise (or by more than
+// an int64 holds).
 std::optional<TraceSummary> Summarise(absl::Span<const std::int64_t> t_ns,
                                       absl::Span<const std::int64_t> raw);
 

@@ -187,9 +187,15 @@ std::vector<EnergyRow> EnergyRows(const AttemptView& view, const ChannelView& ch
                                   Summaries summaries) {
   ChannelEnergy integrator(view, channel, summaries);
   const Interval window = Window(view, integrator.CoveredTime());
+  // The idle between two runs is the baseline of both.
+  std::map<std::pair<std::int64_t, std::int64_t>, Energy> known;
   const Baselines baselines(view, [&](const Interval& interval) {
-    const ChannelEnergy::Of of = integrator.Integrate({interval}, 0);
-    return of.uncorrected ? Energy{} : of.energy;
+    const auto [found, is_new] = known.try_emplace({interval.start_ns, interval.end_ns});
+    if (is_new) {
+      ChannelEnergy::Of of = integrator.Integrate({interval}, 0);
+      if (!of.uncorrected) found->second = std::move(of.energy);
+    }
+    return found->second;
   });
   const bool primary = &channel == PrimaryChannel(view);
   ChannelTrace battery;
