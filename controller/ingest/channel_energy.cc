@@ -162,11 +162,21 @@ ChannelEnergy::ChannelEnergy(const AttemptView& view, const ChannelView& channel
   }
 }
 
+// Read more seldom than the power, its last value may come before the power's last.
+std::optional<double> ChannelEnergy::MeanVoltage(std::vector<Interval> parts) {
+  const Interval covered = voltage_->CoveredTime();
+  for (Interval& part : parts) {
+    part.start_ns = std::clamp(part.start_ns, covered.start_ns, covered.end_ns);
+    part.end_ns = std::clamp(part.end_ns, covered.start_ns, covered.end_ns);
+  }
+  return voltage_->Integrate(parts, 0).mean_w;
+}
+
 ChannelEnergy::Of ChannelEnergy::Integrate(const std::vector<Interval>& parts,
                                            std::int64_t bound_ns) {
   Of of;
   of.energy = supply_.Integrate(parts, bound_ns);
-  if (voltage_) of.mean_v = voltage_->Integrate(parts, 0).mean_w;
+  if (voltage_) of.mean_v = MeanVoltage(parts);
   if (cable_ohm_ > 0 && of.mean_v) AddCable(cable_ohm_, *of.mean_v, of.energy);
   if (!battery_in_path_) return of;
   std::string why = "no gauge";

@@ -59,6 +59,8 @@ class ChannelEnergy {
   int damaged() const { return supply_.damaged(); }
 
  private:
+  std::optional<double> MeanVoltage(std::vector<Interval> parts);
+
   ChannelIntegrator supply_;
   std::optional<ChannelIntegrator> voltage_;
   double cable_ohm_ = 0;

@@ -228,6 +228,9 @@ MeterModel MonsoonModel() {
   model.endpoint_in = 0x81;
   model.max_rate_hz = 5'000;
   model.own_clock = true;
+  // One count of the fine range (below about 50 mA) is some uW, one of the coarse range, in which a
+  // device that computes is measured, some mW. Finer steps than this would mostly store noise.
+  model.resolution_w = 1e-4;
   model.max_voltage_v = 14;
   model.max_current_a = kMostA;
   // Of a class of 1 %, evenly spread.

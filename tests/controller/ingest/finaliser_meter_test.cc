@@ -97,7 +97,8 @@ TEST(FinaliserMeterTest, WhatACableTakesIsInTheUncertaintyAndTheEnergyStays) {
     return t < kStepMs ? 2'000 : 12'000;
   }).set_meter("meter:x:1");
   attempt.Channel("meter.voltage", v1::QUANTITY_VOLTAGE_V, 1e-3).clear_scope();
-  attempt.Samples("meter.voltage", 0, 10'000, 1, [](std::int64_t) { return 5'000; });
+  // Its last value comes before the power's.
+  attempt.Samples("meter.voltage", 0, 9'900, 100, [](std::int64_t) { return 5'000; });
   v1::MeterRecord& record = *attempt.Event().mutable_meter();
   record.set_resource_id("meter:x:1");
   record.set_sense_point("meter");
@@ -105,6 +106,7 @@ TEST(FinaliserMeterTest, WhatACableTakesIsInTheUncertaintyAndTheEnergyStays) {
   const EnergyResult load = Load(attempt.Finalised());
   EXPECT_NEAR(*load.energy_j, 7 + 0.5e-3 * 10, 1e-9);
   EXPECT_NEAR(*load.mean_v, 5, 1e-12);
+  EXPECT_NEAR(*Find(attempt.Finalised(), "meter", kNone, kNone, kNone)->mean_v, 5, 1e-12);
   const double cable_j = 0.2 * (0.4 * 0.4 * 0.5 + 2.4 * 2.4 * 0.5);
   EXPECT_NEAR(*load.parts.cable_j, cable_j, 1e-3 * cable_j);
   EXPECT_NEAR(*load.energy_u_j,
