@@ -129,7 +129,15 @@ const TraceSamples& PowerBlocks::Open(Block& block) {
     TraceSamples& samples = block.opened.emplace();
     // One that had a summary when it was stored but cannot be decoded is what IsSound looked at.
     (void)Decode(*block.chunk, samples);
-    for (std::int64_t& t_ns : samples.t_ns) t_ns = At(t_ns);
+    const std::int64_t recorded_ns = block.chunk->chunk.t0_ns();
+    for (std::int64_t& t_ns : samples.t_ns) {
+      // Between the ends of a chunk time passes evenly.
+      t_ns =
+          !channel_.to_phases ? t_ns - delay_ns_
+          : std::abs(block.rate - 1) > kMostRateOff
+              ? At(t_ns)
+              : block.first_ns + std::llround(static_cast<double>(t_ns - recorded_ns) * block.rate);
+    }
   }
   return *block.opened;
 }

@@ -58,7 +58,7 @@ void BenchFarm::Upload(v1::Stream stream, std::string payload) {
   agent_->Upload(std::move(frame));
 }
 
-void BenchFarm::DeclareChannel() {
+void BenchFarm::DeclareChannel(const std::string& clock) {
   v1::EventBatch events;
   v1::Event& event = *events.add_events();
   event.set_t_ns(1);
@@ -71,6 +71,7 @@ void BenchFarm::DeclareChannel() {
   channel.set_provenance(v1::PROVENANCE_SIMULATED);
   channel.set_gain_u(0.01);
   channel.set_primary(true);
+  channel.set_clock(clock);
   Upload(v1::STREAM_EVENT, events.SerializeAsString());
   AwaitAcknowledged();
 }

@@ -22,8 +22,9 @@ class BenchFarm {
   static std::unique_ptr<BenchFarm> Start(const std::filesystem::path& folder);
 
   void Upload(v1::Stream stream, std::string payload);
-  // Declares "bench", a power channel of the signal.
-  void DeclareChannel();
+  // Declares "bench", a power channel of the signal; its stamps are of the host, or of a clock of
+  // that name.
+  void DeclareChannel(const std::string& clock = "");
   void AwaitAcknowledged() { agent_->AwaitAcknowledged(); }
   // Ends the attempt and blocks until its results are stored.
   void End(std::int64_t started_ns, std::int64_t ended_ns);
