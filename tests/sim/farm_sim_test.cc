@@ -113,7 +113,9 @@ class Farm {
     bool whole = false;
     bool graded = false;
     bool left_out = false;
-    for (const v1::Event& event : data.events) {
+    std::vector<v1::Event> events = data.events;
+    for (const auto& [source, of] : data.helpers) events.insert(events.end(), of.begin(), of.end());
+    for (const v1::Event& event : events) {
       if (event.note().name() == "sample") ++samples;
       if (event.note().name() == "samples") whole = event.note().text() == absl::StrCat(samples);
       graded = graded || event.reason().code() == "meter_lost";

@@ -181,11 +181,15 @@ TEST_P(StoreSourcesTest, WhatOnlyTheControllerKnowsOfAnAttemptIsToldOnce) {
   lost.set_detail("second");
   JF_EXPECT_OK(store_->Commit({AttemptReason{1, 1, lost}}));
   Ingest({Last(0)});
-  std::vector<std::string> reasons;
   const auto data = store_->ReadAttempt(1);
   ASSERT_TRUE(data.ok());
-  for (const v1::Event& event : data->events)
-    reasons.push_back(event.reason().code() + " " + event.reason().detail());
+  std::vector<std::string> reasons;
+  const auto take = [&](const std::vector<v1::Event>& events) {
+    for (const v1::Event& event : events)
+      reasons.push_back(event.reason().code() + " " + event.reason().detail());
+  };
+  take(data->events);
+  for (const auto& [source, events] : data->helpers) take(events);
   EXPECT_THAT(reasons, ElementsAre("meter_left_out first", "meter_lost second"));
 }
 
