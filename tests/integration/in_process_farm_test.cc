@@ -556,6 +556,7 @@ TEST_F(InProcessFarm, EnergiesComputedAgainAreTheSameToTheLastBit) {
   // The last bit of one energy.
   sqlite3* db = nullptr;
   ASSERT_EQ(sqlite3_open(controller_->database().c_str(), &db), SQLITE_OK);
+  sqlite3_busy_timeout(db, 60'000);  // the controller writes too
   ASSERT_EQ(sqlite3_exec(db,
                          "UPDATE energy SET energy_j = energy_j * (1 + 2.3e-16) "
                          "WHERE phase = 'decode' AND channel = 'meter'",
