@@ -1,7 +1,12 @@
 #include "common/crc32c/crc32c.h"
 
+#if defined(__x86_64__)
+#include <nmmintrin.h>
+#endif
+
 #include <array>
 #include <cstddef>
+#include <cstring>
 
 namespace joulefarm {
 namespace {
@@ -38,9 +43,34 @@ std::uint32_t Load32(const unsigned char* p) {
          static_cast<std::uint32_t>(p[2]) << 16 | static_cast<std::uint32_t>(p[3]) << 24;
 }
 
+#if defined(__x86_64__)
+// The processor's own instruction: about ten times as fast.
+__attribute__((target("sse4.2"))) std::uint32_t Crc32cByInstruction(absl::string_view data) {
+  const char* p = data.data();
+  std::size_t left = data.size();
+  std::uint64_t crc = 0xFFFFFFFFu;
+  for (; left >= sizeof(std::uint64_t); left -= sizeof(std::uint64_t), p += sizeof(std::uint64_t)) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, p, sizeof word);
+    crc = _mm_crc32_u64(crc, word);
+  }
+  for (; left > 0; --left, ++p)
+    crc = _mm_crc32_u8(static_cast<std::uint32_t>(crc), static_cast<unsigned char>(*p));
+  return static_cast<std::uint32_t>(crc) ^ 0xFFFFFFFFu;
+}
+#endif
+
 }  // namespace
 
 std::uint32_t Crc32c(absl::string_view data) {
+#if defined(__x86_64__)
+  static const bool has_instruction = __builtin_cpu_supports("sse4.2") != 0;
+  if (has_instruction) return Crc32cByInstruction(data);
+#endif
+  return Crc32cPortable(data);
+}
+
+std::uint32_t Crc32cPortable(absl::string_view data) {
   const auto* p = reinterpret_cast<const unsigned char*>(data.data());
   std::size_t left = data.size();
   std::uint32_t crc = 0xFFFFFFFFu;

@@ -13,4 +13,7 @@ namespace joulefarm {
 // The checksum of `data`; 0 for no data. Crc32c("123456789") is 0xE3069283.
 std::uint32_t Crc32c(absl::string_view data);
 
+// The same without the instruction that many processors have for it.
+std::uint32_t Crc32cPortable(absl::string_view data);
+
 }  // namespace joulefarm

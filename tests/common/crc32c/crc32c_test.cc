@@ -50,6 +50,7 @@ TEST(Crc32cTest, EveryLengthAndAlignmentAgreesWithTheDefinition) {
     for (std::size_t length = 0; start + length <= data.size(); ++length) {
       const std::string part = data.substr(start, length);
       EXPECT_EQ(Crc32c(absl::string_view(data).substr(start, length)), BitwiseCrc32c(part));
+      EXPECT_EQ(Crc32cPortable(absl::string_view(data).substr(start, length)), BitwiseCrc32c(part));
     }
   }
 }
