@@ -161,9 +161,11 @@ absl::Status Agent::Shell::Open() {
   status = OpenSpool();
   if (!status.ok()) return status;
   environment_.run_dir = options_.state_dir / "run";
-  environment_.environment_journal = options_.state_dir / "environment";
-  Environment left_set(HostPaths(options_.root), environment_.environment_journal);
-  const absl::StatusOr<Recovered> recovered = Recover(*spool_, environment_.run_dir, left_set);
+  environment_.journals = {options_.state_dir / "environment", options_.state_dir / "port"};
+  Environment left_set(HostPaths(options_.root), environment_.journals.environment);
+  PortCut left_cut(HostPaths(options_.root), environment_.journals.port);
+  const absl::StatusOr<Recovered> recovered =
+      Recover(*spool_, environment_.run_dir, left_set, left_cut);
   if (!recovered.ok()) return recovered.status();
   for (const std::string& note : recovered->notes) Say(Severity::kWarning, note);
 

@@ -51,6 +51,16 @@ PowerSettings Power(const config::v1::AgentConfig& file) {
   return power;
 }
 
+SwitchSettings Switch(const config::v1::PowerSwitch& stated) {
+  return {.name = stated.name(),
+          .kind = stated.kind(),
+          .serial = stated.serial(),
+          .place = stated.place(),
+          .command = {{stated.on().begin(), stated.on().end()},
+                      {stated.off().begin(), stated.off().end()},
+                      {stated.status().begin(), stated.status().end()}}};
+}
+
 absl::StatusOr<PlanSettings> Plan(const config::v1::AgentConfig& file, const SourceMap& source) {
   PlanSettings plan;
   const config::v1::Environment& environment = file.environment();
@@ -66,6 +76,19 @@ absl::StatusOr<PlanSettings> Plan(const config::v1::AgentConfig& file, const Sou
     }
     plan.environment.cores = environment.cores();
   }
+  std::vector<SwitchSettings> switches;
+  for (const config::v1::PowerSwitch& stated : file.switches()) switches.push_back(Switch(stated));
+  if (file.has_usb_port()) {
+    absl::StatusOr<SwitchedPort> port = FindPort(file.usb_port(), switches);
+    if (!port.ok()) {
+      Diagnostics diagnostics(source.file_name());
+      diagnostics.Add(source.Value("usb_port"),
+                      absl::StrCat("usb_port: ", port.status().message()));
+      return diagnostics.ToStatus();
+    }
+    plan.usb_port = *std::move(port);
+  }
+  if (file.has_battery_wh()) plan.battery_wh = file.battery_wh();
   if (file.has_reference_temp_c()) plan.reference_temp_c = file.reference_temp_c();
   plan.power_path = file.power_path();
   for (const config::v1::Label& stated : file.operator_())

@@ -29,7 +29,11 @@ absl::Status KillLeftovers(Spool& spool, Recovered& recovered) {
   return absl::OkStatus();
 }
 
-void PutBack(Environment& environment, Recovered& recovered) {
+void PutBack(Environment& environment, PortCut& port, Recovered& recovered) {
+  const absl::StatusOr<std::string> powered = port.RestoreLeft();
+  if (!powered.ok()) recovered.clean = false;
+  if (!powered.ok() || !powered->empty())
+    recovered.notes.emplace_back(powered.ok() ? *powered : std::string(powered.status().message()));
   absl::StatusOr<std::vector<std::string>> notes = environment.RestoreLeft();
   if (!notes.ok()) {
     recovered.clean = false;
@@ -59,12 +63,12 @@ absl::Status Interrupt(Spool& spool, const v1::Grant& grant, bool clean) {
 }  // namespace
 
 absl::StatusOr<Recovered> Recover(Spool& spool, const std::filesystem::path& run_dir,
-                                  Environment& environment) {
+                                  Environment& environment, PortCut& port) {
   Recovered recovered;
   const absl::Status killed = KillLeftovers(spool, recovered);
   if (!killed.ok()) return killed;
   // After the engines: what they measure must not change under them.
-  PutBack(environment, recovered);
+  PutBack(environment, port, recovered);
   std::error_code ignored;  // a folder that stays is replaced when it is needed
   std::filesystem::remove_all(run_dir, ignored);
 

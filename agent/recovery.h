@@ -1,6 +1,6 @@
 // What an agent does about its predecessor before it says hello: kills the engines that were left,
-// puts back governor and power mode, gives interrupted attempts their last word, and clears their
-// folders.
+// puts back governor and power mode, gives cut ports their power, gives interrupted attempts their
+// last word, and clears their folders.
 //
 // Thread rule: before the agent starts. Ownership: none.
 #pragma once
@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "agent/core/session.h"
 #include "agent/run/environment.h"
+#include "agent/run/port_cut.h"
 #include "agent/spool/spool.h"
 
 namespace joulefarm::agent {
@@ -26,6 +27,6 @@ struct Recovered {
 };
 
 absl::StatusOr<Recovered> Recover(Spool& spool, const std::filesystem::path& run_dir,
-                                  Environment& environment);
+                                  Environment& environment, PortCut& port);
 
 }  // namespace joulefarm::agent

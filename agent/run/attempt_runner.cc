@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "agent/host/clock.h"
 #include "agent/host/sampler.h"
+#include "agent/power/found_meters.h"
 #include "agent/process/boottime.h"
 #include "agent/process/stop_fd.h"
 #include "agent/run/stop_outcome.h"
@@ -151,8 +152,8 @@ WorkloadOutcome AttemptRunner::Execute(SpoolRecorder& recorder, bool& clean) {
     stopped.outcome = v1::OUTCOME_CANCELED;
     return stopped;
   }
-  RunPlan plan(grant_.spec(), environment_.paths, environment_.plan,
-               environment_.environment_journal, &recorder, stop_source_.get_token(),
+  RunPlan plan(grant_.spec(), environment_.paths, environment_.plan, environment_.journals,
+               &recorder, stop_source_.get_token(),
                [this](v1::AttemptState state, const std::string& text) { Moved(state, text); });
   // After an exception too.
   const absl::Cleanup put_back = [&] {
@@ -232,7 +233,12 @@ WorkloadOutcome AttemptRunner::RunWorkload(Workload& workload, RunPlan& plan,
   context.on_speed = [live = environment_.live](double tokens_per_s) {
     if (live != nullptr) live->Speed(tokens_per_s);
   };
-  if (auto ended = plan.Begin(sampler)) return *std::move(ended);
+  std::vector<std::string> meters;
+  if (grant_.spec().cut_usb()) {
+    for (const FoundMeter& meter : FindMeters(environment_.power.meter).meters)
+      meters.push_back(meter.device.path);
+  }
+  if (auto ended = plan.Begin(sampler, meters)) return *std::move(ended);
   const WorkloadOutcome outcome = workload.Run(context);
   sampler.Attach(std::nullopt);
   sampler.Stop();

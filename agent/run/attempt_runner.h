@@ -36,10 +36,10 @@ namespace joulefarm::agent {
 struct RunEnvironment {
   Spool* spool = nullptr;
   ArtifactCache* artifacts = nullptr;
-  LiveAttempt* live = nullptr;                // for people who watch; may be null
-  ClockLog* clocks = nullptr;                 // may be null
-  std::filesystem::path run_dir;              // attempts get a folder each below it
-  std::filesystem::path environment_journal;  // of RunPlan
+  LiveAttempt* live = nullptr;    // for people who watch; may be null
+  ClockLog* clocks = nullptr;     // may be null
+  std::filesystem::path run_dir;  // attempts get a folder each below it
+  PlanJournals journals;          // of RunPlan
   HostPaths paths;
   PowerSettings power;
   PlanSettings plan;

@@ -21,6 +21,10 @@ namespace {
 // A wait is told of at once and then this often: every report goes to the controller.
 constexpr std::int64_t kTellNs = 5'000'000'000;
 constexpr std::int64_t kShortestPollNs = 10'000'000;
+// Power is looked at for so long before the port is cut and after, and so long after it is left to
+// itself: what hangs on it draws on from its capacitors.
+constexpr std::int64_t kCutLookNs = 1'000'000'000;
+constexpr std::int64_t kCutWaitNs = 2'000'000'000;
 
 // The class the attempt has if the limit passes meanwhile; a stop for another reason has its own.
 WorkloadOutcome BrokenOff(v1::FailureClass failure_class, const std::string& waited_for) {
@@ -54,8 +58,8 @@ std::string ProvenanceWord(v1::Provenance provenance) {
 }  // namespace
 
 RunPlan::RunPlan(const v1::JobSpec& spec, const HostPaths& paths, const PlanSettings& settings,
-                 const std::filesystem::path& environment_journal, Recorder* recorder,
-                 std::stop_token stop, Moved moved)
+                 const PlanJournals& journals, Recorder* recorder, std::stop_token stop,
+                 Moved moved)
     : spec_(spec),
       paths_(paths),
       settings_(settings),
@@ -63,7 +67,8 @@ RunPlan::RunPlan(const v1::JobSpec& spec, const HostPaths& paths, const PlanSett
       stop_(std::move(stop)),
       moved_(std::move(moved)),
       device_(paths),
-      environment_(paths, environment_journal) {}
+      environment_(paths, journals.environment),
+      port_cut_(paths, journals.port) {}
 
 void RunPlan::Tell(v1::AttemptState state, const std::string& text) {
   const std::int64_t now_ns = BoottimeNs();
@@ -126,11 +131,63 @@ ProcessJournal* RunPlan::EngineJournal(ProcessJournal* journal) {
   return &*pinning_;
 }
 
-std::optional<WorkloadOutcome> RunPlan::Begin(Sampler& sampler) {
+std::optional<WorkloadOutcome> RunPlan::Begin(Sampler& sampler,
+                                              absl::Span<const std::string> meters) {
   RecordStated();
+  if (auto ended = CutPort(sampler, meters)) return ended;
   if (auto ended = Settle(sampler)) return ended;
   RecordDeviceState("start", device_.Read(), *recorder_);
   return std::nullopt;
+}
+
+std::optional<WorkloadOutcome> RunPlan::CutPort(Sampler& sampler,
+                                                absl::Span<const std::string> meters) {
+  if (!spec_.cut_usb()) return std::nullopt;
+  if (!settings_.usb_port) {
+    return Failed(v1::FAILURE_CLASS_POLICY,
+                  "power.cut_usb is asked for, and the agent's configuration has no usb_port");
+  }
+  const SwitchedPort& port = *settings_.usb_port;
+  if (stop_.SleepUntil(BoottimeNs() + kCutLookNs) == Wake::kStop)
+    return BrokenOff(v1::FAILURE_CLASS_DEVICE, "power to look at before the USB port is cut");
+  const std::vector<PowerPoint> before = sampler.RecentPower(kCutLookNs);
+  const absl::Status cut = port_cut_.Cut(port, meters);
+  if (!cut.ok()) {
+    return Failed(v1::FAILURE_CLASS_INFRA,
+                  absl::StrCat("cannot cut the device's USB port: ", cut.message()));
+  }
+  if (!port_cut_.cut()) {
+    recorder_->Log("agent", "the USB port was without power already");
+    return std::nullopt;
+  }
+  if (stop_.SleepUntil(BoottimeNs() + kCutWaitNs + kCutLookNs) == Wake::kStop)
+    return BrokenOff(v1::FAILURE_CLASS_DEVICE, "power to change after the USB port was cut");
+  std::optional<bool> changed;
+  if (sampler.Live().provenance == v1::PROVENANCE_MEASURED)
+    changed = PowerChanged(before, sampler.RecentPower(kCutLookNs));
+  RecordPort(port, false, !changed ? "no_meter" : *changed ? "seen" : "not_seen");
+  if (changed && !*changed) {
+    v1::Reason reason;
+    reason.set_domain(v1::DOMAIN_ENERGY);
+    reason.set_quality(v1::QUALITY_SUSPECT);
+    reason.set_code("port_not_cut");
+    reason.set_detail(PortResourceId(port));
+    RecordReason(reason);
+    recorder_->Log("agent", absl::StrCat("switch ", port.power_switch.name, " says that port ",
+                                         port.port, " is cut, and the power does not show it"));
+  }
+  return std::nullopt;
+}
+
+absl::Status RunPlan::PutBack() {
+  absl::Status status;
+  if (port_cut_.cut()) {
+    status = port_cut_.Restore();
+    if (status.ok()) RecordPort(*settings_.usb_port, true, "");
+  }
+  const absl::Status environment = environment_.Restore();
+  if (status.ok() || environment.ok()) return status.ok() ? environment : status;
+  return absl::Status(status.code(), absl::StrCat(status.message(), "; ", environment.message()));
 }
 
 std::optional<WorkloadOutcome> RunPlan::Settle(Sampler& sampler) {
@@ -198,6 +255,7 @@ void RunPlan::RecordStated() {
   facts.mutable_operator_stated()->insert(settings_.operator_stated.begin(),
                                           settings_.operator_stated.end());
   if (auto sha256 = PromptsSha256(spec_)) facts.set_prompts_sha256(*sha256);
+  if (settings_.battery_wh) facts.set_battery_wh(*settings_.battery_wh);
   if (!cores_.empty()) facts.set_pinned_cores(CoreListText(cores_));
   if (const PowerModeTool tool(paths_); tool.exists()) {
     const absl::StatusOr<PowerMode> mode = tool.Query();
@@ -217,6 +275,15 @@ void RunPlan::RecordFacts(v1::AttemptFacts facts) {
   v1::Event event;
   event.set_t_ns(BoottimeNs());
   *event.mutable_facts() = std::move(facts);
+  recorder_->Record(std::move(event));
+}
+
+void RunPlan::RecordPort(const SwitchedPort& port, bool on, const std::string& verified) {
+  v1::Event event;
+  event.set_t_ns(BoottimeNs());
+  event.mutable_port()->set_resource_id(PortResourceId(port));
+  event.mutable_port()->set_on(on);
+  event.mutable_port()->set_verified(verified);
   recorder_->Record(std::move(event));
 }
 

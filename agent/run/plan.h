@@ -19,6 +19,7 @@
 #include "agent/run/core_list.h"
 #include "agent/run/device_state.h"
 #include "agent/run/environment.h"
+#include "agent/run/port_cut.h"
 #include "agent/workload/workload.h"
 
 namespace joulefarm::agent {
@@ -30,41 +31,51 @@ struct PlanSettings {
   std::optional<double> reference_temp_c;
   std::string power_path;  // as in AttemptFacts; empty: not stated
   std::map<std::string, std::string> operator_stated;
+  // The switched port that the device hangs on, cut where a job asks for it.
+  std::optional<SwitchedPort> usb_port;
+  std::optional<double> battery_wh;  // as stated
   // How often gates and settling look.
   std::int64_t poll_ns = 1'000'000'000;
+};
+
+// Files in the agent's state directory, see Environment and PortCut.
+struct PlanJournals {
+  std::filesystem::path environment;
+  std::filesystem::path port;
 };
 
 class RunPlan {
  public:
   using Moved = std::function<void(v1::AttemptState, const std::string& detail)>;
 
-  // `environment_journal`: see Environment.
   RunPlan(const v1::JobSpec& spec, const HostPaths& paths, const PlanSettings& settings,
-          const std::filesystem::path& environment_journal, Recorder* recorder,
-          std::stop_token stop, Moved moved);
+          const PlanJournals& journals, Recorder* recorder, std::stop_token stop, Moved moved);
 
   // Each returns nullopt to go on. A stop ends the waits: then the outcome says what was waited
   // for, with the failure class it would have as a time-out.
   std::optional<WorkloadOutcome> AwaitGates();
   std::optional<WorkloadOutcome> SetEnvironment();
-  // Settles, and records what the attempt begins with.
-  std::optional<WorkloadOutcome> Begin(Sampler& sampler);
+  // Cuts the port where that is asked for, settles, and records what the attempt begins with.
+  // `meters`: see PortCut::Cut.
+  std::optional<WorkloadOutcome> Begin(Sampler& sampler, absl::Span<const std::string> meters);
 
   // `journal`, or one that pins the engine as well. After SetEnvironment.
   ProcessJournal* EngineJournal(ProcessJournal* journal);
 
   // Records what the attempt ends with.
   void End();
-  // See Environment::Restore.
-  absl::Status PutBack() { return environment_.Restore(); }
+  // See Environment::Restore and PortCut::Restore.
+  absl::Status PutBack();
 
  private:
+  std::optional<WorkloadOutcome> CutPort(Sampler& sampler, absl::Span<const std::string> meters);
   std::optional<WorkloadOutcome> Settle(Sampler& sampler);
   void RecordStated();
   // What is waited for, now and then.
   void Tell(v1::AttemptState state, const std::string& text);
   void RecordFacts(v1::AttemptFacts facts);
   void RecordReason(const v1::Reason& reason);
+  void RecordPort(const SwitchedPort& port, bool on, const std::string& verified);
   void RecordSettled(const std::string& text, const std::string& not_judged);
 
   const v1::JobSpec& spec_;
@@ -75,6 +86,7 @@ class RunPlan {
   const Moved moved_;
   DeviceStateReader device_;
   Environment environment_;
+  PortCut port_cut_;
   std::vector<int> cores_;
   std::optional<CorePinning> pinning_;
   std::int64_t told_ns_ = 0;

@@ -7,18 +7,14 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "agent/process/boottime.h"
-#include "agent/process/child_process.h"
-#include "agent/process/stop_fd.h"
+#include "agent/process/run_tool.h"
 #include "agent/process/text.h"
 
 namespace joulefarm::agent {
 namespace {
 
-constexpr std::int64_t kLongestNs = 30'000'000'000;
 constexpr std::size_t kShownBytes = 400;
 constexpr absl::string_view kNamePrefix = "NV Power Mode:";
 
@@ -50,29 +46,9 @@ bool PowerModeTool::exists() const {
 }
 
 absl::StatusOr<std::string> PowerModeTool::Run(const std::vector<std::string>& arguments) const {
-  ProcessOptions options;
-  options.argv = {std::filesystem::absolute(program_).string()};
-  options.argv.insert(options.argv.end(), arguments.begin(), arguments.end());
-  const std::string command = absl::StrCat("nvpmodel ", absl::StrJoin(arguments, " "));
-  auto child = ChildProcess::Start(std::move(options), nullptr);
-  if (!child.ok()) {
-    return absl::Status(child.status().code(),
-                        absl::StrCat(command, ": ", child.status().message()));
-  }
-  // Not to be broken off by a stop: what was changed has to be known.
-  const StopFd never{std::stop_token()};
-  const Wake wake = (*child)->Wait(never, BoottimeNs() + kLongestNs);
-  (*child)->Terminate(0);
-  std::string output = (*child)->OutputTail();
-  if (wake != Wake::kReady) {
-    return absl::DeadlineExceededError(absl::StrCat(command, " did not end"));
-  }
-  const ExitStatus status = (*child)->exit_status().value_or(ExitStatus{});
-  if (!status.success()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(command, ": ", status.ToString(), ": ", PrintableTail(output, kShownBytes)));
-  }
-  return output;
+  std::vector<std::string> argv{std::filesystem::absolute(program_).string()};
+  argv.insert(argv.end(), arguments.begin(), arguments.end());
+  return RunTool(std::move(argv));
 }
 
 absl::StatusOr<PowerMode> PowerModeTool::Query() const {

@@ -157,6 +157,7 @@ class Expander {
     }
     common_.set_power_channel(out_.power.channel());
     common_.set_min_rate_hz(out_.power.min_rate_hz());
+    common_.set_cut_usb(out_.power.cut_usb());
     ReadGates();
     const std::string& require = out_.power.require();
     common_.set_power(require == "required" ? v1::POWER_REQUIRE_REQUIRED

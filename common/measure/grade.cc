@@ -74,6 +74,8 @@ constexpr std::array kCodes = {
              "what of the settling could not be judged: power that is not measured, a temperature "
              "that cannot be read",
              ""},
+    CodeInfo{Code::kPortNotCut, "port_not_cut", kEnergy, v1::QUALITY_SUSPECT,
+             "a USB port that its switch says is cut, and whose cut the power does not show", ""},
     CodeInfo{Code::kBatteryInPath, "battery_in_path", kEnergy, v1::QUALITY_INVALID,
              "a channel of the whole device while its battery lies between it and the meter "
              "(power_path inline_battery_present), and what its battery gave could not be measured",

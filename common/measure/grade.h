@@ -37,6 +37,7 @@ enum class Code {
   kPlanShortened,
   kPhaseOverlap,
   kSettleNotJudged,
+  kPortNotCut,
   kBatteryInPath,
   kBatteryCorrected,
   kEngineElsewhere,

@@ -48,50 +48,19 @@ absl::Status Failed(const std::string& name, const char* what, int code) {
   }
 }
 
-class UsbLink : public Link {
+// Control transfers on a device of which nothing is claimed.
+class ControlLink : public Link {
  public:
-  UsbLink(Context context, Handle handle, std::string name, const UsbLinkOptions& options,
-          bool taken)
-      : context_(std::move(context)),
-        handle_(std::move(handle)),
-        name_(std::move(name)),
-        options_(options),
-        taken_(taken) {}
-  ~UsbLink() override {
-    // Errors: it is gone, and its interfaces with it.
-    libusb_release_interface(handle_.get(), options_.usb_interface);
-    if (taken_) libusb_attach_kernel_driver(handle_.get(), options_.usb_interface);
-  }
+  ControlLink(Context context, Handle handle, std::string name)
+      : context_(std::move(context)), handle_(std::move(handle)), name_(std::move(name)) {}
 
-  absl::Status Write(absl::Span<const std::uint8_t> bytes, int timeout_ms) override {
-    // libusb does not write to what it sends, but does not say so.
-    std::vector<std::uint8_t> data(bytes.begin(), bytes.end());
-    int done = 0;
-    const int code = libusb_bulk_transfer(handle_.get(), options_.endpoint_out, data.data(),
-                                          static_cast<int>(data.size()), &done,
-                                          static_cast<unsigned>(timeout_ms));
-    if (code != LIBUSB_SUCCESS) return After(code, options_.endpoint_out, "writing");
-    if (static_cast<std::size_t>(done) != data.size()) {
-      return absl::InternalError(
-          absl::StrCat(name_, ": ", done, " of ", data.size(), " bytes were written"));
-    }
-    return absl::OkStatus();
+  absl::Status Write(absl::Span<const std::uint8_t> /*bytes*/, int /*timeout_ms*/) override {
+    return absl::UnimplementedError(absl::StrCat(name_, " is open for control transfers only"));
   }
-
-  absl::StatusOr<std::vector<std::uint8_t>> Read(std::size_t most, int timeout_ms) override {
-    std::vector<std::uint8_t> data(most);
-    int done = 0;
-    const int code =
-        libusb_bulk_transfer(handle_.get(), options_.endpoint_in, data.data(),
-                             static_cast<int>(most), &done, static_cast<unsigned>(timeout_ms));
-    // What came before the time was over has come.
-    if (code != LIBUSB_SUCCESS && !(code == LIBUSB_ERROR_TIMEOUT && done > 0))
-      return After(code, options_.endpoint_in, "reading");
-    if (done == 0) return absl::DeadlineExceededError(absl::StrCat(name_, ": an empty transfer"));
-    data.resize(static_cast<std::size_t>(done));
-    return data;
+  absl::StatusOr<std::vector<std::uint8_t>> Read(std::size_t /*most*/,
+                                                 int /*timeout_ms*/) override {
+    return absl::UnimplementedError(absl::StrCat(name_, " is open for control transfers only"));
   }
-
   absl::Status Control(const ControlRequest& request, std::vector<std::uint8_t>& data,
                        int timeout_ms) override {
     const int code = libusb_control_transfer(
@@ -102,19 +71,75 @@ class UsbLink : public Link {
     return absl::OkStatus();
   }
 
+ protected:
+  libusb_device_handle* handle() const { return handle_.get(); }
+  const std::string& name() const { return name_; }
+
+ private:
+  const Context context_;  // after the handle
+  const Handle handle_;
+  const std::string name_;
+};
+
+class UsbLink : public ControlLink {
+ public:
+  UsbLink(Context context, Handle handle, std::string name, const UsbLinkOptions& options,
+          bool taken)
+      : ControlLink(std::move(context), std::move(handle), std::move(name)),
+        options_(options),
+        taken_(taken) {}
+  ~UsbLink() override {
+    // Errors: it is gone, and its interfaces with it.
+    libusb_release_interface(handle(), options_.usb_interface);
+    if (taken_) libusb_attach_kernel_driver(handle(), options_.usb_interface);
+  }
+
+  absl::Status Write(absl::Span<const std::uint8_t> bytes, int timeout_ms) override {
+    // libusb does not write to what it sends, but does not say so.
+    std::vector<std::uint8_t> data(bytes.begin(), bytes.end());
+    int done = 0;
+    const int code = libusb_bulk_transfer(handle(), options_.endpoint_out, data.data(),
+                                          static_cast<int>(data.size()), &done,
+                                          static_cast<unsigned>(timeout_ms));
+    if (code != LIBUSB_SUCCESS) return After(code, options_.endpoint_out, "writing");
+    if (static_cast<std::size_t>(done) != data.size()) {
+      return absl::InternalError(
+          absl::StrCat(name(), ": ", done, " of ", data.size(), " bytes were written"));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::vector<std::uint8_t>> Read(std::size_t most, int timeout_ms) override {
+    std::vector<std::uint8_t> data(most);
+    int done = 0;
+    const int code =
+        libusb_bulk_transfer(handle(), options_.endpoint_in, data.data(), static_cast<int>(most),
+                             &done, static_cast<unsigned>(timeout_ms));
+    // What came before the time was over has come.
+    if (code != LIBUSB_SUCCESS && !(code == LIBUSB_ERROR_TIMEOUT && done > 0))
+      return After(code, options_.endpoint_in, "reading");
+    if (done == 0) return absl::DeadlineExceededError(absl::StrCat(name(), ": an empty transfer"));
+    data.resize(static_cast<std::size_t>(done));
+    return data;
+  }
+
  private:
   // An endpoint that stalls stays so until it is cleared.
   absl::Status After(int code, std::uint8_t endpoint, const char* what) {
-    if (code == LIBUSB_ERROR_PIPE) libusb_clear_halt(handle_.get(), endpoint);
-    return Failed(name_, what, code);
+    if (code == LIBUSB_ERROR_PIPE) libusb_clear_halt(handle(), endpoint);
+    return Failed(name(), what, code);
   }
 
-  Context context_;
-  Handle handle_;
-  const std::string name_;
   const UsbLinkOptions options_;
   const bool taken_;
 };
+
+absl::StatusOr<Context> Start() {
+  libusb_context* raw = nullptr;
+  if (const int code = libusb_init(&raw); code != LIBUSB_SUCCESS)
+    return absl::InternalError(absl::StrCat("libusb does not start: ", libusb_strerror(code)));
+  return Context(raw);
+}
 
 // Bus and address out of "/dev/bus/usb/003/009".
 bool Address(const std::string& node, int& bus, int& address) {
@@ -159,13 +184,19 @@ std::string UsbPermissionAdvice(const UsbDevice& device) {
       "&& sudo udevadm trigger -s usb, then start the agent again");
 }
 
+absl::StatusOr<std::unique_ptr<Link>> OpenUsbControl(const UsbDevice& device) {
+  absl::StatusOr<Context> context = Start();
+  if (!context.ok()) return context.status();
+  absl::StatusOr<Handle> handle = OpenHandle(context->get(), device);
+  if (!handle.ok()) return handle.status();
+  return std::make_unique<ControlLink>(*std::move(context), *std::move(handle), NameOf(device));
+}
+
 absl::StatusOr<std::unique_ptr<Link>> OpenUsbLink(const UsbDevice& device,
                                                   const UsbLinkOptions& options) {
-  libusb_context* raw = nullptr;
-  if (const int code = libusb_init(&raw); code != LIBUSB_SUCCESS)
-    return absl::InternalError(absl::StrCat("libusb does not start: ", libusb_strerror(code)));
-  Context context(raw);
-  absl::StatusOr<Handle> handle = OpenHandle(context.get(), device);
+  absl::StatusOr<Context> context = Start();
+  if (!context.ok()) return context.status();
+  absl::StatusOr<Handle> handle = OpenHandle(context->get(), device);
   if (!handle.ok()) return handle.status();
   bool taken = false;
   int code = libusb_claim_interface(handle->get(), options.usb_interface);
@@ -193,7 +224,7 @@ absl::StatusOr<std::unique_ptr<Link>> OpenUsbLink(const UsbDevice& device,
     return Failed(NameOf(device),
                   absl::StrCat("claiming interface ", options.usb_interface).c_str(), code);
   }
-  return std::make_unique<UsbLink>(std::move(context), *std::move(handle), NameOf(device), options,
+  return std::make_unique<UsbLink>(*std::move(context), *std::move(handle), NameOf(device), options,
                                    taken);
 }
 

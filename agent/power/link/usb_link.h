@@ -27,6 +27,10 @@ struct UsbLinkOptions {
 absl::StatusOr<std::unique_ptr<Link>> OpenUsbLink(const UsbDevice& device,
                                                   const UsbLinkOptions& options);
 
+// Opens device.node for control transfers only, such as a hub's: nothing is claimed, so the
+// kernel's driver goes on. Read and Write answer UNIMPLEMENTED.
+absl::StatusOr<std::unique_ptr<Link>> OpenUsbControl(const UsbDevice& device);
+
 // The cure where a device's node may not be opened.
 std::string UsbPermissionAdvice(const UsbDevice& device);
 

@@ -12,7 +12,8 @@ namespace {
 
 absl::StatusOr<Recovered> RecoverIn(const TempDir& dir, Spool& spool) {
   Environment environment(HostPaths(dir.path() / "root"), dir.path() / "environment");
-  return Recover(spool, dir.path() / "run", environment);
+  PortCut port(HostPaths(dir.path() / "root"), dir.path() / "port");
+  return Recover(spool, dir.path() / "run", environment, port);
 }
 
 TEST(RecoveryTest, NothingHeldIsNothingToDo) {

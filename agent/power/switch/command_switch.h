@@ -1,0 +1,26 @@
+// A relay, a smart plug or anything else that the operator's own programs switch.
+//
+// Threads: one at a time. Ownership: values.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/power/switch/power_switch.h"
+
+namespace joulefarm::agent {
+
+// Each an argv, "{port}" filled in; no shell. Exit code 0 is success.
+struct CommandSwitchSettings {
+  std::vector<std::string> on;
+  std::vector<std::string> off;
+  // Prints "on" or "off" on a line of its own; empty: nobody knows but the meter.
+  std::vector<std::string> status;
+};
+
+// INVALID_ARGUMENT where on or off is missing. Without a status Get answers what was set last, and
+// FAILED_PRECONDITION before that.
+absl::StatusOr<std::unique_ptr<PowerSwitch>> MakeCommandSwitch(CommandSwitchSettings settings);
+
+}  // namespace joulefarm::agent

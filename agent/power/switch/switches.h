@@ -1,0 +1,55 @@
+// The power switches an operator has configured: what each is, and where its ports are.
+//
+// Threads: see PowerSwitch. Ownership: values; what is opened belongs to the caller.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "agent/host/host_paths.h"
+#include "agent/power/switch/command_switch.h"
+#include "agent/power/switch/power_switch.h"
+
+namespace joulefarm::agent {
+
+struct SwitchSettings {
+  std::string name;
+  // "ykush" (by serial; empty: the only one), "hub" and "sysfs" (by place), "command".
+  std::string kind;
+  std::string serial = {};
+  std::string place = {};
+  CommandSwitchSettings command = {};
+
+  bool operator==(const SwitchSettings&) const = default;
+};
+
+// One port of a switch.
+struct SwitchedPort {
+  SwitchSettings power_switch;
+  int port = 0;
+
+  bool operator==(const SwitchedPort&) const = default;
+};
+
+// "hub1:2" among what is configured. INVALID_ARGUMENT says which there are.
+absl::StatusOr<SwitchedPort> FindPort(absl::string_view name_and_port,
+                                      const std::vector<SwitchSettings>& switches);
+
+// "port:sysfs:hub1:2".
+std::string PortResourceId(const SwitchedPort& port);
+
+// Opens it; errors say what to do.
+absl::StatusOr<std::unique_ptr<PowerSwitch>> OpenSwitch(const HostPaths& paths,
+                                                        const SwitchSettings& settings);
+
+// The place on the bus below which everything loses power with the port, such as "1-1.2"; absent:
+// not known (kind command). Of a YKUSH it is the whole hub: which of its ports is which is not
+// known.
+std::optional<std::string> PlaceOfPort(const SwitchedPort& port);
+// Whether a device at `device` is at or below `place`.
+bool IsBelow(absl::string_view device, absl::string_view place);
+
+}  // namespace joulefarm::agent

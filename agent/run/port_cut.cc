@@ -1,0 +1,155 @@
+#include "agent/run/port_cut.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "agent/process/proc_stat.h"
+#include "agent/spool/durable_file.h"
+
+namespace joulefarm::agent {
+namespace {
+
+using nlohmann::json;
+
+// Everything that is needed to give power back, also when the configuration has changed meanwhile.
+std::string JournalText(const SwitchedPort& port) {
+  const SwitchSettings& of = port.power_switch;
+  const json text = {{"port", port.port},     {"name", of.name},
+                     {"kind", of.kind},       {"serial", of.serial},
+                     {"place", of.place},     {"on", of.command.on},
+                     {"off", of.command.off}, {"status", of.command.status}};
+  return text.dump(2) + "\n";
+}
+
+std::optional<SwitchedPort> ParseJournal(const std::string& text) {
+  try {
+    const json from = json::parse(text);
+    return SwitchedPort{{from.at("name"),
+                         from.at("kind"),
+                         from.at("serial"),
+                         from.at("place"),
+                         {from.at("on"), from.at("off"), from.at("status")}},
+                        from.at("port")};
+  } catch (const json::exception&) {
+    return std::nullopt;
+  }
+}
+
+std::string Title(const SwitchedPort& port) {
+  return absl::StrCat("port ", port.port, " of switch ", port.power_switch.name);
+}
+
+struct Level {
+  double mean = 0;
+  double u = 0;  // of the mean
+};
+
+Level LevelOf(absl::Span<const PowerPoint> points) {
+  Level level;
+  for (const PowerPoint& point : points) level.mean += point.power_w;
+  const auto n = static_cast<double>(points.size());
+  level.mean /= n;
+  double squares = 0;
+  for (const PowerPoint& point : points) {
+    squares += (point.power_w - level.mean) * (point.power_w - level.mean);
+  }
+  level.u = std::sqrt(squares / (n - 1) / n);
+  return level;
+}
+
+}  // namespace
+
+PortCut::PortCut(HostPaths paths, std::filesystem::path journal, SwitchOpener open)
+    : paths_(std::move(paths)), journal_(std::move(journal)), open_(std::move(open)) {}
+
+PortCut::~PortCut() { Restore().IgnoreError(); }
+
+absl::StatusOr<PowerSwitch*> PortCut::Switch(const SwitchedPort& port) {
+  if (switch_ == nullptr) {
+    absl::StatusOr<std::unique_ptr<PowerSwitch>> opened = open_(paths_, port.power_switch);
+    if (!opened.ok()) return opened.status();
+    switch_ = *std::move(opened);
+  }
+  return switch_.get();
+}
+
+absl::Status PortCut::Cut(const SwitchedPort& port, absl::Span<const std::string> meters) {
+  // What is still in the journal must not be forgotten over what is cut now.
+  if (const auto left = RestoreLeft(); !left.ok()) return left.status();
+  if (const std::optional<std::string> place = PlaceOfPort(port)) {
+    for (const std::string& meter : meters) {
+      if (!IsBelow(meter, *place)) continue;
+      return absl::FailedPreconditionError(
+          absl::StrCat(Title(port), " carries the meter at ", meter,
+                       "; plug the meter in elsewhere, or take usb_port out of the agent's "
+                       "configuration"));
+    }
+  }
+  absl::StatusOr<PowerSwitch*> power_switch = Switch(port);
+  if (!power_switch.ok()) return power_switch.status();
+  const absl::StatusOr<bool> on = (*power_switch)->Get(port.port);
+  // A switch that cannot be asked is taken to be on: better power twice than never again.
+  if (on.ok() && !*on) return absl::OkStatus();
+  if (!on.ok() && !absl::IsFailedPrecondition(on.status())) return on.status();
+  if (const absl::Status kept = WriteDurably(journal_, JournalText(port)); !kept.ok()) return kept;
+  cut_ = port;
+  const absl::Status status = (*power_switch)->Set(port.port, false);
+  if (status.ok()) return status;
+  const absl::Status restored = Restore();
+  if (restored.ok()) return status;
+  return absl::Status(status.code(), absl::StrCat(status.message(), "; ", restored.message()));
+}
+
+absl::Status PortCut::Restore() {
+  if (!cut_) return absl::OkStatus();
+  const absl::StatusOr<PowerSwitch*> power_switch = Switch(*cut_);
+  absl::Status status = power_switch.status();
+  if (power_switch.ok()) status = (*power_switch)->Set(cut_->port, true);
+  if (!status.ok()) {
+    switch_ = nullptr;  // it may have been plugged in again
+    return absl::FailedPreconditionError(absl::StrCat(Title(*cut_),
+                                                      " is still without power: ", status.message(),
+                                                      "; the agent tries again at its next start"));
+  }
+  cut_.reset();
+  switch_ = nullptr;
+  return RemoveDurably(journal_);
+}
+
+absl::StatusOr<std::string> PortCut::RestoreLeft() {
+  std::error_code error;
+  if (!cut_ && !std::filesystem::exists(journal_, error)) return std::string();
+  if (!cut_) {
+    const std::optional<std::string> text = ReadSmallFile(journal_);
+    if (text) cut_ = ParseJournal(*text);
+    if (!cut_) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(journal_.string(),
+                       " cannot be read, so a USB port may be without power since an earlier run; "
+                       "switch it on by hand and remove the file"));
+    }
+  }
+  const std::string title = Title(*cut_);
+  if (const absl::Status status = Restore(); !status.ok()) return status;
+  return absl::StrCat("gave power back to ", title, ", which an earlier run had cut");
+}
+
+std::optional<bool> PowerChanged(absl::Span<const PowerPoint> before,
+                                 absl::Span<const PowerPoint> after) {
+  constexpr std::size_t kFewest = 5;
+  constexpr double kSigmas = 4;
+  constexpr double kShare = 0.02;
+  constexpr double kLeastW = 0.02;
+  if (before.size() < kFewest || after.size() < kFewest) return std::nullopt;
+  const Level was = LevelOf(before);
+  const Level is = LevelOf(after);
+  const double limit =
+      std::max({kSigmas * std::hypot(was.u, is.u), kShare * std::abs(was.mean), kLeastW});
+  return std::abs(is.mean - was.mean) > limit;
+}
+
+}  // namespace joulefarm::agent

@@ -1,0 +1,64 @@
+// Cuts the power of the device's USB port for the time of an attempt. That it was on is on disk
+// before it is cut, so that it comes back on every way out and by the next agent process after a
+// crash.
+//
+// Threads: one. Ownership: owns the journal file while something is cut.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "agent/host/host_paths.h"
+#include "agent/host/power_history.h"
+#include "agent/power/switch/switches.h"
+
+namespace joulefarm::agent {
+
+using SwitchOpener = std::function<absl::StatusOr<std::unique_ptr<PowerSwitch>>(
+    const HostPaths&, const SwitchSettings&)>;
+
+class PortCut {
+ public:
+  // `journal` is a file in the agent's state directory.
+  PortCut(HostPaths paths, std::filesystem::path journal, SwitchOpener open = OpenSwitch);
+  // Gives power back.
+  ~PortCut();
+  PortCut(const PortCut&) = delete;
+  PortCut& operator=(const PortCut&) = delete;
+
+  // `meters`: places on this host's USB of the meters that measure; a port that carries one of them
+  // is refused (FAILED_PRECONDITION). A port that was off already stays so in the end. On an error
+  // it has power, or Restore says that it has none.
+  absl::Status Cut(const SwitchedPort& port, absl::Span<const std::string> meters);
+  // True while something is cut by this.
+  bool cut() const { return cut_.has_value(); }
+  // An error says what is still without power; it stays in the journal, to be tried again. Repeated
+  // calls do nothing.
+  absl::Status Restore();
+  // What an earlier process did not give back. FAILED_PRECONDITION where the journal cannot be
+  // read. The text says what was done, for the log; empty: nothing was to be done.
+  absl::StatusOr<std::string> RestoreLeft();
+
+ private:
+  absl::StatusOr<PowerSwitch*> Switch(const SwitchedPort& port);
+
+  const HostPaths paths_;
+  const std::filesystem::path journal_;
+  const SwitchOpener open_;
+  std::optional<SwitchedPort> cut_;  // as in the journal
+  std::unique_ptr<PowerSwitch> switch_;
+};
+
+// Whether power changed between the points before and those after a cut, beyond their noise: a hub
+// that acknowledges and does not cut leaves it as it was. nullopt: too few points to tell.
+std::optional<bool> PowerChanged(absl::Span<const PowerPoint> before,
+                                 absl::Span<const PowerPoint> after);
+
+}  // namespace joulefarm::agent
