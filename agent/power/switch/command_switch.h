@@ -13,10 +13,12 @@ namespace joulefarm::agent {
 
 // Each an argv, "{port}" filled in; no shell. Exit code 0 is success.
 struct CommandSwitchSettings {
-  std::vector<std::string> on;
-  std::vector<std::string> off;
+  std::vector<std::string> on = {};
+  std::vector<std::string> off = {};
   // Prints "on" or "off" on a line of its own; empty: nobody knows but the meter.
-  std::vector<std::string> status;
+  std::vector<std::string> status = {};
+
+  bool operator==(const CommandSwitchSettings&) const = default;
 };
 
 // INVALID_ARGUMENT where on or off is missing. Without a status Get answers what was set last, and
