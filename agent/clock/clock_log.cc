@@ -28,7 +28,7 @@ void ClockLog::Follow::AwaitBurst(std::stop_token stop, std::chrono::millisecond
   lock.unlock();
   log_->wanted_();
   lock.lock();
-  log_->changed_.wait_for(lock, stop, most,
+  log_->changed_.wait_for(lock, std::move(stop), most,
                           [&] { return log_->bursts_ > before || !log_->online_; });
 }
 

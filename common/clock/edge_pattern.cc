@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
 
 namespace joulefarm {
 namespace {
@@ -17,7 +18,7 @@ constexpr double kLeastCorrelation = 0.7;
 constexpr int kFewestPerBusy = 4;
 constexpr double kCover = 3;  // standard uncertainties within which stamps agree
 
-absl::Status Cannot(std::string why) { return absl::FailedPreconditionError(std::move(why)); }
+absl::Status Cannot(absl::string_view why) { return absl::FailedPreconditionError(why); }
 
 // Power as a broken line, and its integral from the first sample.
 class Line {

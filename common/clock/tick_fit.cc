@@ -13,6 +13,9 @@
 namespace joulefarm {
 namespace {
 
+// Times beyond it are no time of any run.
+constexpr double kFarthestNs = 4e18;
+
 // In double, which cannot overflow.
 double Since(std::int64_t from, std::int64_t to) {
   return static_cast<double>(to) - static_cast<double>(from);
@@ -179,8 +182,7 @@ std::optional<TickTime> TickFit::At(std::int64_t tick_ns) const {
   const double upper = Upper(piece, tick_ns);
   const double lower = Lower(piece, tick_ns);
   const double middle = (upper + lower) / 2 + Expected(piece, tick_ns);
-  if (!(std::abs(middle) < static_cast<double>(std::numeric_limits<std::int64_t>::max() / 2)))
-    return std::nullopt;
+  if (!(std::abs(middle) < kFarthestNs)) return std::nullopt;
   TickTime time;
   if (__builtin_add_overflow(piece.arrived_ns.front(), std::llround(middle), &time.t_ns))
     return std::nullopt;

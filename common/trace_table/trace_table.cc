@@ -12,6 +12,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "common/trace/even_time.h"
 #include "common/trace/trace_codec.h"
 
 SQLITE_EXTENSION_INIT1
@@ -47,6 +48,7 @@ struct TraceCursor : sqlite3_vtab_cursor {
   std::string channel;
   std::int64_t source = 0;
   double scale = 0;
+  bool translated = false;  // stamps of another clock, which chunk_time brings to the device's
   std::int64_t from_ns = std::numeric_limits<std::int64_t>::min();
   std::int64_t to_ns = std::numeric_limits<std::int64_t>::max();
 };
@@ -74,14 +76,29 @@ int Prepare(TraceCursor* cursor, const char* sql, Statement& statement) {
   return code;
 }
 
+// Whether the file says when the samples of other clocks were; those of older programs do not.
+int HasChunkTimes(TraceCursor* cursor, bool& has) {
+  Statement found;
+  const int prepared =
+      Prepare(cursor, "SELECT 1 FROM sqlite_master WHERE name = 'chunk_time'", found);
+  if (prepared != SQLITE_OK) return FailAsHandle(cursor, prepared);
+  has = sqlite3_step(found.get()) == SQLITE_ROW;
+  return SQLITE_OK;
+}
+
 // The channel's scale, and its source where the query names none. SQLITE_DONE: there is no such
 // channel.
 int FindChannel(TraceCursor* cursor, bool has_source) {
+  bool has_times = false;
+  if (const int asked = HasChunkTimes(cursor, has_times); asked != SQLITE_OK) return asked;
   Statement found;
-  const int prepared = Prepare(cursor,
-                               "SELECT source, scale FROM channel WHERE attempt = ?1 AND name = ?2 "
-                               "AND (?3 IS NULL OR source = ?3) ORDER BY source",
-                               found);
+  const int prepared = Prepare(
+      cursor,
+      has_times ? "SELECT source, scale, source <> 0 OR clock IS NOT NULL FROM channel WHERE "
+                  "attempt = ?1 AND name = ?2 AND (?3 IS NULL OR source = ?3) ORDER BY source"
+                : "SELECT source, scale, 0 FROM channel WHERE attempt = ?1 AND name = ?2 "
+                  "AND (?3 IS NULL OR source = ?3) ORDER BY source",
+      found);
   if (prepared != SQLITE_OK) return FailAsHandle(cursor, prepared);
   sqlite3_bind_int64(found.get(), 1, cursor->attempt);
   sqlite3_bind_text(found.get(), 2, cursor->channel.data(),
@@ -92,6 +109,7 @@ int FindChannel(TraceCursor* cursor, bool has_source) {
   if (first != SQLITE_ROW) return FailAsHandle(cursor, first);
   cursor->source = sqlite3_column_int64(found.get(), 0);
   cursor->scale = sqlite3_column_double(found.get(), 1);
+  cursor->translated = sqlite3_column_int(found.get(), 2) != 0;
   if (sqlite3_step(found.get()) == SQLITE_ROW) {
     return Fail(
         cursor, SQLITE_ERROR,
@@ -126,11 +144,17 @@ int CheckUndescribed(TraceCursor* cursor) {
 }
 
 int OpenChunks(TraceCursor* cursor) {
-  const int prepared = Prepare(cursor,
-                               "SELECT id, t0_ns, t1_ns, n, gap, data FROM trace_chunk WHERE "
-                               "attempt = ?1 AND source = ?2 AND channel = ?3 AND t0_ns <= ?4 "
-                               "AND t1_ns >= ?5 ORDER BY t0_ns, id",
-                               cursor->chunks);
+  const int prepared =
+      Prepare(cursor,
+              cursor->translated
+                  ? "SELECT c.id, c.t0_ns, c.t1_ns, c.n, c.gap, c.data, t.t0_ns, t.t1_ns FROM "
+                    "trace_chunk AS c JOIN chunk_time AS t ON t.chunk = c.id WHERE c.attempt = ?1 "
+                    "AND c.source = ?2 AND c.channel = ?3 AND t.t0_ns <= ?4 AND t.t1_ns >= ?5 "
+                    "ORDER BY c.t0_ns, c.id"
+                  : "SELECT id, t0_ns, t1_ns, n, gap, data FROM trace_chunk WHERE attempt = ?1 AND "
+                    "source = ?2 AND channel = ?3 AND t0_ns <= ?4 AND t1_ns >= ?5 ORDER BY t0_ns, "
+                    "id",
+              cursor->chunks);
   if (prepared != SQLITE_OK) return FailAsHandle(cursor, prepared);
   sqlite3_stmt* statement = cursor->chunks.get();
   sqlite3_bind_int64(statement, 1, cursor->attempt);
@@ -159,6 +183,11 @@ int DecodeChunk(TraceCursor* cursor) {
   if (status.ok() && (samples.t_ns.size() != static_cast<std::size_t>(n) ||
                       samples.t_ns.front() != t0_ns || samples.t_ns.back() != t1_ns)) {
     status = absl::DataLossError("does not agree with the row's n, t0_ns and t1_ns");
+  }
+  if (status.ok() && cursor->translated) {
+    const EvenTime time{t0_ns, t1_ns, sqlite3_column_int64(statement, 6),
+                        sqlite3_column_int64(statement, 7)};
+    for (std::int64_t& t : samples.t_ns) t = time.At(t);
   }
   if (status.ok()) return SQLITE_OK;
   const std::string why(status.message());
@@ -318,6 +347,7 @@ int XFilter(sqlite3_vtab_cursor* base, int plan, const char* /*name*/, int /*cou
   cursor->row = 0;
   cursor->end = true;
   cursor->source = 0;
+  cursor->translated = false;
   cursor->from_ns = std::numeric_limits<std::int64_t>::min();
   cursor->to_ns = std::numeric_limits<std::int64_t>::max();
   try {

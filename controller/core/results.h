@@ -79,11 +79,19 @@ struct ClockBound {
   bool known = true;  // false: nothing bounds them
 };
 
+// When the samples of a chunk that another clock stamped were, on that of the device's host.
+struct ChunkTime {
+  std::int64_t chunk = 0;  // id of its row
+  std::int64_t t0_ns = 0;
+  std::int64_t t1_ns = 0;
+};
+
 struct AttemptResults {
   std::int64_t fence = 0;
   std::vector<RunResult> runs;
   std::vector<EnergyResult> energies;
   std::vector<ClockBound> clock_bounds;
+  std::vector<ChunkTime> chunk_times;
 };
 
 }  // namespace joulefarm::controller

@@ -162,6 +162,13 @@ AttemptResults Finalise(const AttemptData& data, Summaries summaries) {
     for (EnergyRow& row : EnergyRows(view, channel, summaries)) rows.push_back(std::move(row));
     results.clock_bounds.push_back(BoundOf(view, channel));
   }
+  for (const ChannelView& channel : view.channels) {
+    if (!channel.to_phases) continue;
+    for (const AttemptData::Chunk* item : channel.chunks) {
+      results.chunk_times.push_back({item->id, channel.to_phases(item->chunk.t0_ns()),
+                                     channel.to_phases(item->chunk.t1_ns())});
+    }
+  }
   for (const auto& [number, run] : view.runs) {
     RunResult& result = results.runs.emplace_back();
     result.run = number;

@@ -7,31 +7,16 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/trace/even_time.h"
 
 namespace joulefarm::controller {
 namespace {
 
-// Where a chunk begins and ends on both clocks; between, time passes evenly.
-struct Knot {
-  std::int64_t from_ns = 0;
-  std::int64_t to_ns = 0;
-  std::int64_t at_from_ns = 0;
-  std::int64_t at_to_ns = 0;
-};
-
-std::int64_t AtKnot(const Knot& knot, std::int64_t stamp_ns) {
-  const double into = static_cast<double>(stamp_ns - knot.from_ns);
-  if (knot.to_ns == knot.from_ns) return knot.at_from_ns + std::llround(into);
-  const double rate = static_cast<double>(knot.at_to_ns - knot.at_from_ns) /
-                      static_cast<double>(knot.to_ns - knot.from_ns);
-  return knot.at_from_ns + std::llround(into * rate);
-}
-
-std::int64_t AtKnots(const std::vector<Knot>& knots, std::int64_t stamp_ns) {
-  const auto after =
-      std::upper_bound(knots.begin(), knots.end(), stamp_ns,
-                       [](std::int64_t t_ns, const Knot& knot) { return t_ns < knot.from_ns; });
-  return AtKnot(after == knots.begin() ? *after : *(after - 1), stamp_ns);
+std::int64_t AtChunks(const std::vector<EvenTime>& chunks, std::int64_t stamp_ns) {
+  const auto after = std::upper_bound(
+      chunks.begin(), chunks.end(), stamp_ns,
+      [](std::int64_t t_ns, const EvenTime& chunk) { return t_ns < chunk.from_ns; });
+  return (after == chunks.begin() ? after : after - 1)->At(stamp_ns);
 }
 
 // What a clock whose rate is off by at most `rate` can be away from an even one in the middle of a
@@ -156,7 +141,7 @@ void SourceClocks::Align(ChannelView& channel) {
   channel.clock.stamp_ns = Stated(info.has_stamp_bound_ns(), info.stamp_bound_ns());
   channel.clock.latency_ns = Stated(info.has_latency_u_ns(), info.latency_u_ns());
   if (channel.source == 0 && info.clock().empty()) return;
-  auto knots = std::make_shared<std::vector<Knot>>();
+  auto times = std::make_shared<std::vector<EvenTime>>();
   std::vector<const AttemptData::Chunk*> kept;
   ClockParts widest;
   std::int64_t left_out_ns = 0;
@@ -172,7 +157,7 @@ void SourceClocks::Align(ChannelView& channel) {
       continue;
     }
     kept.push_back(item);
-    knots->push_back({chunk.t0_ns(), chunk.t1_ns(), from.t_ns, to.t_ns});
+    times->push_back({chunk.t0_ns(), chunk.t1_ns(), from.t_ns, to.t_ns});
     channel.clock_rate = std::max({channel.clock_rate, from.wander, to.wander});
     for (const Place* place : {&from, &to}) {
       ClockParts parts = place->parts;
@@ -189,7 +174,7 @@ void SourceClocks::Align(ChannelView& channel) {
   channel.clock.source_host_ns = widest.source_host_ns;
   channel.clock.device_host_ns = widest.device_host_ns;
   if (!channel.chunks.empty()) {
-    channel.to_phases = [knots](std::int64_t stamp_ns) { return AtKnots(*knots, stamp_ns); };
+    channel.to_phases = [times](std::int64_t stamp_ns) { return AtChunks(*times, stamp_ns); };
     if (left_out_ns > 0) {
       AddFinding(channel.findings,
                  MakeFinding(Code::kClockBreak, absl::StrCat(Seconds(left_out_ns), ">0")));

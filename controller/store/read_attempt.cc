@@ -294,7 +294,7 @@ std::vector<AttemptData::Chunk> ReadChunks(Session& session, Fence fence) {
   Rows rows = session.Query(
       R"sql(
           SELECT source, channel, t0_ns, t1_ns, n, lost, gap, data, crc32c, first_raw, last_raw,
-          lowest_raw, highest_raw, longest_ns, raw_ns, raw2_ns, step2_ns2, noise2_ns2
+          lowest_raw, highest_raw, longest_ns, raw_ns, raw2_ns, step2_ns2, noise2_ns2, id
           FROM trace_chunk
           WHERE attempt = ? ORDER BY source, channel, t0_ns, id)sql",
       fence);
@@ -308,6 +308,7 @@ std::vector<AttemptData::Chunk> ReadChunks(Session& session, Fence fence) {
     item.chunk.set_lost(rows.Int(5));
     item.chunk.set_gap(rows.Int(6) != 0);
     item.chunk.set_data(rows.Text(7));
+    item.id = rows.Int(18);
     if (!rows.IsNull(8)) item.crc32c = static_cast<std::uint32_t>(rows.Int(8));
     if (rows.IsNull(9)) continue;
     item.summary =

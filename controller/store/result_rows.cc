@@ -64,10 +64,17 @@ void WriteClockBound(Session& session, std::int64_t fence, const ClockBound& bou
 void WriteRow(Session& session, const AttemptResults& results) {
   session.Run("DELETE FROM energy WHERE attempt = ?", results.fence);
   session.Run("DELETE FROM clock_bound WHERE attempt = ?", results.fence);
+  session.Run(
+      "DELETE FROM chunk_time WHERE chunk IN (SELECT id FROM trace_chunk WHERE attempt = ?)",
+      results.fence);
   for (const RunResult& run : results.runs) WriteRun(session, results.fence, run);
   for (const EnergyResult& energy : results.energies) WriteEnergy(session, results.fence, energy);
   for (const ClockBound& bound : results.clock_bounds)
     WriteClockBound(session, results.fence, bound);
+  for (const ChunkTime& time : results.chunk_times) {
+    session.Run("INSERT INTO chunk_time (chunk, t0_ns, t1_ns) VALUES (?, ?, ?)", time.chunk,
+                time.t0_ns, time.t1_ns);
+  }
   session.Run("UPDATE attempt SET finalised = 1 WHERE fence = ?", results.fence);
 }
 

@@ -41,6 +41,7 @@ struct AttemptData {
     // As they were when it was stored; absent: of an older version, or it could not be decoded.
     std::optional<TraceSummary> summary = std::nullopt;
     std::optional<std::uint32_t> crc32c = std::nullopt;  // of chunk.data
+    std::int64_t id = 0;                                 // of its row
   };
   std::vector<Chunk> chunks;  // power and host, by channel, then time
   std::vector<v1::TokenBatch> tokens;

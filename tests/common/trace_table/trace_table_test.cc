@@ -40,6 +40,25 @@ TEST_F(TraceTableTest, DecodesScalesAndKeepsTheOrder) {
   EXPECT_EQ(Query("SELECT typeof(t_ns), typeof(value) FROM trace(7, 'other')"), "integer|real");
 }
 
+TEST_F(TraceTableTest, StampsOfOtherClocksAreBroughtToTheDevices) {
+  database_.Run("ALTER TABLE channel ADD COLUMN clock TEXT");
+  database_.Run(
+      "CREATE TABLE chunk_time (chunk INTEGER PRIMARY KEY, t0_ns INTEGER, t1_ns INTEGER)");
+  database_.AddChannel(9, 1, "meter", 1);
+  const std::int64_t known = database_.AddChunk(9, 1, "meter", {100, 200, 300}, {1, 2, 3});
+  database_.AddChunk(9, 1, "meter", {400, 500}, {4, 5});
+  EXPECT_EQ(Query("SELECT t_ns, value FROM trace(9, 'meter')"), "");
+  database_.Run("INSERT INTO chunk_time VALUES (" + std::to_string(known) + ", 5000, 5204)");
+  EXPECT_EQ(Query("SELECT t_ns, value FROM trace(9, 'meter')"), "5000|1.0;5102|2.0;5204|3.0");
+  EXPECT_EQ(Query("SELECT t_ns FROM trace(9, 'meter') WHERE t_ns > 5000 AND t_ns < 5204"), "5102");
+  EXPECT_EQ(Query("SELECT t_ns FROM trace(9, 'meter') WHERE t_ns < 400"), "");
+  // A meter of the device's own host that has a clock.
+  database_.Run("UPDATE channel SET source = 0, clock = 'ticks' WHERE attempt = 9");
+  database_.Run("UPDATE trace_chunk SET source = 0 WHERE attempt = 9");
+  EXPECT_EQ(Query("SELECT min(t_ns), max(t_ns) FROM trace(9, 'meter')"), "5000|5204");
+  EXPECT_EQ(Query("SELECT min(t_ns) FROM trace(7, 'power')"), "100");
+}
+
 TEST_F(TraceTableTest, ArgumentsMayComeFromOtherTablesOrConditions) {
   EXPECT_EQ(Query("SELECT c.attempt, count(*), sum(t.value) FROM channel AS c JOIN "
                   "trace(c.attempt, c.name) AS t GROUP BY c.attempt, c.name ORDER BY 1, 2"),

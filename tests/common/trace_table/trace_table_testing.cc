@@ -23,8 +23,8 @@ void TestDatabase::Run(const std::string& sql) {
 
 void TestDatabase::AddChannel(std::int64_t attempt, int source, const std::string& name,
                               double scale) {
-  Run("INSERT INTO channel VALUES (" + std::to_string(attempt) + ", " + std::to_string(source) +
-      ", '" + name + "', " + std::to_string(scale) + ")");
+  Run("INSERT INTO channel (attempt, source, name, scale) VALUES (" + std::to_string(attempt) +
+      ", " + std::to_string(source) + ", '" + name + "', " + std::to_string(scale) + ")");
 }
 
 std::int64_t TestDatabase::AddChunk(std::int64_t attempt, int source, const std::string& channel,

@@ -214,6 +214,22 @@ TEST(FinaliserClockTest, AMeterWithAClockAndALatencyOfItsOwnDoesToo) {
   }
 }
 
+TEST(FinaliserClockTest, EveryChunkHasItsTimeOnTheDevice) {
+  TwoHosts hosts(DeviceLink(), MeterLink(), 1);
+  hosts.ExchangeStamps();
+  std::int64_t id = 100;
+  for (AttemptData::Chunk& chunk : hosts.attempt().data().chunks) chunk.id = ++id;
+  const AttemptResults results = hosts.attempt().Finalised();
+  ASSERT_EQ(results.chunk_times.size(), hosts.attempt().data().chunks.size());
+  // From half a second before the attempt to as long after it.
+  const double bound = static_cast<double>(results.clock_bounds[0].parts.Sum());
+  EXPECT_EQ(results.chunk_times.front().chunk, 101);
+  EXPECT_NEAR(static_cast<double>(results.chunk_times.front().t0_ns), -0.5e9, 2 * bound);
+  EXPECT_NEAR(static_cast<double>(results.chunk_times.back().t1_ns), 10.5e9, 2 * bound + 5e6);
+  for (std::size_t i = 1; i < results.chunk_times.size(); ++i)
+    EXPECT_GT(results.chunk_times[i].t0_ns, results.chunk_times[i - 1].t1_ns);
+}
+
 TEST(FinaliserClockTest, OnOneHostAMeterWithAClockOfItsOwnNeedsNoExchange) {
   Attempt attempt;
   attempt.Phase(v1::PHASE_LOAD, 3'000, 5'000);

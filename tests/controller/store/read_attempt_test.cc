@@ -207,6 +207,47 @@ TEST(ReadAttemptOfHelpersTest, WhatFurtherSourcesSayComesApart) {
   EXPECT_EQ(Debug(data->helpers.at(2)), Debug(events));
 }
 
+TEST(ReadAttemptOfHelpersTest, BoundsAndTimesOfOtherClocksAreReplacedWithTheResults) {
+  const TempDir dir;
+  const std::string path = dir.File("joulefarm.db");
+  const auto store = OpenStore(path);
+  ASSERT_NE(store, nullptr);
+  AddLeasedJob(*store);
+  TraceEncoder encoder;
+  v1::TraceBatch batch;
+  v1::TraceChunk& chunk = *batch.add_chunks();
+  chunk.set_channel("meter");
+  chunk.set_t0_ns(10);
+  chunk.set_t1_ns(40);
+  chunk.set_n(3);
+  const std::vector<std::int64_t> t_ns = {10, 20, 40};
+  const std::vector<std::int64_t> raw = {5, 7, 3};
+  chunk.set_data(*encoder.Encode(t_ns, raw));
+  std::vector<v1::Event> events(1);
+  events[0].mutable_channel()->set_name("meter");
+  events[0].mutable_channel()->set_scale(1);
+  events[0].mutable_channel()->set_clock("ticks");
+  ASSERT_TRUE(store
+                  ->Ingest({MakeFrame(1, v1::STREAM_EVENT, 1, EventsOf(events)),
+                            MakeFrame(1, v1::STREAM_POWER, 1, batch)})
+                  .ok());
+  AttemptResults results;
+  results.fence = 1;
+  results.chunk_times.push_back({1, 1'000, 1'060});
+  ClockBound& bound = results.clock_bounds.emplace_back();
+  bound.channel = "meter";
+  bound.parts.meter_fit_ns = 5;
+  bound.parts.phase_ns = 7;
+  for (const bool known : {true, false}) {
+    bound.known = known;
+    const absl::Status written = store->Commit({results});
+    ASSERT_TRUE(written.ok()) << written;
+    EXPECT_EQ(Query(path, "SELECT * FROM clock_bound"),
+              absl::StrCat("1|0|meter|5|NULL|NULL|NULL|NULL|7|", known ? "12" : "NULL"));
+    EXPECT_EQ(Query(path, "SELECT * FROM chunk_time"), "1|1000|1060");
+  }
+}
+
 TEST_F(ReadAttemptTest, ChunksComeWithTheirSummaryAndChecksum) {
   TraceEncoder encoder;
   const std::vector<std::int64_t> t_ns = {10, 20, 40};
