@@ -56,8 +56,8 @@ bool KnowsGrpc(const std::string& file) {
 // What the pure cores may include beside what is in angle brackets and belongs to the standard.
 const std::vector<std::string>& PureIncludes() {
   static const auto& kPure = *new std::vector<std::string>{
-      "absl/",         "joulefarm/v1/", "common/experiment/", "common/measure/",
-      "common/stats/", "common/trace/", "controller/core/",   "agent/core/"};
+      "absl/",         "joulefarm/v1/", "common/clock/",    "common/experiment/", "common/measure/",
+      "common/stats/", "common/trace/", "controller/core/", "agent/core/"};
   return kPure;
 }
 
