@@ -35,6 +35,7 @@ class MeterReadings {
   const std::vector<v1::ChannelInfo>& channels() const { return channels_; }
   // That it is asked for, or free running.
   double rate_hz() const { return rate_hz_; }
+  std::optional<double> supply_v() const { return settings_.supply_v; }
 
   // Appends what a batch says. `pairs`: of models with a clock of their own.
   void Take(const MeterBatch& batch, std::vector<PowerReading>& readings,

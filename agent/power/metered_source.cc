@@ -111,7 +111,10 @@ void MeteredSource::Run(const std::stop_token& stop) {
 absl::Status MeteredSource::Converse(const std::stop_token& stop) {
   absl::StatusOr<std::unique_ptr<Link>> link = open_();
   if (!link.ok()) return link.status();
-  const std::unique_ptr<MeterDriver> driver = model_.make_driver();
+  const std::optional<double> supply_v = readings_.supply_v();
+  const std::unique_ptr<MeterDriver> driver = supply_v && model_.make_supply_driver
+                                                  ? model_.make_supply_driver(*supply_v)
+                                                  : model_.make_driver();
   const absl::StatusOr<MeterIdentity> started = driver->Start(**link, readings_.rate_hz());
   if (!started.ok()) return started.status();
   {

@@ -74,6 +74,8 @@ struct MeterModel {
 
   std::function<std::unique_ptr<MeterDecoder>()> make_decoder;
   std::function<std::unique_ptr<MeterDriver>()> make_driver;  // empty with LinkKind::kNone
+  // Of a meter that feeds the device: a driver that sets this voltage. Empty: it sets none.
+  std::function<std::unique_ptr<MeterDriver>(double supply_v)> make_supply_driver = {};
   // How well it was tested: "capture", "derived bytes", "hardware"; see docs/meters.md.
   std::string tested;
 };

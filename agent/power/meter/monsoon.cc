@@ -237,6 +237,9 @@ MeterModel MonsoonModel() {
   model.gain_u = 0.0058;
   model.make_decoder = [] { return MakeMonsoonDecoder(NominalMonsoonCalibration()); };
   model.make_driver = [] { return std::make_unique<MonsoonDriver>(MonsoonOptions{}); };
+  model.make_supply_driver = [](double supply_v) {
+    return std::make_unique<MonsoonDriver>(MonsoonOptions{.voltage_v = supply_v});
+  };
   model.tested = "derived bytes";
   return model;
 }

@@ -30,7 +30,8 @@ struct MeterSettings {
   std::optional<double> tare_w;
   std::optional<double> tare_a;
   std::string tare_at;  // RFC 3339
-  // Of a meter that feeds the device and does not measure the voltage.
+  // What the device is fed with: a meter that can (Monsoon) is set to it; one that does not measure
+  // the voltage counts with it.
   std::optional<double> supply_v;
   std::string sense_point;          // "meter" or "device"
   std::optional<double> cable_ohm;  // between sense point and device, there and back

@@ -92,7 +92,7 @@ class MeteredSourceTest : public testing::Test {
   MeteredSource& Source() {
     if (source_ == nullptr) {
       source_ = std::make_unique<MeteredSource>(
-          model_, MeterSettings(), "m",
+          model_, settings_, "m",
           MeteredSource::Identity{.id = "meter:test:1", .place = "USB port 3-1", .serial = "1"},
           [this]() -> absl::StatusOr<std::unique_ptr<Link>> {
             const std::lock_guard lock(script_.mutex);
@@ -119,6 +119,7 @@ class MeteredSourceTest : public testing::Test {
 
   Script script_;
   MeterModel model_;
+  MeterSettings settings_;
   MeteredSource::Timing timing_;
   std::vector<PowerReading> readings_;
   std::int64_t lost_ = 0;
@@ -143,6 +144,29 @@ TEST_F(MeteredSourceTest, SamplesByItself) {
   EXPECT_EQ(report.firmware, "1.2");
   EXPECT_GE(report.counts.samples, 5);
   EXPECT_EQ(report.counts.reopened, 0);
+}
+
+TEST_F(MeteredSourceTest, OneThatFeedsTheDeviceIsSetToWhatIsStated) {
+  std::atomic<double> set_v = 0;
+  model_.make_supply_driver = [&](double supply_v) {
+    set_v = supply_v;
+    return std::make_unique<FakeDriver>(&script_);
+  };
+  settings_.supply_v = 4.2;
+  ASSERT_TRUE(Source().Start().ok());
+  EXPECT_EQ(set_v, 4.2);
+  source_.reset();
+}
+
+TEST_F(MeteredSourceTest, NothingIsSetWhereNothingIsStated) {
+  std::atomic<bool> set = false;
+  model_.make_supply_driver = [&](double) {
+    set = true;
+    return std::make_unique<FakeDriver>(&script_);
+  };
+  ASSERT_TRUE(Source().Start().ok());
+  EXPECT_FALSE(set);
+  source_.reset();
 }
 
 TEST_F(MeteredSourceTest, EndsItsConversation) {

@@ -171,6 +171,13 @@ TEST(MonsoonDriverTest, VoltageAndPassThroughBeforeItSamples) {
   EXPECT_THAT(link.sent_, ElementsAre(kStop)) << "put back once";
 }
 
+TEST(MonsoonDriverTest, TheModelSetsWhatTheConfigurationStates) {
+  FakeMonsoon link;
+  const std::unique_ptr<MeterDriver> driver = MonsoonModel().make_supply_driver(4.2);
+  ASSERT_TRUE(driver->Start(link, 0).ok());
+  EXPECT_THAT(link.sent_, ElementsAre(kStop, "1 3333 4341 33334300", kStart));
+}
+
 TEST(MonsoonDriverTest, AVoltageThatIsNotSafeIsNotSet) {
   FakeMonsoon link;
   EXPECT_THAT(Refusal(link, {.voltage_v = 13.6}), HasSubstr("0.8 to 13.5 V"));
