@@ -90,9 +90,9 @@ absl::Status OpenError(const std::string& path, int error) {
     case EPERM:
       return absl::PermissionDeniedError(absl::StrCat(
           path,
-          ": no permission; install the rules of deploy/udev and plug the meter in again, or "
-          "add the agent's user to the group of the device (usually: sudo usermod -aG "
-          "dialout USER, then log in again)"));
+          ": no permission; install deploy/udev/60-joulefarm-serial.rules, put the agent's user "
+          "into the group joulefarm and plug the meter in again, or add that user to the group of "
+          "the device (usually: sudo usermod -aG dialout USER) and log in again"));
     case EBUSY:
       return Held(path, Holder(path));
     case ENOENT:

@@ -38,6 +38,8 @@ constexpr double kMaxVoltage = 36;
 constexpr double kMaxCurrent = 10;
 
 constexpr int kReplyMs = 500;
+// So that a host that stood still does not take what has arrived for silence.
+constexpr int kLeastReads = 10;
 constexpr int kWriteMs = 250;
 constexpr int kStepMs = 250;
 constexpr int kQuietMs = 30;
@@ -178,13 +180,13 @@ class Ct3Driver final : public MeterDriver {
     frame.push_back(kEnd);
     if (absl::Status written = link.Write(frame, kWriteMs); !written.ok()) return written;
     const std::int64_t end_ns = BoottimeNs() + std::int64_t{kReplyMs} * 1'000'000;
-    do {
-      if (absl::Status read = ReadInto(link, kReadSize, kReplyMs / 10, decoder_, early_);
+    for (int reads = 0; reads < kLeastReads || BoottimeNs() < end_ns; ++reads) {
+      if (absl::Status read = ReadInto(link, kReadSize, kReplyMs / kLeastReads, decoder_, early_);
           !read.ok()) {
         return read;
       }
       if (decoder_.TakeReply(request)) return absl::OkStatus();
-    } while (BoottimeNs() < end_ns);
+    }
     return absl::DeadlineExceededError(
         absl::StrCat("no reply to command ", command,
                      ": not a meter of this family, or its menu or script mode is in the way"));

@@ -36,6 +36,8 @@ constexpr int kWriteMs = 250;
 constexpr int kStepMs = 250;
 constexpr int kQuietMs = 50;
 constexpr int kTextMs = 1000;
+// So that a host that stood still does not take what has arrived for silence.
+constexpr int kLeastReads = 10;
 constexpr std::size_t kReadSize = std::size_t{1} << 16;
 
 struct Word {
@@ -248,13 +250,13 @@ class Ppk2Driver final : public MeterDriver {
     if (absl::Status asked = Send(link, {kCalibration}); !asked.ok()) return asked;
     const std::int64_t end_ns = BoottimeNs() + std::int64_t{kTextMs} * 1'000'000;
     MeterBatch batch;
-    do {
-      if (absl::Status read = ReadInto(link, kReadSize, kTextMs / 10, decoder_, batch);
+    for (int reads = 0; reads < kLeastReads || BoottimeNs() < end_ns; ++reads) {
+      if (absl::Status read = ReadInto(link, kReadSize, kTextMs / kLeastReads, decoder_, batch);
           !read.ok()) {
         return read;
       }
       if (decoder_.calibrated()) return absl::OkStatus();
-    } while (BoottimeNs() < end_ns);
+    }
     return absl::DeadlineExceededError(
         absl::StrCat("no calibration came", batch.rejected > 0 ? ", but something else" : "",
                      ": unplug the PPK2 and plug it in again"));
