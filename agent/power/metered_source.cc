@@ -18,6 +18,7 @@ namespace {
 constexpr int kSilentPeriods = 5;
 // A host that stood still is not a silent meter: it was asked as often, too.
 constexpr int kSilentSteps = 3;
+constexpr std::int64_t kMostAtStartNs = 400'000'000;
 constexpr int kNiceness = -15;
 
 std::string TitleOf(const MeterModel& model, const MeteredSource::Identity& identity) {
@@ -104,7 +105,10 @@ void MeteredSource::Run(const std::stop_token& stop) {
     report_.trouble = std::string(trouble_.message());
     changed_.notify_all();
     changed_.wait_for(lock, stop, std::chrono::nanoseconds(wait_ns), [] { return false; });
-    wait_ns = std::min(2 * wait_ns, timing_.most_back_off_ns);
+    // Somebody waits in Start.
+    const std::int64_t most_ns =
+        any_ ? timing_.most_back_off_ns : std::min(kMostAtStartNs, timing_.most_back_off_ns);
+    wait_ns = std::min(2 * wait_ns, most_ns);
   }
 }
 

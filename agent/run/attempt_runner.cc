@@ -207,6 +207,9 @@ WorkloadOutcome AttemptRunner::RunWorkload(Workload& workload, RunPlan& plan,
   sampling.power = std::move(power.sources);
   sampling.ranking = std::move(power.ranking);
   Sampler sampler(std::move(sampling), &recorder);
+  // First: who looks at the device between attempts then lets go of its meter.
+  const LiveAttempt::Offer offer(environment_.live, grant_.fence(),
+                                 [&sampler] { return sampler.Live(); });
   sampler.Start();
   bool engine_up = false;
   WorkloadContext context;
@@ -228,8 +231,6 @@ WorkloadOutcome AttemptRunner::RunWorkload(Workload& workload, RunPlan& plan,
     sampler.Attach(leader);
   };
   context.take_peak_rss = [&sampler] { return sampler.TakePeakRss(); };
-  const LiveAttempt::Offer offer(environment_.live, grant_.fence(),
-                                 [&sampler] { return sampler.Live(); });
   context.on_speed = [live = environment_.live](double tokens_per_s) {
     if (live != nullptr) live->Speed(tokens_per_s);
   };

@@ -2,6 +2,7 @@
 
 #include <linux/usbdevice_fs.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <umockdev.h>
 
 #include <algorithm>
@@ -313,6 +314,15 @@ void FakeUsbBus::Unplug(int port) {
 }
 
 std::string FakeUsbBus::node(int port) const { return ports_.at(port)->node(); }
+
+void FakeUsbBus::Forbid(int port) {
+  const std::unique_ptr<char, decltype(&g_free)> root(umockdev_testbed_get_root_dir(testbed_->bed),
+                                                      &g_free);
+  const std::string folder = root.get();
+  // Others may look around in the folder, which is umockdev's own.
+  if (chmod(folder.c_str(), 0755) != 0 || chmod((folder + node(port)).c_str(), 0600) != 0)
+    throw std::runtime_error(absl::StrCat("cannot change modes below ", folder));
+}
 
 std::string FakeUsbBus::driver(int port) const { return ports_.at(port)->driver(); }
 

@@ -54,6 +54,8 @@ class FakeUsbBus {
   void Unplug(int port = 1);
   // Of the device in the port, such as "/dev/bus/usb/003/002".
   std::string node(int port = 1) const;
+  // Takes the right to open the device from all but root.
+  void Forbid(int port = 1);
   // What a kernel's driver has now; empty: none.
   std::string driver(int port = 1) const;
 

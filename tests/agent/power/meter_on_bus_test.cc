@@ -202,6 +202,36 @@ TEST_F(MeterOnBusTest, HeldByAnotherProcess) {
   close(ready[1]);
 }
 
+TEST_F(MeterOnBusTest, WithoutPermissionItSaysWhatToDo) {
+  if (getuid() != 0) GTEST_SKIP() << "only root can become somebody else";
+  bus_->Plug(meter_);
+  bus_->Forbid();
+  int told[2];
+  ASSERT_EQ(pipe(told), 0);
+  const pid_t other = fork();
+  if (other == 0) {
+    constexpr uid_t kNobody = 65534;
+    std::string text = "cannot become nobody";
+    if (setgid(kNobody) == 0 && setuid(kNobody) == 0) {
+      const FoundMeters here = FindMeters(MeterConfig());
+      text = here.meters.empty() ? "found nothing" : here.meters[0].obstacle;
+    }
+    _exit(write(told[1], text.data(), text.size()) < 0);
+  }
+  close(told[1]);
+  std::string text;
+  char part[512];
+  for (ssize_t size = 0; (size = read(told[0], part, sizeof part)) > 0;)
+    text.append(part, static_cast<std::size_t>(size));
+  close(told[0]);
+  int status = 0;
+  waitpid(other, &status, 0);
+  EXPECT_EQ(status, 0);
+  const std::string advice = "no permission to open /dev/bus/usb/003/002; install the rules";
+  // Said before it is tried.
+  EXPECT_THAT(text, AllOf(HasSubstr(advice), HasSubstr("60-joulefarm-usb.rules")));
+}
+
 TEST_F(MeterOnBusTest, IsMadeByItsId) {
   bus_->Plug(meter_);
   const absl::StatusOr<std::unique_ptr<MeteredSource>> made =
