@@ -1,11 +1,12 @@
 #include "deploy/fake_meter/fake_km003c.h"
 
+#include <time.h>
+
 #include <algorithm>
 #include <cmath>
 #include <optional>
 
 #include "absl/strings/escaping.h"
-#include "agent/process/boottime.h"
 
 namespace joulefarm {
 namespace {
@@ -32,6 +33,12 @@ constexpr char kReply[] =
 FakeUsbDevice::Data FromHex(const char* hex) {
   const std::string bytes = absl::HexStringToBytes(hex);
   return {bytes.begin(), bytes.end()};
+}
+
+std::int64_t BoottimeNs() {
+  timespec now{};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
 void Put(FakeUsbDevice::Data& data, std::size_t at, double micros) {
@@ -68,7 +75,7 @@ FakeUsbDevice::Facts FakeKm003c::facts() const {
 FakeUsbDevice::Data FakeKm003c::Measurement(std::uint8_t transaction) const {
   Data reply = FromHex(kReply);
   reply[1] = transaction;
-  const std::int64_t now_ns = agent::BoottimeNs();
+  const std::int64_t now_ns = BoottimeNs();
   const Flow flow = source_(now_ns - now_ns % kConversionNs);
   // The averages are not averaged here, and the raw values not raw.
   for (const std::size_t offset : {0, 8, 16}) {

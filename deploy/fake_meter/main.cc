@@ -10,14 +10,12 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <fstream>
 #include <iostream>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "agent/host/cpu_times.h"
-#include "agent/process/boottime.h"
 #include "deploy/fake_meter/fake_km003c.h"
 
 namespace joulefarm {
@@ -30,6 +28,29 @@ constexpr int kMeterNiceness = -15;
 constexpr double kVolts = 5;
 constexpr std::int64_t kLoadNs = 20'000'000;
 
+// Ticks of all processors since boot, from the first line of /proc/stat.
+struct Ticks {
+  double busy = 0;
+  double all = 0;
+};
+
+Ticks ReadTicks() {
+  constexpr int kIdle = 3;
+  constexpr int kWaiting = 4;
+  constexpr int kKinds = 8;
+  std::ifstream file("/proc/stat");
+  std::string name;
+  file >> name;
+  Ticks ticks;
+  for (int kind = 0; kind < kKinds; ++kind) {
+    double count = 0;
+    if (!(file >> count)) break;
+    ticks.all += count;
+    if (kind != kIdle && kind != kWaiting) ticks.busy += count;
+  }
+  return ticks;
+}
+
 // The share of the processors that was busy over the last moment, times a range of power.
 class Load {
  public:
@@ -37,8 +58,8 @@ class Load {
   FakeKm003c::Flow At(std::int64_t t_ns) {
     const std::lock_guard lock(mutex_);
     if (t_ns - read_ns_ >= kLoadNs) {
-      const std::optional<agent::CpuTimes> now = agent::ReadCpuTimes(agent::HostPaths());
-      if (now && last_) share_ = agent::BusyShare(*last_, *now).value_or(share_);
+      const Ticks now = ReadTicks();
+      if (now.all > last_.all) share_ = (now.busy - last_.busy) / (now.all - last_.all);
       last_ = now;
       read_ns_ = t_ns;
     }
@@ -49,7 +70,7 @@ class Load {
   const double idle_w_;
   const double busy_w_;
   std::mutex mutex_;  // guards what follows
-  std::optional<agent::CpuTimes> last_;
+  Ticks last_;
   std::int64_t read_ns_ = 0;
   double share_ = 0;
 };
