@@ -41,6 +41,12 @@ absl::Status WhyNot(FarmClient& client, const TraceQuery& query) {
   return absl::UnavailableError("the trace has only just begun: ask again");
 }
 
+// On the clock of the device's host; NULL where another clock's stamp could not be brought to it.
+std::string ChunkEdge(const char* column) {
+  return absl::StrCat("coalesce(t.", column, ", CASE WHEN c.source = 0 AND k.clock IS NULL THEN c.",
+                      column, " END) AS ", column);
+}
+
 }  // namespace
 
 const TracePhase* TraceInfo::PhaseAt(std::int64_t t_ns) const {
@@ -142,9 +148,13 @@ absl::StatusOr<TraceInfo> LoadTraceInfo(FarmClient& client, const TraceQuery& qu
                                "max(t1_ns) FILTER (WHERE gap = 0 AND n > 0) AS last, "
                                "sum(n) FILTER (WHERE gap = 0) AS samples, "
                                "sum(lost) + coalesce(sum(n) FILTER (WHERE gap = 1), 0) AS lost "
-                               "FROM trace_chunk WHERE attempt = ",
-                               info.attempt, " AND source = ", info.channel.source,
-                               " AND channel = ", SqlText(info.channel.name)));
+                               "FROM (SELECT n, lost, gap, ",
+                               ChunkEdge("t0_ns"), ", ", ChunkEdge("t1_ns"),
+                               " FROM trace_chunk AS c LEFT JOIN chunk_time AS t ON t.chunk = c.id "
+                               "JOIN channel AS k ON k.attempt = c.attempt AND k.source = c.source "
+                               "AND k.name = c.channel WHERE c.attempt = ",
+                               info.attempt, " AND c.source = ", info.channel.source,
+                               " AND c.channel = ", SqlText(info.channel.name), ")"));
   if (!chunks.ok()) return chunks.status();
   if (!chunks->rows.empty()) {
     const RowValues& all = chunks->rows.front();

@@ -1,0 +1,123 @@
+#include "agent/commands/latency.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <sstream>
+
+#include "tests/agent/host/host_tree.h"
+
+namespace joulefarm::agent {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr std::int64_t kMs = 1'000'000;
+
+// A clock and a load that only a test moves.
+class World {
+ public:
+  LatencyHooks Hooks() {
+    return {.now_ns = [this] { return now_ns_; },
+            .sleep = [this](std::int64_t until_ns) { now_ns_ = std::max(now_ns_ + 1, until_ns); },
+            .set_load = [this](bool busy) { changes_.emplace_back(now_ns_, busy); }};
+  }
+  bool BusyAt(std::int64_t t_ns) const {
+    bool busy = false;
+    for (const auto& [at_ns, to] : changes_) {
+      if (at_ns <= t_ns) busy = to;
+    }
+    return busy;
+  }
+  std::int64_t now_ns() const { return now_ns_; }
+
+ private:
+  std::int64_t now_ns_ = 500'000'000'000;
+  std::vector<std::pair<std::int64_t, bool>> changes_;
+};
+
+enum class Kind { kPower, kCounter, kTicks };
+
+// 2 W, 10 W under load, seen `late_ns` later; 200 samples a second.
+class LateMeter : public PowerSource {
+ public:
+  LateMeter(const World& world, std::int64_t late_ns, Kind kind, double busy_w = 10)
+      : world_(world), late_ns_(late_ns), kind_(kind), busy_w_(busy_w), next_ns_(world.now_ns()) {
+    v1::ChannelInfo& info = channels_.emplace_back();
+    info.set_name("meter");
+    info.set_quantity(kind == Kind::kCounter ? v1::QUANTITY_ENERGY_COUNTER_J
+                                             : v1::QUANTITY_POWER_W);
+    info.set_scale(1e-6);
+    info.set_nominal_hz(200);
+    info.set_latency_ns(20 * kMs);
+    info.set_latency_u_ns(2 * kMs);
+    if (kind == Kind::kTicks) info.set_clock("ticks");
+  }
+  const std::vector<v1::ChannelInfo>& channels() const override { return channels_; }
+  absl::Status Start() override { return absl::OkStatus(); }
+  bool buffered() const override { return true; }
+  absl::Status Poll(std::vector<PowerReading>& readings, std::int64_t&) override {
+    for (; next_ns_ <= world_.now_ns(); next_ns_ += 5 * kMs) {
+      // A counter has what was drawn since the reading before.
+      const std::int64_t of_ns = kind_ == Kind::kCounter ? next_ns_ - 5 * kMs / 2 : next_ns_;
+      const double watts = world_.BusyAt(of_ns - late_ns_) ? busy_w_ : 2;
+      joules_ += watts * 5e-3;
+      const double value = kind_ == Kind::kCounter ? joules_ : watts;
+      PowerReading& reading = readings.emplace_back();
+      reading.t_ns = next_ns_;
+      reading.raw = std::llround(value * 1e6);
+      if (kind_ != Kind::kTicks) continue;
+      reading.t_ns = next_ns_ - 123'000 * kMs;
+      reading.arrived_ns = next_ns_;
+      pairs_.push_back({reading.t_ns, std::nullopt, next_ns_, false});
+    }
+    return absl::OkStatus();
+  }
+  std::vector<ClockPair> TakePairs() override { return std::exchange(pairs_, {}); }
+
+ private:
+  const World& world_;
+  const std::int64_t late_ns_;
+  const Kind kind_;
+  const double busy_w_;
+  std::int64_t next_ns_;
+  double joules_ = 0;
+  std::vector<v1::ChannelInfo> channels_;
+  std::vector<ClockPair> pairs_;
+};
+
+TEST(LatencyTest, OfPowersCountersAndMetersWithAClockTheLatencyIsFound) {
+  for (const Kind kind : {Kind::kPower, Kind::kCounter, Kind::kTicks}) {
+    for (const std::int64_t late_ns : {0 * kMs, 22 * kMs, 90 * kMs}) {
+      World world;
+      LateMeter meter(world, late_ns, kind);
+      const auto report = MeasureLatency(meter, 0, world.Hooks());
+      ASSERT_TRUE(report.ok()) << report.status();
+      EXPECT_NEAR(report->found.latency_ns, static_cast<double>(late_ns), 3 * report->found.u_ns);
+      EXPECT_LT(report->found.u_ns, 4e6);
+      EXPECT_NEAR(report->found.step_w, 8, 0.5);
+      EXPECT_EQ(report->stated_ns, 20e6);
+      EXPECT_EQ(report->misaligned.empty(), late_ns == 22 * kMs) << report->misaligned;
+    }
+  }
+}
+
+TEST(LatencyTest, AMeterThatDoesNotSeeTheLoadIsRefused) {
+  World world;
+  LateMeter meter(world, 0, Kind::kPower, 2);
+  EXPECT_THAT(MeasureLatency(meter, 0, world.Hooks()).status().ToString(),
+              HasSubstr("does not show"));
+}
+
+TEST(LatencyTest, WhereNothingMeasuresItSaysSo) {
+  HostTree host;
+  std::ostringstream out;
+  std::ostringstream err;
+  EXPECT_EQ(ShowLatency(host.paths(), {}, "nonsuch", out, err), 1);
+  EXPECT_THAT(err.str(), HasSubstr("there is no channel nonsuch"));
+  EXPECT_EQ(out.str(), "");
+}
+
+}  // namespace
+}  // namespace joulefarm::agent
