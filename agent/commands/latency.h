@@ -39,7 +39,7 @@ struct LatencyHooks {
 absl::StatusOr<LatencyReport> MeasureLatency(PowerSource& source, int channel,
                                              const LatencyHooks& hooks);
 
-// `channel` empty: the one results come from, if it measures. Loads every processor for about a
+// `channel` empty: the one results come from. Loads every processor for about a
 // second in all. The exit code: 0 stamps and model agree, 1 it cannot be measured, 3 they do not.
 int ShowLatency(const HostPaths& paths, const PowerSettings& settings, const std::string& channel,
                 std::ostream& out, std::ostream& err);
