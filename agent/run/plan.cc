@@ -21,10 +21,6 @@ namespace {
 // A wait is told of at once and then this often: every report goes to the controller.
 constexpr std::int64_t kTellNs = 5'000'000'000;
 constexpr std::int64_t kShortestPollNs = 10'000'000;
-// Power is looked at for so long before the port is cut and after, and so long after it is left to
-// itself: what hangs on it draws on from its capacitors.
-constexpr std::int64_t kCutLookNs = 1'000'000'000;
-constexpr std::int64_t kCutWaitNs = 2'000'000'000;
 
 // The class the attempt has if the limit passes meanwhile; a stop for another reason has its own.
 WorkloadOutcome BrokenOff(v1::FailureClass failure_class, const std::string& waited_for) {
@@ -148,9 +144,9 @@ std::optional<WorkloadOutcome> RunPlan::CutPort(Sampler& sampler,
                   "power.cut_usb is asked for, and the agent's configuration has no usb_port");
   }
   const SwitchedPort& port = *settings_.usb_port;
-  if (stop_.SleepUntil(BoottimeNs() + kCutLookNs) == Wake::kStop)
+  if (stop_.SleepUntil(BoottimeNs() + settings_.cut_look_ns) == Wake::kStop)
     return BrokenOff(v1::FAILURE_CLASS_DEVICE, "power to look at before the USB port is cut");
-  const std::vector<PowerPoint> before = sampler.RecentPower(kCutLookNs);
+  const std::vector<PowerPoint> before = sampler.RecentPower(settings_.cut_look_ns);
   const absl::Status cut = port_cut_.Cut(port, meters);
   if (!cut.ok()) {
     return Failed(v1::FAILURE_CLASS_INFRA,
@@ -160,11 +156,11 @@ std::optional<WorkloadOutcome> RunPlan::CutPort(Sampler& sampler,
     recorder_->Log("agent", "the USB port was without power already");
     return std::nullopt;
   }
-  if (stop_.SleepUntil(BoottimeNs() + kCutWaitNs + kCutLookNs) == Wake::kStop)
+  if (stop_.SleepUntil(BoottimeNs() + settings_.cut_wait_ns + settings_.cut_look_ns) == Wake::kStop)
     return BrokenOff(v1::FAILURE_CLASS_DEVICE, "power to change after the USB port was cut");
   std::optional<bool> changed;
   if (sampler.Live().provenance == v1::PROVENANCE_MEASURED)
-    changed = PowerChanged(before, sampler.RecentPower(kCutLookNs));
+    changed = PowerChanged(before, sampler.RecentPower(settings_.cut_look_ns));
   RecordPort(port, false, !changed ? "no_meter" : *changed ? "seen" : "not_seen");
   if (changed && !*changed) {
     v1::Reason reason;

@@ -291,7 +291,7 @@ class PlannedAttemptTest : public AttemptRunnerTest {
   void SetUp() override {
     AttemptRunnerTest::SetUp();
     environment_.paths = HostPaths(dir_.path() / "root");
-    environment_.environment_journal = dir_.path() / "environment";
+    environment_.journals.environment = dir_.path() / "environment";
     environment_.plan.poll_ns = 1'000'000;
     Write("sys/class/thermal/thermal_zone0/type", "cpu-thermal\n");
     Write("sys/class/thermal/thermal_zone0/temp", "61000\n");
@@ -326,7 +326,7 @@ TEST_F(PlannedAttemptTest, TheGovernorIsSetForTheWorkloadAndPutBackHoweverItEnds
   for (const bool throws : {false, true}) {
     script_ = [&](WorkloadContext&) {
       EXPECT_EQ(Governor(), "performance");
-      EXPECT_TRUE(std::filesystem::exists(environment_.environment_journal));
+      EXPECT_TRUE(std::filesystem::exists(environment_.journals.environment));
       if (throws) throw std::runtime_error("broken");
       return Outcome(v1::OUTCOME_FAILED, v1::FAILURE_CLASS_USER, "exit code 3");
     };
@@ -335,7 +335,7 @@ TEST_F(PlannedAttemptTest, TheGovernorIsSetForTheWorkloadAndPutBackHoweverItEnds
     runner_.reset();
     EXPECT_EQ(clean_, !throws);
     EXPECT_EQ(Governor(), "schedutil");
-    EXPECT_FALSE(std::filesystem::exists(environment_.environment_journal));
+    EXPECT_FALSE(std::filesystem::exists(environment_.journals.environment));
     grant_.set_fence(2);
     ASSERT_TRUE(spool_->PersistGrant(grant_).ok() || throws);
   }
@@ -364,7 +364,7 @@ TEST_P(NotPutBackTest, LeavesTheDeviceNotCleanAndIsLogged) {
   };
   EXPECT_FALSE(Run().clean());
   EXPECT_FALSE(clean_);
-  EXPECT_TRUE(std::filesystem::exists(environment_.environment_journal));
+  EXPECT_TRUE(std::filesystem::exists(environment_.journals.environment));
   EXPECT_THAT(Logged(), HasSubstr("not put back as it was"));
 }
 

@@ -66,7 +66,8 @@ class RunPlanTest : public testing::Test {
     tree_.Write("proc/stat", "cpu  100 0 0 900 0 0 0 0 0 0\ncpu0 100 0 0 900 0 0 0 0 0 0\n");
   }
   RunPlan& Plan() {
-    plan_.emplace(spec_, tree_.paths(), settings_, dir_.path() / "environment", &recorder_,
+    plan_.emplace(spec_, tree_.paths(), settings_,
+                  {dir_.path() / "environment", dir_.path() / "port"}, &recorder_,
                   stop_.get_token(), [this](v1::AttemptState state, const std::string& text) {
                     told_.emplace_back(state, text);
                     if (on_told_) on_told_();
@@ -183,7 +184,7 @@ TEST_F(RunPlanTest, BusyProcessorsAreWaitedFor) {
 
 TEST_F(RunPlanTest, SettlesByMeasuredPowerAndTemperature) {
   RunPlan& plan = Plan();
-  EXPECT_FALSE(plan.Begin(StartSampler(v1::PROVENANCE_MEASURED)));
+  EXPECT_FALSE(plan.Begin(StartSampler(v1::PROVENANCE_MEASURED), {}));
   const std::string settled = recorder_.Facts().settled();
   EXPECT_THAT(settled, HasSubstr("settled in "));
   EXPECT_THAT(settled, HasSubstr("temperature +0.00 °C/min within 0.5"));
@@ -195,7 +196,7 @@ TEST_F(RunPlanTest, SettlesByMeasuredPowerAndTemperature) {
 
 TEST_F(RunPlanTest, AnEstimateIsNotJudged) {
   RunPlan& plan = Plan();
-  EXPECT_FALSE(plan.Begin(StartSampler(v1::PROVENANCE_ESTIMATED)));
+  EXPECT_FALSE(plan.Begin(StartSampler(v1::PROVENANCE_ESTIMATED), {}));
   EXPECT_THAT(recorder_.Facts().settled(), HasSubstr("power is estimated, not measured"));
   EXPECT_THAT(recorder_.Facts().settled(), HasSubstr("temperature +0.00"));
   EXPECT_THAT(Reasons(), ElementsAre("settle_not_judged:power"));
@@ -205,7 +206,7 @@ TEST_F(RunPlanTest, WithNothingToJudgeByItDoesNotWait) {
   tree_.Remove("sys/class/thermal");
   spec_.mutable_plan()->set_settle_ns(std::int64_t{3600} * 1000 * kMs);
   RunPlan& plan = Plan();
-  EXPECT_FALSE(plan.Begin(StartSampler(std::nullopt)));
+  EXPECT_FALSE(plan.Begin(StartSampler(std::nullopt), {}));
   EXPECT_EQ(recorder_.Facts().settled(),
             "not judged; power is not sampled; no temperature can be read");
   EXPECT_THAT(Reasons(), ElementsAre("settle_not_judged:power,temperature"));
@@ -214,10 +215,10 @@ TEST_F(RunPlanTest, WithNothingToJudgeByItDoesNotWait) {
 TEST_F(RunPlanTest, WithoutPowerOrWindowThereIsNoSettling) {
   spec_.set_power(v1::POWER_REQUIRE_NONE);
   spec_.mutable_plan()->set_settle_ns(std::int64_t{3600} * 1000 * kMs);
-  EXPECT_FALSE(Plan().Begin(StartSampler(v1::PROVENANCE_MEASURED)));
+  EXPECT_FALSE(Plan().Begin(StartSampler(v1::PROVENANCE_MEASURED), {}));
   spec_.set_power(v1::POWER_REQUIRE_OPTIONAL);
   spec_.mutable_plan()->set_settle_ns(0);
-  EXPECT_FALSE(Plan().Begin(*sampler_));
+  EXPECT_FALSE(Plan().Begin(*sampler_, {}));
   EXPECT_THAT(told_, IsEmpty());
   EXPECT_FALSE(recorder_.Facts().has_settled());
   EXPECT_THAT(Reasons(), IsEmpty());
@@ -230,7 +231,7 @@ TEST_F(RunPlanTest, AStopWhileSettlingSaysWhatItWaitedFor) {
   std::jthread limit([&](const std::stop_token& done) {
     if (StopFd(done).SleepUntil(BoottimeNs() + 300 * kMs) != Wake::kStop) stop_.request_stop();
   });
-  const std::optional<WorkloadOutcome> outcome = plan.Begin(sampler);
+  const std::optional<WorkloadOutcome> outcome = plan.Begin(sampler, {});
   ASSERT_TRUE(outcome);
   EXPECT_EQ(outcome->outcome, v1::OUTCOME_TIMED_OUT);
   EXPECT_EQ(outcome->failure_class, v1::FAILURE_CLASS_DEVICE);
@@ -245,7 +246,7 @@ TEST_F(RunPlanTest, WhatTheOperatorStatesAndWhatTheDeviceIsLikeIsRecorded) {
   tree_.Write("sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count", "3\n");
   RunPlan& plan = Plan();
   EXPECT_FALSE(plan.SetEnvironment());
-  EXPECT_FALSE(plan.Begin(StartSampler(std::nullopt)));
+  EXPECT_FALSE(plan.Begin(StartSampler(std::nullopt), {}));
   tree_.Write("sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count", "8\n");
   plan.End();
   const v1::AttemptFacts facts = recorder_.Facts();
@@ -304,6 +305,53 @@ TEST_F(RunPlanTest, CoresAreLookedForInThePowerModeTheyAreUsedIn) {
   settings_.environment.cores = "some";
   EXPECT_TRUE(Plan().SetEnvironment());
   EXPECT_EQ(nvpmodel.modes(), "1\n2\n");
+}
+
+// A relay whose state is a file.
+SwitchedPort Relay(const std::filesystem::path& state) {
+  const std::string file = state.string();
+  return {{.name = "relay",
+           .kind = "command",
+           .command = {{"sh", "-c", "echo on > " + file},
+                       {"sh", "-c", "echo off > " + file},
+                       {"cat", file}}},
+          1};
+}
+
+TEST_F(RunPlanTest, APortIsCutWhileItIsMeasuredAndTheMeterHasToShowIt) {
+  const std::filesystem::path relay = dir_.path() / "relay";
+  std::ofstream(relay) << "on\n";
+  settings_.usb_port = Relay(relay);
+  settings_.cut_look_ns = 700 * kMs;
+  settings_.cut_wait_ns = 0;
+  spec_.mutable_plan()->set_settle_ns(0);
+  spec_.set_cut_usb(true);
+  RunPlan& plan = Plan();
+  EXPECT_FALSE(plan.Begin(StartSampler(v1::PROVENANCE_MEASURED), {}));
+  std::string word;
+  std::ifstream(relay) >> word;
+  EXPECT_EQ(word, "off");
+  EXPECT_TRUE(plan.PutBack().ok());
+  std::ifstream(relay) >> word;
+  EXPECT_EQ(word, "on");
+  sampler_->Stop();
+  std::vector<std::string> verified;
+  bool suspect = false;
+  for (const v1::Event& event : recorder_.events) {
+    if (event.has_port()) verified.push_back(event.port().verified());
+    suspect = suspect || event.reason().code() == "port_not_cut";
+  }
+  // The load is as it was: the relay says so and does nothing.
+  EXPECT_THAT(verified, testing::ElementsAre("not_seen", ""));
+  EXPECT_TRUE(suspect);
+}
+
+TEST_F(RunPlanTest, WithoutAPortAJobThatWantsItCutFails) {
+  spec_.set_cut_usb(true);
+  const auto outcome = Plan().Begin(StartSampler(std::nullopt), {});
+  ASSERT_TRUE(outcome);
+  EXPECT_EQ(outcome->failure_class, v1::FAILURE_CLASS_POLICY);
+  EXPECT_THAT(outcome->reason, testing::HasSubstr("usb_port"));
 }
 
 }  // namespace
