@@ -67,7 +67,7 @@ class RunPlanTest : public testing::Test {
   }
   RunPlan& Plan() {
     plan_.emplace(spec_, tree_.paths(), settings_,
-                  {dir_.path() / "environment", dir_.path() / "port"}, &recorder_,
+                  PlanJournals{dir_.path() / "environment", dir_.path() / "port"}, &recorder_,
                   stop_.get_token(), [this](v1::AttemptState state, const std::string& text) {
                     told_.emplace_back(state, text);
                     if (on_told_) on_told_();

@@ -252,7 +252,7 @@ TEST_F(ListingTest, ResultsAreRowsOfTheView) {
   ASSERT_TRUE(store_->Commit({results, job}).ok());
   ASSERT_TRUE(List(Request(v1::LISTING_RESULTS)).ok());
   EXPECT_EQ(Columns().substr(0, 31), "experiment,cell,workload,job_id");
-  EXPECT_EQ(columns_.size(), 26u + 3 * 14 + 9);
+  EXPECT_EQ(columns_.size(), 26u + 3 * 14 + 9 + 3 * 3 + 1);
   EXPECT_EQ(Values("run"), "2 1 0");
   EXPECT_EQ(Values("warmup"), "false false true");
   EXPECT_EQ(Values("energy_est_j"), "null null null");
