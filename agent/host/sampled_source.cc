@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "agent/power/meter_events.h"
 #include "agent/process/boottime.h"
 
@@ -96,6 +97,9 @@ void SampledSource::End() {
   RecordTicks();
   if (const std::optional<MeterReport> meter = power_->Meter())
     Record([&](v1::Event& event) { *event.mutable_meter_stats() = MeterStatsOf(*meter); });
+  // The generator's own count, for whoever checks that nothing vanished on the way to the database.
+  if (const std::optional<std::int64_t> made = power_->Made())
+    recorder_->Log("agent", absl::StrCat(channels()[0].name(), ": ", *made, " samples were made"));
 }
 
 }  // namespace joulefarm::agent

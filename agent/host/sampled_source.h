@@ -40,7 +40,7 @@ class SampledSource {
   // Polls it; the readings are those of this poll.
   absl::Span<const PowerReading> Sample();
   void FlushIfDue(std::int64_t now_ns);
-  // All that is left, and how the meter did.
+  // All that is left, how the meter did, and how many samples a source that makes them has made.
   void End();
 
  private:

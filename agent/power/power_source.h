@@ -54,6 +54,9 @@ class PowerSource {
   virtual std::vector<ClockPair> TakePairs() { return {}; }
   // Which meter it is and how it does, from any thread; nullopt: a sensor of the host.
   virtual std::optional<MeterReport> Meter() const { return std::nullopt; }
+  // Samples there have been since Start, handed out or lost, of a source that makes them itself and
+  // so knows; nullopt: it does not.
+  virtual std::optional<std::int64_t> Made() const { return std::nullopt; }
 };
 
 }  // namespace joulefarm::agent

@@ -46,8 +46,7 @@ class SimulatedPower : public PowerSource {
   bool buffered() const override { return true; }
   absl::Status Poll(std::vector<PowerReading>& readings, std::int64_t& lost) override;
 
-  // Samples made since Start, handed out or lost.
-  std::int64_t made() const { return made_; }
+  std::optional<std::int64_t> Made() const override { return made_; }
 
  private:
   std::int64_t StampNs(std::int64_t sample) const;

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "deploy/benchmarks/ingest.h"
+#include "deploy/benchmarks/observer_effect.h"
 #include "deploy/benchmarks/query.h"
 #include "deploy/benchmarks/submit_start.h"
 
@@ -27,11 +28,16 @@ int main(int argc, char** argv) {
   submit->add_option("--count", count, "Submissions")
       ->default_val(200)
       ->check(CLI::Range(100, 100000));
+  std::string what;
+  CLI::App* observer = app.add_subcommand(
+      "observer", "Loss of tokens/s by sampling, from blocks of speeds on standard input");
+  observer->add_option("--what", what, "What was run, for the figure's detail")->required();
   ingest->callback([&] { code = joulefarm::bench::MeasureIngest(folder); });
   rows->callback([&] { code = joulefarm::bench::MeasureSqliteRows(folder); });
   csv->callback([&] { code = joulefarm::bench::MeasureCsv(folder); });
   query->callback([&] { code = joulefarm::bench::MeasurePhaseEnergies(folder); });
   submit->callback([&] { code = joulefarm::bench::MeasureSubmitStart(controller, count); });
+  observer->callback([&] { code = joulefarm::bench::PrintObserverEffect(what); });
   CLI11_PARSE(app, argc, argv);
   return code;
 }

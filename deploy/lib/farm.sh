@@ -32,9 +32,9 @@ farm_address_is_new() {
 }
 farm_has_device() { [[ -n $("$1/joulefarm" device list -o name 2>/dev/null) ]]; }
 
-# farm_start BIN STATE ENGINE_DIR: exports JOULEFARM_CONTROLLER for what follows.
+# farm_start BIN STATE ENGINE_DIR [AGENT_CONFIG]: exports JOULEFARM_CONTROLLER for what follows.
 farm_start() {
-  local bin=$1 engines=$3 stamp address
+  local bin=$1 engines=$3 config=${4:-} stamp address
   farm_state=$2
   mkdir -p -- "$farm_state/log" || return 1
   stamp=$(farm_address_stamp)
@@ -48,7 +48,7 @@ farm_start() {
   note "controller  ${address[0]}${address[1]:+, HTTP on http://${address[1]}/healthz}"
 
   JOULEFARM_ENGINE_DIR=$engines setpriv --pdeathsig TERM "$bin/joulefarm-agent" --controller "${address[0]}" \
-    --state "$farm_state/agent" </dev/null >>"$farm_state/log/agent.log" 2>&1 &
+    --state "$farm_state/agent" ${config:+--config "$config"} </dev/null >>"$farm_state/log/agent.log" 2>&1 &
   farm_agent_pid=$!
   farm_wait 30 'joulefarm-agent' "$farm_agent_pid" "$farm_state/log/agent.log" farm_has_device "$bin" || return 1
   note "agent       $("$bin/joulefarm" device list -o name | head -n1)"

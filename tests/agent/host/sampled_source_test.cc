@@ -57,12 +57,14 @@ class FakeMeter : public PowerSource {
   bool buffered() const override { return true; }
   std::vector<ClockPair> TakePairs() override { return std::exchange(pairs, {}); }
   std::optional<MeterReport> Meter() const override { return report; }
+  std::optional<std::int64_t> Made() const override { return made; }
 
   std::vector<PowerReading> waiting;
   std::vector<ClockPair> pairs;
   std::int64_t lost_samples = 0;
   absl::Status status;
   MeterReport report;
+  std::optional<std::int64_t> made;
 
  private:
   std::vector<v1::ChannelInfo> channels_;
@@ -132,6 +134,14 @@ TEST_F(SampledSourceTest, TheEndHandsOutWhatIsLeft) {
   ASSERT_EQ(recorder_.events.size(), 2U);
   EXPECT_TRUE(recorder_.events[0].has_meter_ticks());
   EXPECT_TRUE(recorder_.events[1].has_meter_stats());
+}
+
+TEST_F(SampledSourceTest, TheCountOfASourceThatMakesItsSamplesIsInTheLog) {
+  source_->End();
+  EXPECT_THAT(recorder_.logs, IsEmpty());
+  meter_->made = 5'001;
+  source_->End();
+  EXPECT_THAT(recorder_.logs, ElementsAre("m: 5001 samples were made"));
 }
 
 TEST_F(SampledSourceTest, TroubleIsLoggedOnceAndLossesAreKept) {

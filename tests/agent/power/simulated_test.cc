@@ -73,7 +73,7 @@ TEST_F(SimulatedPowerTest, EverySampleOnceWhateverTheBatches) {
     ASSERT_EQ(all[i].raw, 7'000'000);
   }
   EXPECT_EQ(lost_, 0);
-  EXPECT_EQ(source_->made(), 5'001);
+  EXPECT_EQ(source_->Made(), 5'001);
   EXPECT_THAT(PollAt(kSecond), IsEmpty()) << "no time has gone by";
 }
 
@@ -116,7 +116,7 @@ TEST_F(SimulatedPowerTest, WhatABufferCannotHoldIsLostAndCounted) {
   Begin({.watts = 7, .rate_hz = 1'000});
   EXPECT_THAT(PollAt(60 * kSecond), SizeIs(10'000));
   EXPECT_EQ(lost_, 50'001);
-  EXPECT_EQ(source_->made(), 60'001) << "handed out or lost";
+  EXPECT_EQ(source_->Made(), 60'001) << "handed out or lost";
   EXPECT_THAT(PollAt(61 * kSecond), SizeIs(1'000));
 }
 

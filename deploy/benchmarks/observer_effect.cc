@@ -1,0 +1,144 @@
+#include "deploy/benchmarks/observer_effect.h"
+
+#include <cmath>
+#include <cstdio>
+#include <iostream>
+#include <optional>
+#include <sstream>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "common/stats/stats.h"
+#include "deploy/benchmarks/figures.h"
+
+namespace joulefarm::bench {
+namespace {
+
+constexpr double kLimitPct = 0.5;
+
+double LossPct(double log_ratio) { return -100 * std::expm1(log_ratio); }
+
+// The interval's lower log-ratio is the greater loss.
+LossInterval LossOf(absl::Span<const double> log_ratios, const MeanInterval& interval) {
+  return {LossPct(*Mean(log_ratios)), LossPct(interval.high), LossPct(interval.low)};
+}
+
+void Judge(std::size_t blocks, double limit_pct, ObserverEffect& effect) {
+  const LossInterval& control = effect.control;
+  const bool biased = control.low_pct > 0 || control.high_pct < 0;
+  const double bias_pct = biased ? std::abs(control.mean_pct) : 0;
+  const double low_pct = effect.loss.low_pct - bias_pct;
+  const double high_pct = effect.loss.high_pct + bias_pct;
+  const auto say = [&](ObserverVerdict verdict, absl::string_view reason) {
+    effect.verdict = verdict;
+    effect.reason = absl::StrCat(
+        reason, biased ? "; it was widened by what the control shows, where nothing differs" : "");
+  };
+  if (blocks < kObserverLeastBlocks) {
+    say(ObserverVerdict::kInconclusive,
+        absl::StrCat("fewer than ", kObserverLeastBlocks, " blocks, whatever the interval"));
+  } else if (low_pct > limit_pct) {
+    say(ObserverVerdict::kFail, "the whole interval is above the limit");
+  } else if (high_pct - low_pct > 2 * limit_pct) {
+    say(ObserverVerdict::kInconclusive, "the interval is wider than twice the limit");
+  } else if (high_pct > limit_pct) {
+    say(ObserverVerdict::kInconclusive, "the limit lies inside the interval");
+  } else {
+    say(ObserverVerdict::kPass, "the interval's upper end is at most the limit");
+  }
+}
+
+nlohmann::ordered_json ToJson(const LossInterval& interval) {
+  return {{"mean_pct", interval.mean_pct}, {"ci95_pct", {interval.low_pct, interval.high_pct}}};
+}
+
+int Fail(const absl::Status& status) {
+  std::fprintf(stderr, "joulefarm-bench: %s\n", std::string(status.message()).c_str());
+  return 1;
+}
+
+}  // namespace
+
+std::string ToString(ObserverVerdict verdict) {
+  switch (verdict) {
+    case ObserverVerdict::kPass:
+      return "pass";
+    case ObserverVerdict::kFail:
+      return "fail";
+    case ObserverVerdict::kInconclusive:
+      break;
+  }
+  return "inconclusive";
+}
+
+absl::StatusOr<ObserverEffect> JudgeObserver(absl::Span<const ObserverBlock> blocks,
+                                             double limit_pct, std::uint64_t seed) {
+  std::vector<double> sampled;
+  std::vector<double> control;
+  for (const ObserverBlock& block : blocks) {
+    std::array<double, kObserverSegments> logs{};
+    for (std::size_t i = 0; i < block.size(); ++i) {
+      if (!(block[i] > 0) || !std::isfinite(block[i]))
+        return absl::InvalidArgumentError(
+            absl::StrCat("observer: a speed of ", block[i], " tokens/s; it has to be above 0"));
+      logs[i] = std::log(block[i]);
+    }
+    const double inner = (logs[1] + logs[4]) / 2;
+    sampled.push_back((logs[2] + logs[3]) / 2 - inner);
+    control.push_back(inner - (logs[0] + logs[5]) / 2);
+  }
+  const std::optional<MeanInterval> sampled_ci = MeanInterval95(sampled, seed);
+  const std::optional<MeanInterval> control_ci = MeanInterval95(control, seed);
+  if (!sampled_ci || !control_ci)
+    return absl::InvalidArgumentError(
+        absl::StrCat("observer: ", blocks.size(), " blocks; an interval needs three and a verdict ",
+                     kObserverLeastBlocks));
+  ObserverEffect effect;
+  effect.loss = LossOf(sampled, *sampled_ci);
+  effect.control = LossOf(control, *control_ci);
+  effect.method = std::string(sampled_ci->method);
+  Judge(blocks.size(), limit_pct, effect);
+  return effect;
+}
+
+absl::StatusOr<std::vector<ObserverBlock>> ReadObserverBlocks(std::istream& in) {
+  std::vector<ObserverBlock> blocks;
+  for (std::string line; std::getline(in, line);) {
+    std::istringstream words(line);
+    ObserverBlock block{};
+    for (double& speed : block) words >> speed;
+    std::string more;
+    if (words.fail() || words >> more)
+      return absl::InvalidArgumentError(
+          absl::StrCat("observer: line ", blocks.size() + 1, " is not six numbers: ", line));
+    blocks.push_back(block);
+  }
+  return blocks;
+}
+
+int PrintObserverEffect(const std::string& what) {
+  const absl::StatusOr<std::vector<ObserverBlock>> blocks = ReadObserverBlocks(std::cin);
+  if (!blocks.ok()) return Fail(blocks.status());
+  const absl::StatusOr<ObserverEffect> effect = JudgeObserver(*blocks, kLimitPct);
+  if (!effect.ok()) return Fail(effect.status());
+  std::vector<double> unsampled;
+  for (const ObserverBlock& block : *blocks)
+    unsampled.insert(unsampled.end(), {block[0], block[1], block[4], block[5]});
+  const nlohmann::ordered_json detail = {
+      {"verdict", ToString(effect->verdict)},
+      {"reason", effect->reason},
+      {"limit_pct", kLimitPct},
+      {"ci95_pct", {effect->loss.low_pct, effect->loss.high_pct}},
+      {"control_aa", ToJson(effect->control)},
+      {"blocks", blocks->size()},
+      {"order", "A A B B A A; inner four: the comparison; outer A against inner A: the control"},
+      {"interval", effect->method == kBootstrap
+                       ? "block bootstrap of log-ratios, whole blocks drawn again, seeded"
+                       : effect->method},
+      {"unsampled_otps_median", *Median(unsampled)},
+      {"what", what}};
+  PrintFigure("observer.otps_loss_pct", effect->loss.mean_pct, "%", detail);
+  return 0;
+}
+
+}  // namespace joulefarm::bench
