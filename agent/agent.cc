@@ -25,6 +25,8 @@
 #include "agent/recovery.h"
 #include "agent/rpc/controller_link.h"
 #include "agent/run/attempt_runner.h"
+#include "agent/run/helper_runner.h"
+#include "agent/run/host_meters.h"
 #include "agent/spool/spool.h"
 #include "agent/telemetry/device_telemetry.h"
 #include "agent/telemetry/telemetry_sender.h"
@@ -62,6 +64,11 @@ v1::DeviceAnnouncement Announce(const AgentOptions& options, const std::vector<v
   for (const std::string& obstacle : power.obstacles)
     device.mutable_facts()->add_obstacles(obstacle);
   for (const auto& [key, value] : options.labels) (*device.mutable_labels())[key] = value;
+  // Where nothing is named it is the only meter here, once there is one.
+  const MeterChoice& meter = options.power.meter.device;
+  device.mutable_meter()->set_agent_id(meter.agent);
+  device.mutable_meter()->set_serial(meter.serial);
+  device.mutable_meter()->set_channel(meter.channel);
   device.set_clean(clean);
   return device;
 }
@@ -93,6 +100,7 @@ class Agent::Shell {
   void Feed(Event event);
   void Received(Connection connection, v1::ControllerMessage message, std::int64_t arrived_ns);
   void MakeClocks();
+  void WatchMeters();
   void SpoolFailed(const absl::Status& status);
 
   void Do(Connect& effect) { link_->Connect(effect.connection, std::move(effect.hello)); }
@@ -131,7 +139,8 @@ class Agent::Shell {
   std::unique_ptr<ClockProber> clock_prober_;
   std::optional<BootTimer> clock_timer_;
   RunEnvironment environment_;
-  std::map<Fence, std::unique_ptr<AttemptRunner>> runners_;
+  std::map<Fence, std::unique_ptr<Runner>> runners_;
+  std::jthread meter_watch_;  // from Start to Exit
   std::unique_ptr<DeviceTelemetry> device_telemetry_;
   std::unique_ptr<TelemetrySender> telemetry_;  // made before Start, ended by Exit
   int exit_code_ = 0;
@@ -195,6 +204,9 @@ absl::Status Agent::Shell::Open() {
   environment_.agent_id = options_.id;
   environment_.make_workload = options_.make_workload ? options_.make_workload : MakeWorkload;
   environment_.live = &live_;
+  if (options_.meters == nullptr)
+    options_.meters = std::make_shared<HostMeters>(environment_.paths, options_.power.meter);
+  environment_.meters = options_.meters.get();
   environment_.clocks = &clock_log_;
   MakeClocks();
   MakeTelemetry();
@@ -264,6 +276,7 @@ void Agent::Shell::MakeSession(const Recovered& recovered) {
   session.instance = RandomInstance();
   session.version = options_.version;
   session.devices.push_back(Announce(options_, environment_.engines, recovered.clean));
+  session.resources = options_.meters->Look();
   session.kept = recovered.kept;
   session.high_water = spool_->HighWater();
   session.random = [this] { return std::uniform_real_distribution<double>(0, 1)(random_); };
@@ -346,8 +359,8 @@ void Agent::Shell::SpoolFailed(const absl::Status& status) {
 
 void Agent::Shell::Do(StartAttempt& effect) {
   const Fence fence = effect.grant.fence();
-  Say(Severity::kInfo,
-      absl::StrCat("attempt ", fence, " of job ", effect.grant.job_id(), " begins"));
+  Say(Severity::kInfo, absl::StrCat(effect.grant.source() == 0 ? "" : "measuring for ", "attempt ",
+                                    fence, " of job ", effect.grant.job_id(), " begins"));
   RunCallbacks callbacks;
   callbacks.moved = [this](Fence moved, v1::AttemptState state, const std::string& detail) {
     Feed(AttemptMoved{moved, state, detail});
@@ -360,8 +373,13 @@ void Agent::Shell::Do(StartAttempt& effect) {
     });
     if (!stored.ok()) Feed(EndNotStored{ended, stored});
   };
-  runners_.emplace(fence, std::make_unique<AttemptRunner>(std::move(effect.grant), environment_,
-                                                          std::move(callbacks)));
+  if (effect.grant.source() == 0) {
+    runners_.emplace(fence, std::make_unique<AttemptRunner>(std::move(effect.grant), environment_,
+                                                            std::move(callbacks)));
+  } else {
+    runners_.emplace(fence, std::make_unique<HelperRunner>(std::move(effect.grant), environment_,
+                                                           std::move(callbacks)));
+  }
 }
 
 void Agent::Shell::Do(StopAttempt& effect) {
@@ -378,13 +396,24 @@ void Agent::Shell::Do(Exit& effect) {
   Say(effect.code == 0 ? Severity::kInfo : Severity::kError,
       absl::StrCat("agent ends: ", effect.text));
   exit_code_ = effect.code;
+  meter_watch_ = std::jthread();
   telemetry_.reset();
   runners_.clear();  // stops and waits for what a bounded drain left running
   link_->Shutdown([this] { io_.stop(); });
 }
 
+// What is plugged in and out while the agent runs.
+void Agent::Shell::WatchMeters() {
+  meter_watch_ = std::jthread([this](std::stop_token token) {
+    const StopFd stop(std::move(token));
+    while (stop.SleepUntil(BoottimeNs() + options_.look_period_ns) != Wake::kStop)
+      Feed(ResourcesChanged{options_.meters->Look()});
+  });
+}
+
 void Agent::Shell::Start() {
   Feed(StartRequested{});
+  WatchMeters();
   io_thread_ = std::thread([this] { io_.run(); });
 }
 

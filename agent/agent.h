@@ -15,6 +15,7 @@
 
 #include "absl/status/statusor.h"
 #include "agent/power/registry.h"
+#include "agent/run/meter_shelf.h"
 #include "agent/run/plan.h"
 #include "agent/workload/workload.h"
 
@@ -28,6 +29,10 @@ struct AgentOptions {
   std::filesystem::path root = "/";
   std::map<std::string, std::string> labels;
   PowerSettings power;
+  // Empty: what hangs on the buses of this host.
+  std::shared_ptr<MeterShelf> meters;
+  // How often it looks for meters that come and go.
+  std::int64_t look_period_ns = 5'000'000'000;
   PlanSettings plan;
   std::vector<std::filesystem::path> engine_dirs;
   std::int64_t spool_max_bytes = std::int64_t{1} << 30;

@@ -37,6 +37,7 @@ PowerSettings Power(const config::v1::AgentConfig& file) {
   for (const config::v1::Meter& meter : file.meters()) power.meter.meters.push_back(Meter(meter));
   power.meter.device.agent = file.meter().agent();
   power.meter.device.serial = file.meter().serial();
+  power.meter.device.channel = file.meter().channel();
   if (file.has_simulated_power()) {
     const config::v1::SimulatedPower& simulated = file.simulated_power();
     SimulatedSettings& settings = power.simulated.emplace();

@@ -13,7 +13,8 @@ constexpr double kSensorHz = 1;
 
 HostProbe::HostProbe(HostPaths paths, const PowerSettings& power)
     : paths_(std::move(paths)), sensors_(paths_, kSensorHz) {
-  PowerSelection selection = SelectPower(PowerWish{}, paths_, power);
+  // A meter is opened by attempts only: just now it may measure another device.
+  PowerSelection selection = SelectPower(PowerWish{.no_meter = true}, paths_, power);
   for (std::unique_ptr<PowerSource>& source : selection.sources) {
     if (source->Start().ok()) sources_.push_back(std::move(source));
   }

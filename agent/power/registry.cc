@@ -135,7 +135,7 @@ PowerSelection SelectPower(const PowerWish& wish, const HostPaths& paths,
   FoundPower found;
   found.names = {kEstimatedChannel, kSimulatedChannel, kReplayChannel};
   // A tree of files says nothing of what is plugged in here.
-  if (paths.live()) {
+  if (paths.live() && !wish.no_meter) {
     AddMeters(FindMeters(settings.meter), settings.meter, wish.every_meter,
               wish.channel.empty() ? settings.channel : wish.channel, found);
   }

@@ -41,6 +41,8 @@ struct PowerWish {
   double min_rate_hz = 0;
   // Every meter that is here, not only that of the device: to look at them.
   bool every_meter = false;
+  // None of them.
+  bool no_meter = false;
 };
 PowerWish WishOf(const v1::JobSpec& spec);
 

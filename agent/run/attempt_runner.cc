@@ -13,6 +13,7 @@
 #include "agent/power/found_meters.h"
 #include "agent/process/boottime.h"
 #include "agent/process/stop_fd.h"
+#include "agent/run/granted_meters.h"
 #include "agent/run/stop_outcome.h"
 
 namespace joulefarm::agent {
@@ -128,14 +129,11 @@ WorkloadOutcome AttemptRunner::Execute(SpoolRecorder& recorder, bool& clean) {
   if (!workload.ok()) {
     return Infra(absl::StrCat("this agent cannot run the workload: ", workload.status().message()));
   }
-  const PowerWish wish = WishOf(grant_.spec());
-  const absl::Status power =
-      CheckRequired(wish, SelectPower(wish, environment_.paths, environment_.power));
   // Not INFRA: nothing about the device changes by trying again.
-  if (!power.ok()) {
+  if (const absl::StatusOr<PowerSelection> power = ChoosePower(); !power.ok()) {
     return WorkloadOutcome{.outcome = v1::OUTCOME_FAILED,
                            .failure_class = v1::FAILURE_CLASS_POLICY,
-                           .reason = std::string(power.message())};
+                           .reason = std::string(power.status().message())};
   }
   // Held to the end of the attempt: what an engine uses is not thrown out.
   const absl::StatusOr<std::optional<CachedArtifact>> model = FetchModel();
@@ -166,6 +164,34 @@ WorkloadOutcome AttemptRunner::Execute(SpoolRecorder& recorder, bool& clean) {
   if (!ended) ended = plan.SetEnvironment();
   if (!ended) ended = RunWorkload(**workload, plan, recorder, std::move(model_path), clean);
   return *std::move(ended);
+}
+
+absl::StatusOr<PowerSelection> AttemptRunner::ChoosePower() {
+  PowerWish wish = WishOf(grant_.spec());
+  // A meter that was not granted may measure another device just now.
+  wish.no_meter = true;
+  PowerSelection power = SelectPower(wish, environment_.paths, environment_.power);
+  if (wish.require == v1::POWER_REQUIRE_NONE) return power;
+  if (IsMeasuredElsewhere(grant_)) {
+    // The result comes from there; what this host has is beside it.
+    power.ranking.clear();
+    return power;
+  }
+  for (const v1::GrantedResource& granted : MetersHere(grant_)) {
+    absl::StatusOr<std::unique_ptr<PowerSource>> meter =
+        environment_.meters == nullptr ? absl::UnavailableError("no meter is here")
+                                       : environment_.meters->Open(granted.resource_id());
+    if (!meter.ok()) {
+      power.obstacles.emplace_back(meter.status().message());
+      continue;
+    }
+    if (const std::optional<std::string> primary = PrimaryOf(granted, **meter))
+      power.ranking.insert(power.ranking.begin(), *primary);
+    power.sources.insert(power.sources.begin(), *std::move(meter));
+  }
+  const absl::Status enough = CheckRequired(wish, power);
+  if (!enough.ok()) return enough;
+  return power;
 }
 
 absl::StatusOr<std::optional<CachedArtifact>> AttemptRunner::FetchModel() {
@@ -203,9 +229,10 @@ WorkloadOutcome AttemptRunner::RunWorkload(Workload& workload, RunPlan& plan,
   SamplerOptions sampling;
   sampling.paths = environment_.paths;
   sampling.agent_id = environment_.agent_id;
-  PowerSelection power = SelectPower(WishOf(grant_.spec()), environment_.paths, environment_.power);
-  sampling.power = std::move(power.sources);
-  sampling.ranking = std::move(power.ranking);
+  absl::StatusOr<PowerSelection> power = ChoosePower();
+  if (!power.ok()) return Infra(std::string(power.status().message()));
+  sampling.power = std::move(power->sources);
+  sampling.ranking = std::move(power->ranking);
   Sampler sampler(std::move(sampling), &recorder);
   // First: who looks at the device between attempts then lets go of its meter.
   const LiveAttempt::Offer offer(environment_.live, grant_.fence(),

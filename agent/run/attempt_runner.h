@@ -1,9 +1,7 @@
 // Carries out one grant from accept to the last word in the spool, on a thread of its own: fetch
 // the model, sample, run the workload, end.
 //
-// Thread rule: Stop from any thread; the callbacks come on the attempt's threads and must not
-// block. Ownership: owns its thread; everything in RunEnvironment outlives it. The destructor stops
-// and waits.
+// Thread rule: see Runner. Ownership: owns its thread; everything in RunEnvironment outlives it.
 #pragma once
 
 #include <filesystem>
@@ -24,8 +22,10 @@
 #include "agent/host/host_paths.h"
 #include "agent/power/registry.h"
 #include "agent/run/live_attempt.h"
+#include "agent/run/meter_shelf.h"
 #include "agent/run/plan.h"
 #include "agent/run/run_limits.h"
+#include "agent/run/runner.h"
 #include "agent/spool/spool.h"
 #include "agent/spool/spool_recorder.h"
 #include "agent/workload/workload.h"
@@ -42,6 +42,7 @@ struct RunEnvironment {
   PlanJournals journals;          // of RunPlan
   HostPaths paths;
   PowerSettings power;
+  MeterShelf* meters = nullptr;  // null: none are here
   PlanSettings plan;
   std::vector<v1::Engine> engines;
   std::string engine_search;
@@ -51,27 +52,20 @@ struct RunEnvironment {
   std::function<absl::StatusOr<std::unique_ptr<Workload>>(const v1::JobSpec&)> make_workload;
 };
 
-struct RunCallbacks {
-  std::function<void(Fence, v1::AttemptState, const std::string& detail)> moved;
-  // Nothing of the attempt runs any more; its Final is not written yet.
-  std::function<void(Fence, bool clean)> ended;
-  // The last call. Whether its Final is durable (or nobody wants it).
-  std::function<void(Fence, absl::Status stored)> stored;
-};
-
-class AttemptRunner {
+class AttemptRunner : public Runner {
  public:
   AttemptRunner(v1::Grant grant, const RunEnvironment& environment, RunCallbacks callbacks);
-  ~AttemptRunner();
+  ~AttemptRunner() override;
   AttemptRunner(const AttemptRunner&) = delete;
   AttemptRunner& operator=(const AttemptRunner&) = delete;
 
-  // The first reason given counts.
-  void Stop(StopAttempt stop);
+  void Stop(StopAttempt stop) override;
 
  private:
   void Run();
   WorkloadOutcome Execute(SpoolRecorder& recorder, bool& clean);
+  // What of the power is sampled: this host's own sensors, and the meter where it was granted.
+  absl::StatusOr<PowerSelection> ChoosePower();
   absl::StatusOr<std::optional<CachedArtifact>> FetchModel();
   WorkloadOutcome RunWorkload(Workload& workload, RunPlan& plan, SpoolRecorder& recorder,
                               std::optional<std::filesystem::path> model, bool& clean);

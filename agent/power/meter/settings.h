@@ -43,6 +43,8 @@ struct MeterChoice {
   std::string agent;
   // Empty: the only one there.
   std::string serial;
+  // That results are reported from; empty: its power.
+  std::string channel = {};
 };
 
 // What the operator states of meters, of this host and of its device.

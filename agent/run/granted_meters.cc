@@ -1,0 +1,41 @@
+#include "agent/run/granted_meters.h"
+
+#include <algorithm>
+
+#include "absl/strings/match.h"
+
+namespace joulefarm::agent {
+namespace {
+
+bool IsMeter(const v1::GrantedResource& granted) {
+  return absl::StartsWith(granted.resource_id(), "meter:");
+}
+
+}  // namespace
+
+std::vector<v1::GrantedResource> MetersHere(const v1::Grant& grant) {
+  std::vector<v1::GrantedResource> meters;
+  for (const v1::GrantedResource& granted : grant.resources()) {
+    if (IsMeter(granted) && granted.source() == grant.source()) meters.push_back(granted);
+  }
+  return meters;
+}
+
+bool IsMeasuredElsewhere(const v1::Grant& grant) {
+  return std::any_of(grant.resources().begin(), grant.resources().end(),
+                     [&](const v1::GrantedResource& granted) {
+                       return IsMeter(granted) && granted.source() != grant.source();
+                     });
+}
+
+std::optional<std::string> PrimaryOf(const v1::GrantedResource& granted, const PowerSource& meter) {
+  for (const v1::ChannelInfo& channel : meter.channels()) {
+    const bool energy = channel.quantity() == v1::QUANTITY_POWER_W ||
+                        channel.quantity() == v1::QUANTITY_ENERGY_COUNTER_J;
+    if (granted.channel().empty() ? energy : channel.name() == granted.channel())
+      return channel.name();
+  }
+  return std::nullopt;
+}
+
+}  // namespace joulefarm::agent
