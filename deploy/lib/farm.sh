@@ -32,13 +32,13 @@ farm_address_is_new() {
 }
 farm_has_device() { [[ -n $("$1/joulefarm" device list -o name 2>/dev/null) ]]; }
 
-# farm_start BIN STATE ENGINE_DIR [AGENT_CONFIG]: exports JOULEFARM_CONTROLLER for what follows.
-farm_start() {
-  local bin=$1 engines=$3 config=${4:-} stamp address
+# farm_controller BIN STATE: exports JOULEFARM_CONTROLLER for what follows.
+farm_controller() {
+  local stamp address
   farm_state=$2
   mkdir -p -- "$farm_state/log" || return 1
   stamp=$(farm_address_stamp)
-  setpriv --pdeathsig TERM "$bin/joulefarm-controller" --listen 127.0.0.1:0 --http 127.0.0.1:0 \
+  setpriv --pdeathsig TERM "$1/joulefarm-controller" --listen 127.0.0.1:0 --http 127.0.0.1:0 \
     --state "$farm_state/controller" </dev/null >>"$farm_state/log/controller.log" 2>&1 &
   farm_controller_pid=$!
   farm_wait 30 'joulefarm-controller' "$farm_controller_pid" "$farm_state/log/controller.log" \
@@ -46,12 +46,46 @@ farm_start() {
   mapfile -t address <"$farm_state/controller/address"
   export JOULEFARM_CONTROLLER=${address[0]}
   note "controller  ${address[0]}${address[1]:+, HTTP on http://${address[1]}/healthz}"
+}
 
-  JOULEFARM_ENGINE_DIR=$engines setpriv --pdeathsig TERM "$bin/joulefarm-agent" --controller "${address[0]}" \
-    --state "$farm_state/agent" ${config:+--config "$config"} </dev/null >>"$farm_state/log/agent.log" 2>&1 &
-  farm_agent_pid=$!
-  farm_wait 30 'joulefarm-agent' "$farm_agent_pid" "$farm_state/log/agent.log" farm_has_device "$bin" || return 1
-  note "agent       $("$bin/joulefarm" device list -o name | head -n1)"
+# farm_agent NAME BIN ENGINE_DIR CONFIG [WRAPPER…]: an agent whose state and log are called NAME; CONFIG is a file, or empty.
+# Leaves its process, or the wrapper's, in farm_started_pid.
+farm_agent() {
+  local name=$1 bin=$2 engines=$3 config=$4
+  shift 4
+  JOULEFARM_ENGINE_DIR=$engines setpriv --pdeathsig TERM "$@" "$bin/joulefarm-agent" \
+    --controller "$JOULEFARM_CONTROLLER" --state "$farm_state/$name" ${config:+--config "$config"} \
+    </dev/null >>"$farm_state/log/$name.log" 2>&1 &
+  farm_started_pid=$!
+}
+
+# farm_device_agent BIN ENGINE_DIR CONFIG [WRAPPER…]: the agent that runs jobs, until its device is there.
+farm_device_agent() {
+  farm_agent agent "$@" || return 1
+  farm_agent_pid=$farm_started_pid
+  farm_wait 30 'joulefarm-agent' "$farm_agent_pid" "$farm_state/log/agent.log" farm_has_device "$1" || return 1
+  note "agent       $("$1/joulefarm" device list -o name | head -n1)"
+}
+
+# farm_start BIN STATE ENGINE_DIR [AGENT_CONFIG]
+farm_start() {
+  farm_controller "$1" "$2" || return 1
+  farm_device_agent "$1" "$3" "${4:-}" || return 1
+  note "state       $farm_state"
+}
+
+# What the fake meter (deploy/fake_meter) says its serial number is. It can do 500 Hz; half of that is kept up on a machine
+# that also is the host, the device and its load.
+readonly farm_meter_serial=SIMULATED-1 farm_meter_rate_hz=250
+
+# farm_start_metered BIN STATE ENGINE_DIR: the same, and the agent has a simulated meter.
+farm_start_metered() {
+  local faked=(umockdev-wrapper "$1/joulefarm-fake-meter" --) config=$2/config
+  mkdir -p -- "$config" || return 1
+  printf 'meters: [{serial: %s, rate_hz: %d}]\n' "$farm_meter_serial" "$farm_meter_rate_hz" >"$config/agent.yaml" || return 1
+  farm_controller "$1" "$2" || return 1
+  farm_device_agent "$1" "$3" "$config/agent.yaml" "${faked[@]}" || return 1
+  note "meter       km003c $farm_meter_serial, simulated"
   note "state       $farm_state"
 }
 
