@@ -1,9 +1,10 @@
 # shellcheck shell=bash disable=SC2034,SC2154
-# A controller and an agent on this machine, on free loopback ports. Sourced after common.sh.
-# Both get SIGTERM from the kernel should this shell die without having stopped them.
+# A controller and an agent on this machine, on free loopback ports, and if asked for a second agent. Sourced after
+# common.sh. All of them get SIGTERM from the kernel should this shell die without having stopped them.
 
 farm_controller_pid=''
 farm_agent_pid=''
+farm_host_pid=''
 farm_command_pid=''
 farm_state=''
 
@@ -30,7 +31,11 @@ farm_address_stamp() { stat -c '%i %z' -- "$farm_state/controller/address" 2>/de
 farm_address_is_new() {
   [[ $(farm_address_stamp) != "$1" ]] && (($(wc -l <"$farm_state/controller/address") >= 1))
 }
-farm_has_device() { [[ -n $("$1/joulefarm" device list -o name 2>/dev/null) ]]; }
+# What an earlier run left in the database is not ONLINE.
+farm_device() { "$1/joulefarm" device list --link ONLINE -o name 2>/dev/null | grep -vxF -- "$farm_host_id"; }
+farm_has_device() { [[ -n $(farm_device "$1") ]]; }
+farm_meter() { "$1/joulefarm" resource list --kind METER --link ONLINE -o name 2>/dev/null; }
+farm_has_meter() { [[ -n $(farm_meter "$1") ]]; }
 
 # farm_controller BIN STATE: exports JOULEFARM_CONTROLLER for what follows.
 farm_controller() {
@@ -64,7 +69,7 @@ farm_device_agent() {
   farm_agent agent "$@" || return 1
   farm_agent_pid=$farm_started_pid
   farm_wait 30 'joulefarm-agent' "$farm_agent_pid" "$farm_state/log/agent.log" farm_has_device "$1" || return 1
-  note "agent       $("$1/joulefarm" device list -o name | head -n1)"
+  note "agent       $(farm_device "$1" | head -n1)"
 }
 
 # farm_start BIN STATE ENGINE_DIR [AGENT_CONFIG]
@@ -74,18 +79,34 @@ farm_start() {
   note "state       $farm_state"
 }
 
-# What the fake meter (deploy/fake_meter) says its serial number is. It can do 500 Hz; half of that is kept up on a machine
-# that also is the host, the device and its load.
-readonly farm_meter_serial=SIMULATED-1 farm_meter_rate_hz=250
+# The second agent's id, and what the fake meter (deploy/fake_meter) says its serial number is. It can do 500 Hz; half of
+# that is kept up on a machine that also is the host, the device and its load.
+readonly farm_host_id=lab-host farm_meter_serial=SIMULATED-1 farm_meter_rate_hz=250
 
-# farm_start_metered BIN STATE ENGINE_DIR: the same, and the agent has a simulated meter.
+# farm_start_metered BIN STATE ENGINE_DIR local|remote: the same with a simulated meter, which the device's agent has, or a
+# second agent that lends it.
 farm_start_metered() {
-  local faked=(umockdev-wrapper "$1/joulefarm-fake-meter" --) config=$2/config
+  local bin=$1 engines=$3 where=$4 config=$2/config name
+  local faked=(umockdev-wrapper "$bin/joulefarm-fake-meter" --)
+  local meters="meters: [{serial: $farm_meter_serial, rate_hz: $farm_meter_rate_hz}]"
   mkdir -p -- "$config" || return 1
-  printf 'meters: [{serial: %s, rate_hz: %d}]\n' "$farm_meter_serial" "$farm_meter_rate_hz" >"$config/agent.yaml" || return 1
-  farm_controller "$1" "$2" || return 1
-  farm_device_agent "$1" "$3" "$config/agent.yaml" "${faked[@]}" || return 1
-  note "meter       km003c $farm_meter_serial, simulated"
+  farm_controller "$bin" "$2" || return 1
+  # The meter is there before any job is: one that begins without it goes on without it.
+  if [[ $where == remote ]]; then
+    name=$farm_host_id
+    printf 'id: %s\n%s\n' "$name" "$meters" >"$config/$name.yaml" || return 1
+    printf 'meter: {agent: %s, serial: %s}\n' "$name" "$farm_meter_serial" >"$config/agent.yaml" || return 1
+    farm_agent "$name" "$bin" "$engines" "$config/$name.yaml" "${faked[@]}" || return 1
+    farm_host_pid=$farm_started_pid
+    farm_wait 30 "the meter of $name" "$farm_host_pid" "$farm_state/log/$name.log" farm_has_meter "$bin" || return 1
+    note "meter       $(farm_meter "$bin"), simulated, on $name"
+    farm_device_agent "$bin" "$engines" "$config/agent.yaml" || return 1
+  else
+    printf '%s\n' "$meters" >"$config/agent.yaml" || return 1
+    farm_device_agent "$bin" "$engines" "$config/agent.yaml" "${faked[@]}" || return 1
+    farm_wait 30 'its meter' "$farm_agent_pid" "$farm_state/log/agent.log" farm_has_meter "$bin" || return 1
+    note "meter       $(farm_meter "$bin"), simulated"
+  fi
   note "state       $farm_state"
 }
 
@@ -99,10 +120,12 @@ farm_run() {
   return "$rc"
 }
 
-# Stops what runs, the agent before its controller so that it can hand over. May be called at any time, repeatedly.
+# Stops what runs, agents before their controller so that they can hand over, and who borrows a meter before who lends it.
+# May be called at any time, repeatedly.
 farm_stop() {
   if [[ -n $farm_command_pid ]]; then stop_process "$farm_command_pid" joulefarm 2; fi
   if [[ -n $farm_agent_pid ]]; then stop_process "$farm_agent_pid" joulefarm-agent 20; fi
+  if [[ -n $farm_host_pid ]]; then stop_process "$farm_host_pid" "the agent $farm_host_id" 20; fi
   if [[ -n $farm_controller_pid ]]; then stop_process "$farm_controller_pid" joulefarm-controller 20; fi
-  farm_command_pid='' farm_agent_pid='' farm_controller_pid=''
+  farm_command_pid='' farm_agent_pid='' farm_host_pid='' farm_controller_pid=''
 }
