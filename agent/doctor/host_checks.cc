@@ -156,7 +156,7 @@ Findings CheckPower(const PowerSelection& selection) {
                    "estimated_power in its configuration makes the estimate better"});
   } else {
     out.push_back({Level::kOk, "power",
-                   absl::StrCat("measured by ", absl::StrJoin(selection.totals, ", "),
+                   absl::StrCat("read from ", absl::StrJoin(selection.totals, ", "),
                                 "; results come from ", selection.ranking.front()),
                    ""});
   }

@@ -86,7 +86,7 @@ TEST(CheckPower, WhatMeasuresAndWhatStandsInTheWay) {
   selection.ranking = {"package-0", "estimated"};
   selection.totals = {"package-0", "psys"};
   EXPECT_EQ(Only(CheckPower(selection)).text,
-            "measured by package-0, psys; results come from package-0");
+            "read from package-0, psys; results come from package-0");
   selection.obstacles = {"RAPL dram: permission denied; run the agent as root"};
   const Findings both = CheckPower(selection);
   ASSERT_EQ(both.size(), 2u);
