@@ -33,8 +33,8 @@ struct PlanSettings {
   std::map<std::string, std::string> operator_stated;
   // The switched port that the device hangs on, cut where a job asks for it.
   std::optional<SwitchedPort> usb_port;
-  // Power is looked at for so long before the port is cut and after, and so long after the cut it is
-  // left to itself: what hangs on it draws on from its capacitors.
+  // Power is looked at for so long before the port is cut and after, and so long after the cut it
+  // is left to itself: what hangs on it draws on from its capacitors.
   std::int64_t cut_look_ns = 1'000'000'000;
   std::int64_t cut_wait_ns = 2'000'000'000;
   std::optional<double> battery_wh;  // as stated

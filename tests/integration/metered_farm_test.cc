@@ -74,8 +74,7 @@ class TestShelf : public agent::MeterShelf {
     said.set_model("test");
     said.set_serial(serial_);
     const TestMeter::Source source(meter_);
-    for (const v1::ChannelInfo& channel : source.channels())
-      *said.add_channels() = channel;
+    for (const v1::ChannelInfo& channel : source.channels()) *said.add_channels() = channel;
     return {said};
   }
   absl::StatusOr<std::unique_ptr<agent::PowerSource>> Open(const std::string&) override {
