@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
+#include "agent/power/tare_file.h"
 #include "agent/run/core_list.h"
 #include "common/config/diagnostics.h"
 #include "common/config/yaml_proto.h"
@@ -114,9 +115,12 @@ absl::StatusOr<AgentOptions> MakeOptions(const AgentFlags& flags) {
   options.state_dir = flags.state        ? std::filesystem::path(*flags.state)
                       : file.has_state() ? std::filesystem::path(file.state())
                                          : DefaultStateDir("agent");
+  absl::StatusOr<MeterTares> tares = ReadTares(TareFile(options.state_dir));
+  if (!tares.ok()) return tares.status();
   options.root = flags.root;
   for (const config::v1::Label& label : file.labels()) options.labels[label.key()] = label.value();
   options.power = Power(file);
+  options.power.meter.tares = *std::move(tares);
   if (std::string& agent = options.power.meter.device.agent; agent == options.id) agent.clear();
   if (options.power.meter.device.agent.empty() && options.power.channel.empty())
     options.power.channel = file.meter().channel();

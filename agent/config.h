@@ -20,7 +20,8 @@ struct AgentFlags {
   bool allow_plaintext = false;
 };
 
-// Flags win over the file, the file over defaults. INVALID_ARGUMENT names file, line and column.
+// Flags win over the file, the file over defaults; tares of meters come from the state directory.
+// INVALID_ARGUMENT names file, line and column; other errors are of the tares.
 absl::StatusOr<AgentOptions> MakeOptions(const AgentFlags& flags);
 
 }  // namespace joulefarm::agent

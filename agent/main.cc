@@ -11,9 +11,11 @@
 #include "agent/commands/decode.h"
 #include "agent/commands/latency.h"
 #include "agent/commands/meters.h"
+#include "agent/commands/tare.h"
 #include "agent/config.h"
 #include "agent/doctor/host_checks.h"
 #include "agent/doctor/report.h"
+#include "agent/power/tare_file.h"
 #include "common/daemon/notify.h"
 
 namespace joulefarm::agent {
@@ -86,6 +88,18 @@ int Latency(const AgentFlags& flags, const std::string& channel) {
   return ShowLatency(HostPaths(options->root), options->power, channel, std::cout, std::cerr);
 }
 
+int Tare(const AgentFlags& flags, TareRequest request) {
+  const absl::StatusOr<AgentOptions> options = MakeOptions(flags);
+  if (!options.ok()) {
+    spdlog::error("{}", std::string(options.status().message()));
+    return kExitUsage;
+  }
+  request.file = TareFile(options->state_dir);
+  return request.clear
+             ? ClearTare(request, std::cout, std::cerr)
+             : TakeTare(request, options->power.meter, RealTareHooks(), std::cout, std::cerr);
+}
+
 int Main(int argc, char** argv) {
   spdlog::set_default_logger(
       std::make_shared<spdlog::logger>("agent", std::make_shared<spdlog::sinks::stderr_sink_mt>()));
@@ -101,6 +115,7 @@ int Main(int argc, char** argv) {
       "  joulefarm-agent --controller lab-host:7070 --allow-plaintext\n"
       "  joulefarm-agent --config /etc/joulefarm/agent.yaml\n"
       "  joulefarm-agent meters                      what can measure power here, and what cannot\n"
+      "  joulefarm-agent meters tare                 zero the meter, with the device taken off it\n"
       "  joulefarm-agent meters decode km003c <hex   what the bytes of a bus capture say\n"
       "  joulefarm-agent doctor                      what this host lacks, and what to do about "
       "it\n"
@@ -134,6 +149,8 @@ int Main(int argc, char** argv) {
   meters->add_option("--root", flags.root, "Where /proc and /sys are read below, default /")
       ->type_name("DIR");
   meters->add_option("--config", flags.config, "Configuration file (YAML)")->type_name("FILE");
+  meters->add_option("--state", flags.state, "State directory, where tares of meters are kept")
+      ->type_name("DIR");
   meters->add_option("-o,--output", format, "How to print: table or json")
       ->check(CLI::IsMember({"table", "json"}))
       ->type_name("FORMAT");
@@ -160,6 +177,30 @@ int Main(int argc, char** argv) {
   latency->footer(
       "For a meter that measures this very host; while nothing else runs. Exit code 0: as is known "
       "of it, 1: it cannot be\nmeasured, 3: the stamps are off by more.");
+  TareRequest tare_request;
+  CLI::App* tare = meters->add_subcommand(
+      "tare",
+      "Sample a meter through which nothing flows; what it says is subtracted from then on");
+  tare->fallthrough();
+  tare->add_option("serial", tare_request.meter,
+                   "Its serial number (its place, where it has none), default the only one here")
+      ->type_name("SERIAL");
+  tare->add_option("--seconds", tare_request.seconds, "For how long, default 10")
+      ->check(CLI::Range(1.0, 3600.0).description(""))
+      ->type_name("S");
+  tare->add_flag("--force", tare_request.force, "Take it though it is not steady or far from zero");
+  tare->add_flag("--clear", tare_request.clear, "Forget the tare; the meter need not be here");
+  tare->footer(
+      "Take the device off the meter first and leave its supply on. Also takes --config and "
+      "--state "
+      "of the agent that uses\nthe meter; that one takes the tare into account when it starts "
+      "anew. "
+      "Refused: a mean beyond 20 mA (or 1 % of the\nmodel's range; of meters without a current 50 "
+      "mW "
+      "or ten times the class of the offset), a standard deviation\nbeyond a quarter of that, two "
+      "halves that differ by more than a tenth of it.\nExit code 0: done, 1: refused or it cannot "
+      "be "
+      "measured, and why.");
   CLI::App* doctor = app.add_subcommand(
       "doctor", "Look at what an agent needs here: engines, sensors, disk, memory, time, state");
   doctor->fallthrough();
@@ -180,6 +221,7 @@ int Main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : kExitUsage;
   }
   if (decode->parsed()) return DecodeFrames(model, std::cin, std::cout, std::cerr);
+  if (tare->parsed()) return Tare(flags, tare_request);
   if (latency->parsed()) return Latency(flags, channel);
   if (meters->parsed()) return ShowMeters(flags, format);
   return doctor->parsed() ? Doctor(flags, format) : Serve(flags);

@@ -105,6 +105,10 @@ std::string Describe(const std::string& channel, const MeterReport& meter) {
     absl::StrAppend(&text, absl::StrFormat(", stamps within ±%.2f ms",
                                            static_cast<double>(*counts.half_round_trip_ns) * 1e-6));
   }
+  const MeterSettings& settings = meter.settings;
+  if (settings.tare_a) absl::StrAppend(&text, absl::StrFormat("; tare %.4g A", *settings.tare_a));
+  if (settings.tare_w) absl::StrAppend(&text, absl::StrFormat("; tare %.4g W", *settings.tare_w));
+  if (!settings.tare_at.empty()) absl::StrAppend(&text, " taken ", settings.tare_at);
   absl::StrAppend(&text, "; ", counts.lost, " lost, ",
                   counts.rejected + counts.out_of_range + counts.out_of_order, " refused");
   if (!meter.trouble.empty()) absl::StrAppend(&text, "; last trouble: ", meter.trouble);
@@ -119,6 +123,10 @@ Json MeterAsJson(const std::optional<MeterReport>& meter) {
   object["serial"] = OrNull(meter->serial);
   object["firmware"] = OrNull(meter->firmware);
   object["place"] = meter->place;
+  object["tare_a"] = OrNull(meter->settings.tare_a);
+  object["tare_w"] = OrNull(meter->settings.tare_w);
+  object["tare_at"] =
+      meter->settings.tare_at.empty() ? Json(nullptr) : Json(meter->settings.tare_at);
   object["distinct_hz"] = OrNull(meter->counts.distinct_hz);
   object["half_round_trip_ns"] = OrNull(meter->counts.half_round_trip_ns);
   object["samples"] = meter->counts.samples;

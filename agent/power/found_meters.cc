@@ -207,15 +207,28 @@ MeteredSource::Opener OpenerOf(const FoundMeter& meter) {
   };
 }
 
+MeterSettings SettingsFor(const FoundMeter& meter, const FoundMeters& here,
+                          const MeterConfig& config) {
+  const MeterSettings* stated = SettingsOf(meter, here, config);
+  MeterSettings settings = stated != nullptr ? *stated : MeterSettings();
+  const auto found = config.tares.find(IdOf(meter));
+  if (found == config.tares.end()) return settings;
+  const MeterTare& tare = found->second;
+  const double sign = settings.negate ? -1 : 1;
+  if (tare.current_a) settings.tare_a = sign * *tare.current_a;
+  if (tare.power_w) settings.tare_w = sign * *tare.power_w;
+  settings.tare_v = tare.voltage_v;
+  settings.tare_at = tare.taken_at;
+  return settings;
+}
+
 std::unique_ptr<MeteredSource> MakeMeter(const FoundMeter& meter, const FoundMeters& here,
                                          const MeterConfig& config, const std::string& name) {
-  const MeterSettings* stated = SettingsOf(meter, here, config);
   MeteredSource::Identity identity = {.id = IdOf(meter), .place = PlaceOf(meter)};
   if (!meter.device.serial.empty()) identity.serial = meter.device.serial;
   if (absl::StartsWith(meter.device.serial, kSimulated))
     identity.provenance = v1::PROVENANCE_SIMULATED;
-  return std::make_unique<MeteredSource>(*meter.model,
-                                         stated != nullptr ? *stated : MeterSettings(), name,
+  return std::make_unique<MeteredSource>(*meter.model, SettingsFor(meter, here, config), name,
                                          std::move(identity), OpenerOf(meter));
 }
 

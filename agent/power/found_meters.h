@@ -41,6 +41,10 @@ std::string PlaceOf(const FoundMeter& meter);
 // Opens the meter wherever it is plugged in now.
 MeteredSource::Opener OpenerOf(const FoundMeter& meter);
 
+// What is stated of one of `here`, with its tare.
+MeterSettings SettingsFor(const FoundMeter& meter, const FoundMeters& here,
+                          const MeterConfig& config);
+
 // A source of one of `here` with what is stated of it; `name` of its power channel.
 std::unique_ptr<MeteredSource> MakeMeter(const FoundMeter& meter, const FoundMeters& here,
                                          const MeterConfig& config, const std::string& name);

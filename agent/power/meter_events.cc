@@ -11,7 +11,13 @@ v1::MeterRecord MeterRecordOf(const MeterReport& meter, const std::string& agent
   record.set_place(meter.place);
   record.set_agent_id(agent_id);
   const MeterSettings& settings = meter.settings;
-  if (settings.tare_w) record.set_tare_w(*settings.tare_w);
+  if (settings.tare_w) {
+    record.set_tare_w(*settings.tare_w);
+  } else if (settings.tare_a && settings.tare_v) {
+    // Of a current, the power that it stood for when it was taken; the readings' own voltage is
+    // what is subtracted with.
+    record.set_tare_w(*settings.tare_a * *settings.tare_v);
+  }
   if (!settings.tare_at.empty()) record.set_tare_at(settings.tare_at);
   if (settings.gain) record.set_gain(*settings.gain);
   if (settings.gain_u) record.set_gain_u(*settings.gain_u);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "agent/power/found_power.h"
 
 namespace joulefarm::agent {
@@ -24,13 +25,23 @@ double ScaleOf(double resolution_w) {
   return std::pow(10, std::floor(std::log10(resolution_w) + 1e-9));
 }
 
+std::string TareText(const MeterSettings& settings) {
+  std::string text;
+  if (settings.tare_a)
+    absl::StrAppend(&text, absl::StrFormat(", less a tare of %.4g A", *settings.tare_a));
+  if (settings.tare_w)
+    absl::StrAppend(&text, absl::StrFormat(", less a tare of %.4g W", *settings.tare_w));
+  if (!settings.tare_at.empty()) absl::StrAppend(&text, " taken ", settings.tare_at);
+  return text;
+}
+
 v1::ChannelInfo Power(const MeterModel& model, const MeterSettings& settings,
                       const std::string& name, const std::string& title) {
-  v1::ChannelInfo channel =
-      PowerChannel(name, v1::QUANTITY_POWER_W, ScaleOf(model.resolution_w), RateOf(model, settings),
-                   v1::SCOPE_DEVICE,
-                   absl::StrCat(title, ": what flows through it",
-                                settings.negate ? ", counted the other way" : ""));
+  v1::ChannelInfo channel = PowerChannel(
+      name, v1::QUANTITY_POWER_W, ScaleOf(model.resolution_w), RateOf(model, settings),
+      v1::SCOPE_DEVICE,
+      absl::StrCat(title, ": what flows through it",
+                   settings.negate ? ", counted the other way" : "", TareText(settings)));
   if (settings.gain_u) {
     channel.set_gain_u(*settings.gain_u);
   } else if (model.gain_u > 0) {
@@ -88,12 +99,17 @@ std::optional<double> MeterReadings::Power(const MeterSample& sample) const {
   const double sign = settings_.negate ? -1 : 1;
   const std::optional<double> voltage_v = sample.voltage_v ? sample.voltage_v : settings_.supply_v;
   std::optional<double> power_w;
-  if (voltage_v && sample.current_a && (settings_.tare_a || !sample.power_w)) {
-    power_w = *voltage_v * (sign * *sample.current_a - settings_.tare_a.value_or(0));
-  } else if (sample.power_w) {
+  if (sample.power_w) {
     power_w = sign * *sample.power_w;
+  } else if (voltage_v && sample.current_a) {
+    power_w = *voltage_v * sign * *sample.current_a;
   }
   if (!power_w) return std::nullopt;
+  if (settings_.tare_a) {
+    // What it stands for at no voltage is not known: not a reading without its tare.
+    if (!voltage_v) return std::nullopt;
+    *power_w -= *voltage_v * *settings_.tare_a;
+  }
   return settings_.gain.value_or(1) * (*power_w - settings_.tare_w.value_or(0));
 }
 

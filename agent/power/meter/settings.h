@@ -3,6 +3,8 @@
 // Threads: any. Ownership: values.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,19 +25,33 @@ struct MeterSettings {
   double rate_hz = 0;
   // Current flows the other way through it than its maker counts.
   bool negate = false;
-  // power = gain * (what it says - tare_w); where it says volts and amperes, what it says is
-  // V * (A - tare_a). Tares are taken with the sign that `negate` gives.
+  // power = gain * (what it says - tare_w - V * tare_a). Tares have the sign that `negate` gives.
   std::optional<double> gain;
   std::optional<double> gain_u;  // relative standard uncertainty of the gain
   std::optional<double> tare_w;
   std::optional<double> tare_a;
-  std::string tare_at;  // RFC 3339
+  std::optional<double> tare_v;  // mean voltage when tare_a was taken, where there was one
+  std::string tare_at;           // RFC 3339
   // What the device is fed with: a meter that can (Monsoon) is set to it; one that does not measure
   // the voltage counts with it.
   std::optional<double> supply_v;
   std::string sense_point;          // "meter" or "device"
   std::optional<double> cable_ohm;  // between sense point and device, there and back
 };
+
+// What a meter says while nothing draws power through it.
+struct MeterTare {
+  std::string model = {};
+  // One of the two, signed as the meter signs it.
+  std::optional<double> current_a = {};
+  std::optional<double> power_w = {};
+  double sd = 0;                         // standard deviation of the samples, in the same unit
+  std::optional<double> voltage_v = {};  // mean, where power came in on the other side
+  std::int64_t samples = 0;
+  std::string taken_at = {};  // RFC 3339
+};
+// By MeterReport::id.
+using MeterTares = std::map<std::string, MeterTare>;
 
 // Which meter measures a device.
 struct MeterChoice {
@@ -51,6 +67,7 @@ struct MeterChoice {
 struct MeterConfig {
   std::vector<MeterSettings> meters;
   MeterChoice device;
+  MeterTares tares;
 };
 
 }  // namespace joulefarm::agent

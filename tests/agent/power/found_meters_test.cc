@@ -141,6 +141,25 @@ TEST_F(FoundMetersTest, WhatTheOperatorStatesOfIt) {
   EXPECT_EQ(found_.sources[0]->channels()[0].nominal_hz(), 100);
 }
 
+TEST_F(FoundMetersTest, ItsTareIsItsOwnAndHasTheSignOfTheDevice) {
+  Plug("A1", "3-1");
+  Plug("B2", "3-2");
+  MeterSettings settings;
+  settings.serial = "A1";
+  settings.negate = true;
+  config_.meters = {settings};
+  config_.tares["meter:km003c:A1"] = {
+      .model = "km003c", .current_a = 0.002, .voltage_v = 5, .taken_at = "2026-11-21T19:00:00Z"};
+  Add(true);
+  const MeterReport tared = *found_.sources[0]->Meter();
+  EXPECT_EQ(tared.settings.tare_a, -0.002);
+  EXPECT_EQ(tared.settings.tare_v, 5);
+  EXPECT_EQ(tared.settings.tare_at, "2026-11-21T19:00:00Z");
+  const MeterReport other = *found_.sources[1]->Meter();
+  EXPECT_EQ(other.settings.tare_a, std::nullopt);
+  EXPECT_EQ(other.settings.tare_at, "");
+}
+
 TEST_F(FoundMetersTest, ASimulatedOneIsLabelledSo) {
   Plug("SIMULATED-1", "3-1");
   Add();

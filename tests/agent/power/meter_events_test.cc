@@ -26,6 +26,17 @@ TEST(MeterEventsTest, WhatIsNotKnownStaysAbsent) {
   EXPECT_FALSE(stats.has_half_round_trip_ns());
 }
 
+TEST(MeterEventsTest, ATareOfACurrentIsRecordedAsThePowerItStoodFor) {
+  MeterReport meter;
+  meter.settings.tare_a = 0.002;
+  meter.settings.tare_at = "2026-11-21T19:00:00Z";
+  const v1::MeterRecord unpowered = MeterRecordOf(meter, "");
+  EXPECT_FALSE(unpowered.has_tare_w());
+  EXPECT_EQ(unpowered.tare_at(), "2026-11-21T19:00:00Z");
+  meter.settings.tare_v = 5;
+  EXPECT_DOUBLE_EQ(MeterRecordOf(meter, "").tare_w(), 0.01);
+}
+
 TEST(MeterEventsTest, WhatTheOperatorStatesAndWhatWasCounted) {
   MeterReport meter;
   meter.serial = "A1";

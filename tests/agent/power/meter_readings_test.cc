@@ -136,6 +136,26 @@ TEST_F(MeterReadingsTest, ATareOfTheCurrentFollowsTheVoltage) {
   EXPECT_NEAR(Watts()[1], 10 * 0.9, 1e-6);
 }
 
+TEST_F(MeterReadingsTest, ATareOfTheCurrentIsTakenOffThePowerThatTheMeterSends) {
+  settings_.tare_a = 0.1;
+  settings_.tare_at = "2026-11-21T19:00:00Z";
+  MeterSample sample = Sample(5, 1);
+  sample.power_w = 5.2;  // of another window
+  Take({sample}, kMs);
+  EXPECT_NEAR(Watts()[0], 5.2 - 0.5, 1e-6);
+  EXPECT_THAT(Readings().channels()[0].description(),
+              testing::HasSubstr("less a tare of 0.1 A taken 2026-11-21T19:00:00Z"));
+}
+
+TEST_F(MeterReadingsTest, WithoutAVoltageNothingIsGivenWithoutItsTare) {
+  settings_.tare_a = 0.1;
+  MeterSample sample;
+  sample.power_w = 5;
+  Take({sample}, kMs);
+  EXPECT_THAT(Watts(), IsEmpty());
+  EXPECT_EQ(lost_, 1);
+}
+
 TEST_F(MeterReadingsTest, AMeterThatFeedsTheDeviceTakesTheVoltageItWasSetTo) {
   settings_.supply_v = 3.7;
   MeterSample sample;

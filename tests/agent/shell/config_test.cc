@@ -5,6 +5,7 @@
 
 #include <fstream>
 
+#include "agent/power/tare_file.h"
 #include "tests/agent/temp_dir.h"
 
 namespace joulefarm::agent {
@@ -79,6 +80,23 @@ TEST_F(ConfigTest, WhatIsStatedOfMeters) {
   EXPECT_EQ(meter.meters[1].node, "/dev/rfcomm0");
   EXPECT_EQ(meter.meters[1].supply_v, 3.7);
   EXPECT_FALSE(meter.meters[1].negate);
+}
+
+TEST_F(ConfigTest, TaresOfTheStateDirectory) {
+  AgentFlags flags;
+  flags.state = dir_.path().string();
+  const std::filesystem::path file = TareFile(dir_.path());
+  ASSERT_TRUE(
+      WriteTares(file,
+                 {{"meter:km003c:A1",
+                   {.model = "km003c", .current_a = 0.002, .taken_at = "2026-11-21T19:00:00Z"}}})
+          .ok());
+  const auto options = MakeOptions(flags);
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->power.meter.tares.at("meter:km003c:A1").current_a, 0.002);
+  std::ofstream(file) << "{";
+  const auto damaged = MakeOptions(flags);
+  EXPECT_THAT(std::string(damaged.status().message()), HasSubstr("tares.json are damaged"));
 }
 
 TEST_F(ConfigTest, AMeterOfAnotherAgent) {
