@@ -57,6 +57,7 @@ TEST_F(TakeTareTest, ElseTheMeanPower) {
 
 TEST_F(TakeTareTest, OfTheMainsThePower) {
   meter_.model.link = LinkKind::kTcp;
+  meter_.model.max_voltage_v = 300;
   meter_.sample = [](int) { return Sample(230, 0.01, 0.02); };
   const absl::StatusOr<TareSamples> samples = Take();
   ASSERT_TRUE(samples.ok()) << samples.status();
