@@ -228,6 +228,9 @@ MeterModel MonsoonModel() {
   model.endpoint_in = 0x81;
   model.max_rate_hz = 5'000;
   model.own_clock = true;
+  // Nobody states it: its queue of 16 samples (3.2 ms), a packet of three (0.6 ms) and a frame of
+  // USB (1 ms).
+  model.latency_u_ns = 5'000'000;
   // One count of the fine range (below about 50 mA) is some uW, one of the coarse range, in which a
   // device that computes is measured, some mW. Finer steps than this would mostly store noise.
   model.resolution_w = 1e-4;

@@ -199,5 +199,12 @@ TEST(MonsoonModelTest, IsFoundByItsNumbers) {
   EXPECT_EQ(model.match(device), UsbMatch::kNo);
 }
 
+TEST(MonsoonModelTest, ItsQueueIsInItsLatency) {
+  constexpr std::int64_t kQueueNs = 16 * 200'000;
+  const MeterModel model = MonsoonModel();
+  EXPECT_GE(model.latency_u_ns, kQueueNs);
+  EXPECT_LE(model.latency_u_ns, 2 * kQueueNs);
+}
+
 }  // namespace
 }  // namespace joulefarm::agent
