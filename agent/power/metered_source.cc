@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -173,7 +174,6 @@ void MeteredSource::HandOver(const MeterBatch& batch) {
   std::int64_t overflowed = report_.counts.overflowed;
   if (waiting_.size() + readings.size() <= timing_.most_waiting) {
     waiting_.insert(waiting_.end(), readings.begin(), readings.end());
-    pairs_.insert(pairs_.end(), pairs.begin(), pairs.end());
   } else {
     // Nobody collects: what is new is counted, what is old is kept in order.
     const auto dropped = std::count_if(
@@ -182,6 +182,11 @@ void MeteredSource::HandOver(const MeterBatch& batch) {
     overflowed += dropped;
     lost += dropped;
   }
+  // Those of dropped readings too, and a restart's whatever happens: without it, what came before
+  // and after would be taken for one life of the meter's clock.
+  std::copy_if(pairs.begin(), pairs.end(), std::back_inserter(pairs_), [&](const ClockPair& pair) {
+    return pair.restarted || pairs_.size() < timing_.most_waiting;
+  });
   lost_ += lost;
   const std::int64_t reopened = report_.counts.reopened;
   report_.counts = readings_.counts();

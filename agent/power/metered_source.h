@@ -45,7 +45,7 @@ class MeteredSource : public PowerSource {
     // Between two attempts to open it: doubled from the first to the most.
     std::int64_t back_off_ns = 100'000'000;
     std::int64_t most_back_off_ns = 5'000'000'000;
-    // Readings that wait to be collected.
+    // Readings that wait to be collected, and pairs of ticks but for those of a restart.
     std::size_t most_waiting = 32'768;
   };
 

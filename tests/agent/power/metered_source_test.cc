@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 
@@ -67,6 +68,7 @@ class FakeDriver : public MeterDriver {
     } else if (!script_->silent) {
       MeterSample& sample = batch.samples.emplace_back();
       sample.power_w = 2;
+      sample.t_ns = batch.arrived_ns;
     }
     return absl::OkStatus();
   }
@@ -261,6 +263,22 @@ TEST_F(MeteredSourceTest, WhatNobodyCollectsIsLostAndCounted) {
   const MeterCounts counts = source_->Meter()->counts;
   EXPECT_GE(counts.overflowed, 15);
   EXPECT_EQ(counts.lost, counts.overflowed);
+}
+
+TEST_F(MeteredSourceTest, ARestartWhileNobodyCollectsIsStillABorderOfItsClock) {
+  model_.own_clock = true;
+  timing_.most_waiting = 1;
+  ASSERT_TRUE(Source().Start().ok());
+  ASSERT_TRUE(Works());
+  script_.Set([](Script& script) { script.step = absl::UnavailableError("it was unplugged"); });
+  ASSERT_TRUE(script_.WaitFor([](const Script& script) { return script.opened >= 2; }));
+  ASSERT_TRUE(Works());
+  Poll().IgnoreError();
+  EXPECT_EQ(readings_.size(), 1U);
+  const std::vector<ClockPair> pairs = Source().TakePairs();
+  EXPECT_EQ(std::count_if(pairs.begin(), pairs.end(),
+                          [](const ClockPair& pair) { return pair.restarted; }),
+            2);
 }
 
 }  // namespace
