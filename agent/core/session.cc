@@ -109,9 +109,7 @@ void Session::On(const WelcomeReceived& event) {
   for (const auto& [id, device] : devices_) {
     if (!device.announced_clean && device.clean && !Occupant(id)) ReportDevice(id);
   }
-  std::vector<std::string> all;
-  for (const auto& [id, resource] : resources_) all.push_back(id);
-  ReportResources(all);
+  ReportAllResources();
   MaybeExit();
 }
 

@@ -147,6 +147,7 @@ class Session {
   std::optional<Fence> UserOf(const std::string& resource_id) const;
   v1::ResourceAnnouncement Announce(const Resource& resource) const;
   void ReportResources(const std::vector<std::string>& ids);
+  void ReportAllResources();
   void ReportResourcesOf(const v1::Grant& grant);
   std::optional<std::string> WhyNotResources(const v1::Grant& grant) const;
 

@@ -62,6 +62,7 @@ void Session::ReportNotHeld(Fence fence) {
   report->set_state(v1::ATTEMPT_STATE_CANCELED);
   report->set_detail("this agent does not hold the attempt");
   SendMessage(std::move(message));
+  ReportAllResources();
 }
 
 void Session::On(const GrantPersisted& event) {
@@ -72,8 +73,11 @@ void Session::On(const GrantPersisted& event) {
     const std::string reason =
         absl::StrCat("the agent cannot keep the grant: ", event.status.message());
     Say(Severity::kError, reason);
+    const v1::Grant grant = std::move(attempt.grant);
     attempts_.erase(it);
     ReplyToGrant(event.fence, reason);
+    // It may have been given up meanwhile: then the reply does not say that they are free.
+    ReportResourcesOf(grant);
     MaybeExit();
     return;
   }

@@ -15,14 +15,19 @@ constexpr char kUsedBy[] = "attempt";
 void Session::On(const ReleaseReceived& event) {
   if (!Hears(event.connection)) return;
   const Fence fence = event.release.fence();
-  if (attempts_.contains(fence)) {
-    Stop(fence, StopWhy::kReleased, v1::FAILURE_CLASS_UNSPECIFIED, "the device is done");
+  const auto it = attempts_.find(fence);
+  if (it == attempts_.end()) {
+    ReportNotHeld(fence);
     return;
   }
-  ReportNotHeld(fence);
-  std::vector<std::string> all;
-  for (const auto& [id, resource] : resources_) all.push_back(id);
-  ReportResources(all);
+  const Attempt& attempt = it->second;
+  if (attempt.stage == Stage::kFinished || attempt.grant.source() != event.release.source()) {
+    // The word it gave when it ended may have come too early to count.
+    ReportAllResources();
+    return;
+  }
+  // Its resources are reported when it has ended.
+  Stop(fence, StopWhy::kReleased, v1::FAILURE_CLASS_UNSPECIFIED, "the device is done");
 }
 
 void Session::On(const ResourcesChanged& event) {
@@ -79,6 +84,12 @@ void Session::ReportResources(const std::vector<std::string>& ids) {
   for (const std::string& id : ids)
     *message.mutable_resource_report()->add_resources() = Announce(resources_.at(id));
   SendMessage(std::move(message));
+}
+
+void Session::ReportAllResources() {
+  std::vector<std::string> all;
+  for (const auto& [id, resource] : resources_) all.push_back(id);
+  ReportResources(all);
 }
 
 void Session::ReportResourcesOf(const v1::Grant& grant) {

@@ -134,7 +134,7 @@ class Farm {
   // farm_helpers.cc: the further sources of an attempt.
   void AddHelpers(Attempt& attempt);
   void SendHelperGrant(const Attempt& attempt, const Helper& helper);
-  void SendRelease(const Attempt& attempt, const Helper& helper);
+  void SendRelease(const std::string& agent_id, Fence fence, int source);
   void ReleaseHelpers(Attempt& attempt);
   void HelperAccepted(Attempt& attempt, Helper& helper);
   void HelperReported(Attempt& attempt, Helper& helper, const v1::AttemptReport& report);

@@ -39,12 +39,22 @@ void Farm::SendHelperGrant(const Attempt& attempt, const Helper& helper) {
   boot_deadlines_.Set(absl::StrCat("helper-offer/", attempt.fence), now_.boot_ns + config_.ttl_ns);
 }
 
-void Farm::SendRelease(const Attempt& attempt, const Helper& helper) {
-  const AgentState& agent = agents_[helper.agent_id];
+// Tells it to end, and asks for its word on its resources: it comes when nothing of the source
+// runs.
+void Farm::SendRelease(const std::string& agent_id, Fence fence, int source) {
+  const AgentState& agent = agents_[agent_id];
   if (agent.session == 0) return;
+  // Once per input is enough.
+  for (const Effect& effect : plan_.effects) {
+    const auto* sent = std::get_if<SendToAgent>(&effect);
+    if (sent != nullptr && sent->session == agent.session &&
+        sent->message.release().fence() == fence && sent->message.release().source() == source) {
+      return;
+    }
+  }
   v1::ControllerMessage message;
-  message.mutable_release()->set_fence(attempt.fence);
-  message.mutable_release()->set_source(helper.source);
+  message.mutable_release()->set_fence(fence);
+  message.mutable_release()->set_source(source);
   Send(agent.session, std::move(message));
 }
 
@@ -54,7 +64,7 @@ void Farm::ReleaseHelpers(Attempt& attempt) {
   for (Helper& helper : attempt.helpers) {
     if (IsTerminal(helper.state) || helper.released) continue;
     helper.released = any = true;
-    SendRelease(attempt, helper);
+    SendRelease(helper.agent_id, attempt.fence, helper.source);
   }
   if (any) Put(attempt);
 }
@@ -92,6 +102,7 @@ void Farm::HelperReported(Attempt& attempt, Helper& helper, const v1::AttemptRep
 }
 
 void Farm::HelperEnded(Attempt& attempt, const SourceFinal& final) {
+  const bool waits = WaitsForHelpers(attempt);
   for (Helper& helper : attempt.helpers) {
     if (helper.source != final.source || IsTerminal(helper.state)) continue;
     const auto event = EventOfOutcome(final.outcome);
@@ -99,6 +110,13 @@ void Farm::HelperEnded(Attempt& attempt, const SourceFinal& final) {
     helper.reason = final.reason;
     agents_[helper.agent_id].helps.erase(attempt.fence);
     Put(attempt);
+    if (waits) {
+      // Over before the device was even asked: its last word was faster than its reply.
+      Withdraw(attempt, absl::StrCat("agent ", helper.agent_id, ", which has its meter,"),
+               final.reason);
+      DispatchAround(attempt.device_id);
+      return;
+    }
     if (final.outcome != v1::OUTCOME_SUCCEEDED) NoteMeterLost(attempt, helper.source, final.reason);
     CheckComplete(attempt);
     return;
@@ -221,7 +239,7 @@ v1::VerdictKind Farm::JudgeHelper(AgentState& agent, const v1::HeldAttempt& held
     return v1::VERDICT_KIND_UPLOAD_ONLY;
   }
   HelperAccepted(attempt, *helper);
-  if (helper->released) SendRelease(attempt, *helper);
+  if (helper->released) SendRelease(agent.info.id, attempt.fence, helper->source);
   return v1::VERDICT_KIND_CONTINUE;
 }
 

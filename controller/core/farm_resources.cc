@@ -301,6 +301,10 @@ void Farm::ReleaseResources(const Attempt& attempt, bool device_agent_said) {
         said = IsTerminal(helper.state) && helper.state != v1::ATTEMPT_STATE_LOST;
     }
     PutResource(it->second, said ? DeviceEvent::kReleasedClean : DeviceEvent::kReleasedDirty);
+    // What was said of it while it was held did not count. The agent of the device says it by
+    // itself when it loses an attempt.
+    if (it->second.alloc == v1::DEVICE_ALLOC_DIRTY && it->second.agent_id != attempt.agent_id)
+      SendRelease(it->second.agent_id, attempt.fence, granted.source());
   }
 }
 

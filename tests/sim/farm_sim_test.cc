@@ -4,9 +4,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <set>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -26,7 +30,13 @@ struct Weather {
   double disk_full_per_minute = 0;
   double crash_after_commit = 0;
   double cancels_per_minute = 0;
+  double give_ups_per_minute = 0;
+  double lost_spools_per_minute = 0;
+  double meter_fails = 0;
 };
+
+// How long anything may be held that nobody uses, while everybody is connected.
+constexpr int kPatienceS = 300;
 
 class Farm {
  public:
@@ -55,10 +65,13 @@ class Farm {
     weather_ = weather;
     controller_.SetCrashAfterCommit(weather.crash_after_commit);
     storm_until_ = until_ns;
+    for (const auto& agent : agents_) agent->SetMeterFails(weather.meter_fails);
     Storm();
+    Watch();
     world_.RunUntil(until_ns, [] { return false; });
     controller_.SetCrashAfterCommit(0);
     controller_.SetDiskFull(false);
+    for (const auto& agent : agents_) agent->SetMeterFails(0);
     world_.RunUntil(until_ns + 24 * 3600 * kSecond, [this] { return AllDone(); });
     // What is left comes in, and everybody says that nothing runs any more.
     const std::int64_t end_ns = world_.now() + 600 * kSecond;
@@ -202,6 +215,11 @@ class Farm {
         controller_.Cut(agent->link(), absl::UnavailableError("network"));
       }
       if (happens(weather_.agent_kills_per_minute) && agent->running()) agent->Kill();
+      if (happens(weather_.give_ups_per_minute)) agent->GiveUp();
+      if (happens(weather_.lost_spools_per_minute) && agent->running()) {
+        agent->Kill();
+        agent->LoseSpool();
+      }
     }
     if (happens(weather_.controller_kills_per_minute) && controller_.running()) controller_.Crash();
     if (happens(weather_.disk_full_per_minute)) {
@@ -217,6 +235,42 @@ class Farm {
     world_.After(kSecond, [this] { Storm(); });
   }
 
+  // Not only at the end: a reconnect of an agent would heal what was leaked.
+  void Watch() {
+    if (controller_.running()) {
+      for (const auto& [id, resource] : controller_.farm().resources()) {
+        const SimAgent& agent = AgentOf(resource.agent_id);
+        Wait(id, resource.alloc == v1::DEVICE_ALLOC_DIRTY && agent.RunsNothing(), {&agent});
+      }
+      std::vector<const SimAgent*> all;
+      for (const auto& agent : agents_) all.push_back(agent.get());
+      for (const auto& [id, device] : controller_.farm().devices())
+        Wait(id, device.alloc == v1::DEVICE_ALLOC_OFFERED, all);
+    } else {
+      waits_.clear();
+    }
+    world_.After(kSecond, [this] { Watch(); });
+  }
+
+  // `stuck` over one and the same connection of each of the agents.
+  void Wait(const std::string& id, bool stuck, const std::vector<const SimAgent*>& agents) {
+    std::vector<std::shared_ptr<Link>> links;
+    for (const SimAgent* agent : agents) {
+      stuck = stuck && agent->link() != nullptr && agent->link()->up;
+      links.push_back(agent->link());
+    }
+    auto& [since, seconds] = waits_[id];
+    seconds = stuck && since == links ? seconds + 1 : 0;
+    since = std::move(links);
+    if (seconds == kPatienceS)
+      witness_.violations.push_back(absl::StrCat(id, " is held though nobody uses it"));
+  }
+
+  const SimAgent& AgentOf(const std::string& id) const {
+    return **std::find_if(agents_.begin(), agents_.end(),
+                          [&](const auto& agent) { return agent->id() == id; });
+  }
+
   World world_;
   std::unique_ptr<controller::SqliteStore> store_;
   SimController controller_;
@@ -226,6 +280,7 @@ class Farm {
   const std::vector<v1::PowerRequire> power_;
   Weather weather_;
   std::int64_t storm_until_ = 0;
+  std::map<std::string, std::pair<std::vector<std::shared_ptr<Link>>, int>> waits_;
   int succeeded_ = 0;
   int whole_ = 0;
   int graded_ = 0;
@@ -313,6 +368,20 @@ TEST_P(Storms, MetersOnOtherAgentsAreWholeOrGraded) {
   farm.Check();
   EXPECT_EQ(farm.succeeded(), 45) << "seed " << GetParam();
   EXPECT_GT(farm.whole() + farm.graded(), 0);
+}
+
+// Long calm spells between the cuts: what is leaked stays leaked.
+TEST_P(Storms, MetersThatFailAndAreGivenUpComeBack) {
+  Farm farm(4000 + static_cast<std::uint64_t>(GetParam()), MeteredHosts(), 9, 2,
+            {v1::POWER_REQUIRE_REQUIRED, v1::POWER_REQUIRE_OPTIONAL, v1::POWER_REQUIRE_NONE});
+  farm.Live({.cuts_per_minute = 0.02,
+             .cancels_per_minute = 0.2,
+             .give_ups_per_minute = 0.5,
+             .lost_spools_per_minute = 0.05,
+             .meter_fails = 0.2},
+            1800 * kSecond);
+  farm.Check();
+  EXPECT_GT(farm.succeeded(), 0);
 }
 
 TEST_P(Storms, CancelsOfMeasuredJobsLeaveNothing) {

@@ -71,6 +71,13 @@ void SimAgent::Kill() {
   });
 }
 
+void SimAgent::GiveUp() {
+  for (const Fence fence : std::set(running_)) {
+    Tell(agent::AttemptRefused{
+        .fence = fence, .stream = v1::STREAM_EVENT, .detail = "frames are gone"});
+  }
+}
+
 void SimAgent::Tell(const agent::Event& event) {
   if (session_ == nullptr) return;
   const std::int64_t life = life_;
@@ -169,6 +176,8 @@ void SimAgent::Run(const v1::Grant& grant) {
   Tell(agent::AttemptMoved{fence, v1::ATTEMPT_STATE_RUNNING, ""});
   if (grant.source() == 0) {
     Drive(grant);
+  } else if (world_.Chance(meter_fails_)) {
+    EndRun(fence, v1::OUTCOME_FAILED, v1::FAILURE_CLASS_INFRA);
   } else {
     Measure(fence);
   }

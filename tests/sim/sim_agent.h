@@ -43,12 +43,20 @@ class SimAgent {
   SimAgent(World& world, SimController& controller, Witness& witness, SimHost host)
       : world_(world), controller_(controller), witness_(witness), host_(std::move(host)) {}
 
+  const std::string& id() const { return host_.id; }
   void Start();
   // kill -9: the engine with it (the next process would kill it), memory gone, disk kept.
   void Kill();
   bool running() const { return session_ != nullptr; }
   const std::shared_ptr<Link>& link() const { return link_; }
   bool HoldsNothing() const { return disk_.empty(); }
+  bool RunsNothing() const { return running_.empty(); }
+  // How often a meter fails as soon as it is opened.
+  void SetMeterFails(double probability) { meter_fails_ = probability; }
+  // The controller takes no more of what runs here.
+  void GiveUp();
+  // What it kept is gone before it starts again.
+  void LoseSpool() { disk_.clear(); }
 
   // Network.
   void FromController(const std::shared_ptr<Link>& link, const v1::ControllerMessage& message);
@@ -95,6 +103,7 @@ class SimAgent {
   bool uploading_ = false;  // the Upload stream is open
   bool in_flight_ = false;
   std::set<agent::Fence> running_;
+  double meter_fails_ = 0;
 
   // The disk.
   std::map<agent::Fence, Kept> disk_;

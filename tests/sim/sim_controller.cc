@@ -151,7 +151,7 @@ std::shared_ptr<Link> SimController::Dial(SimAgent& agent) {
   auto link = std::make_shared<Link>();
   link->agent = &agent;
   link->session = ++last_session_;
-  link->last_to_agent = link->last_to_controller = world_.now();
+  link->last_to_agent = link->last_to_controller = link->last_upload = world_.now();
   links_[link->session] = link;
   return link;
 }
@@ -186,8 +186,8 @@ void SimController::FromAgent(const std::shared_ptr<Link>& link, v1::AgentMessag
 
 void SimController::Upload(const std::shared_ptr<Link>& link, std::int64_t epoch,
                            std::vector<v1::Frame> frames) {
-  world_.After(Later(world_, link->last_to_controller), [this, link, epoch, life = life_,
-                                                         frames = std::move(frames)] {
+  world_.After(Later(world_, link->last_upload), [this, link, epoch, life = life_,
+                                                  frames = std::move(frames)] {
     if (!link->up || life != life_ || farm_ == nullptr || epochs_[link->session] != epoch) return;
     if (disk_full_) {
       Cut(link, absl::UnavailableError("disk full"));

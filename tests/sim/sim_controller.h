@@ -26,6 +26,7 @@ struct Link {
   bool up = true;
   std::int64_t last_to_agent = 0;
   std::int64_t last_to_controller = 0;
+  std::int64_t last_upload = 0;  // a stream of its own: it may be faster
 };
 
 class SimController {

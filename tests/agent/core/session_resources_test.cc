@@ -122,6 +122,30 @@ TEST(SessionResourcesTest, ReleaseOfWhatIsNotHeldIsAnswered) {
   EXPECT_EQ(hand.Release(5), "arm:lease report:5=CANCELED has:m1+m2!");
 }
 
+TEST(SessionResourcesTest, ACancelOfWhatIsNotHeldIsAnsweredTheSameWay) {
+  Farmhand hand(WithMeters());
+  hand.Online();
+  EXPECT_EQ(hand.Cancel(5), "arm:lease report:5=CANCELED has:m1+m2!");
+}
+
+// The controller asks again: what was said at the end may have come while the lease still stood.
+TEST(SessionResourcesTest, ReleaseOfWhatHasEndedTellsWhatIsFree) {
+  Farmhand hand(WithMeters());
+  hand.Online();
+  hand.Do(GrantReceived{hand.connection, hand.HelperGrant(1)});
+  hand.Do(GrantPersisted{1, absl::OkStatus()});
+  hand.Do(AttemptEnded{1, true});
+  EXPECT_EQ(hand.Release(1), "arm:lease has:m1+m2!");
+}
+
+TEST(SessionResourcesTest, AGrantThatCannotBeKeptGivesItsMeterBack) {
+  Farmhand hand(WithMeters());
+  hand.Online();
+  hand.Do(GrantReceived{hand.connection, hand.HelperGrant(1)});
+  hand.Release(1);
+  EXPECT_EQ(hand.Do(GrantPersisted{1, absl::UnavailableError("disk")}), "tell reject:1 has:m1");
+}
+
 TEST(SessionResourcesTest, AReleaseBeforeTheGrantIsDurableEndsInTheOrdinaryWay) {
   Farmhand hand(WithMeters());
   hand.Online();

@@ -77,6 +77,14 @@ class FarmGangTest : public testing::Test {
     ASSERT_EQ(bench_.AttemptOf(1).state, v1::ATTEMPT_STATE_ACCEPTED);
   }
 
+  // Held until here, though its helper was closed: its agent is asked, and its word frees it.
+  void ExpectMeterIsAskedFor(Fence fence) {
+    EXPECT_EQ(bench_.ResourceOf(kMeter).alloc, v1::DEVICE_ALLOC_DIRTY);
+    EXPECT_THAT(bench_.Releases(), ElementsAre(Pair(fence, 1)));
+    Report(b_, Meter());
+    EXPECT_EQ(bench_.ResourceOf(kMeter).alloc, v1::DEVICE_ALLOC_FREE);
+  }
+
   const Job& Job1() { return bench_.JobOf("job-1"); }
   std::string LostReason() const {
     return bench_.rows().reasons().empty() ? "" : bench_.rows().reasons().back().reason.detail();
@@ -572,8 +580,11 @@ TEST_F(FarmGangTest, AHelperThatForgotTheAttemptIsClosedAndTheRunGoesOn) {
   EXPECT_EQ(bench_.AttemptOf(1).helpers.at(0).state, v1::ATTEMPT_STATE_LOST);
   EXPECT_EQ(bench_.AttemptOf(1).state, v1::ATTEMPT_STATE_ACCEPTED);
   EXPECT_THAT(LostReason(), HasSubstr("no longer knows it"));
+  EXPECT_EQ(bench_.ResourceOf(kMeter).alloc, v1::DEVICE_ALLOC_LEASED);
   bench_.Stored(1, 0);
   EXPECT_THAT(bench_.Computes(), ElementsAre(1));
+  bench_.Computed(1);
+  ExpectMeterIsAskedFor(1);
 }
 
 TEST_F(FarmGangTest, AHelperThatDoesNotEndIsNotWaitedForForEver) {
@@ -587,6 +598,7 @@ TEST_F(FarmGangTest, AHelperThatDoesNotEndIsNotWaitedForForEver) {
   }
   EXPECT_EQ(Job1().state, v1::JOB_STATE_SUCCEEDED);
   EXPECT_THAT(LostReason(), HasSubstr("did not end it in time"));
+  ExpectMeterIsAskedFor(1);
 }
 
 TEST_F(FarmGangTest, CancelWhileTheHelperIsAskedEndsAtOnce) {
@@ -654,6 +666,60 @@ TEST_F(FarmGangTest, AHelperThatGivesUpIsClosed) {
   EXPECT_EQ(bench_.AttemptOf(1).helpers.at(0).state, v1::ATTEMPT_STATE_LOST);
   EXPECT_EQ(bench_.AttemptOf(1).state, v1::ATTEMPT_STATE_ACCEPTED);
   EXPECT_THAT(LostReason(), HasSubstr("gave it up"));
+  Report(b_, Meter());
+  // The device still draws through it.
+  EXPECT_EQ(bench_.ResourceOf(kMeter).alloc, v1::DEVICE_ALLOC_LEASED);
+  bench_.Stored(1, 0);
+  bench_.Computed(1);
+  ExpectMeterIsAskedFor(1);
+}
+
+TEST_F(FarmGangTest, AHelperThatIsBackBeforeTheResultsAreComputedIsAskedForItsMeter) {
+  OneMeasured();
+  bench_.Do(AgentGone{b_});
+  bench_.Stored(1, 0);
+  bench_.Do(AgentAlive{a_, std::nullopt});
+  bench_.Pass(41 * kSecond);
+  ASSERT_EQ(bench_.AttemptOf(1).helpers.at(0).state, v1::ATTEMPT_STATE_LOST);
+  b_ = bench_.Join(Lab());
+  EXPECT_EQ(bench_.ResourceOf(kMeter).alloc, v1::DEVICE_ALLOC_LEASED);
+  bench_.Computed(1);
+  ExpectMeterIsAskedFor(1);
+}
+
+TEST_F(FarmGangTest, AnAttemptLostWhileItsHelperUploadsAsksForTheMeter) {
+  OneMeasured();
+  AttemptReported report{b_, {}};
+  report.report.set_fence(1);
+  report.report.set_state(v1::ATTEMPT_STATE_UPLOADING);
+  bench_.Do(report);
+  Report(b_, Meter());
+  a_ = bench_.Join(OnMeter("a", "b"));
+  EXPECT_EQ(bench_.AttemptOf(1).state, v1::ATTEMPT_STATE_LOST);
+  EXPECT_EQ(bench_.ResourceOf(kMeter).alloc, v1::DEVICE_ALLOC_DIRTY);
+  EXPECT_THAT(bench_.Releases(), ElementsAre(Pair(1, 1)));
+  EXPECT_THAT(bench_.Grants(), IsEmpty());
+  // It is tried again with the meter.
+  Report(b_, Meter());
+  ASSERT_THAT(bench_.Grants(), SizeIs(1));
+  EXPECT_EQ(bench_.Grants()[0].source(), 1);
+}
+
+TEST_F(FarmGangTest, AHelperThatEndsBeforeItsReplyIsHereSendsTheJobBack) {
+  b_ = bench_.Join(Lab());
+  a_ = bench_.Join(OnMeter("a", "b"));
+  ASSERT_TRUE(bench_.Submit(Wants(v1::POWER_REQUIRE_REQUIRED)).ok());
+  bench_.Stored(1, 1, v1::OUTCOME_FAILED, "the meter does not answer");
+  EXPECT_EQ(bench_.AttemptOf(1).state, v1::ATTEMPT_STATE_REJECTED);
+  EXPECT_EQ(Job1().state, v1::JOB_STATE_QUEUED);
+  EXPECT_THAT(Job1().reason, HasSubstr("the meter does not answer"));
+  EXPECT_EQ(bench_.DeviceOf("a").alloc, v1::DEVICE_ALLOC_FREE);
+  EXPECT_EQ(bench_.ResourceOf(kMeter).alloc, v1::DEVICE_ALLOC_FREE);
+  bench_.Accept(b_, 1);
+  EXPECT_THAT(bench_.Grants(), IsEmpty());
+  bench_.Pass(2 * kSecond);
+  ASSERT_THAT(bench_.Grants(), SizeIs(1));
+  EXPECT_EQ(bench_.Grants()[0].fence(), 2);
 }
 
 TEST_F(FarmGangTest, ARestartAtEveryStepChangesNothing) {
