@@ -18,8 +18,10 @@ namespace joulefarm::agent {
 namespace {
 
 constexpr std::int64_t kMostLatencyNs = 250'000'000;
-// Around the pattern: the longest latency and half a busy time, and as much again to spare.
-constexpr std::int64_t kAroundNs = 2 * (kMostLatencyNs + kPatternNs / 2);
+// Around the pattern: more than the longest latency and half a busy time, and so long that ticks of
+// a meter's own clock, of which ten come in a second, are enough for a fit (TickFitOptions).
+constexpr std::int64_t kAroundNs = 2'000'000'000;
+static_assert(kAroundNs > kMostLatencyNs + kPatternNs / 2);
 constexpr std::int64_t kFewestPollNs = 1'000'000;
 constexpr std::int64_t kBufferedPollNs = 20'000'000;
 constexpr int kExitCannot = 1;

@@ -76,38 +76,31 @@ double TickFit::Expected(const Piece& piece, std::int64_t tick_ns) const {
   return piece.rate * Since(piece.tick_ns.front(), tick_ns);
 }
 
-// Each long enough that some arrival of it was in time; the last one takes what is left.
+// Whether some arrival of these was in time.
+bool TickFit::Full(const Piece& piece, std::size_t first, std::size_t last) const {
+  return last - first >= options_.window_pairs &&
+         Since(piece.tick_ns[piece.near[first]], piece.tick_ns[piece.near[last - 1]]) >=
+             static_cast<double>(options_.window_ns);
+}
+
+// The last one takes what is left.
 void TickFit::MakeWindows(Piece& piece) const {
-  const std::vector<std::size_t>& near = piece.near;
-  const auto full = [&](std::size_t first, std::size_t last) {
-    return last - first >= options_.window_pairs &&
-           Since(piece.tick_ns[near[first]], piece.tick_ns[near[last - 1]]) >=
-               static_cast<double>(options_.window_ns);
-  };
+  const std::size_t n = piece.near.size();
   std::size_t first = 0;
-  for (std::size_t i = 1; i < near.size(); ++i) {
-    if (!full(first, i) || !full(i, near.size())) continue;
+  for (std::size_t i = 1; i < n; ++i) {
+    if (!Full(piece, first, i) || !Full(piece, i, n)) continue;
     piece.windows.push_back({first, i});
     first = i;
   }
-  piece.windows.push_back({first, near.size()});
+  piece.windows.push_back({first, n});
 }
 
-void TickFit::Fit(Piece& piece) {
+double TickFit::FindNear(Piece& piece) {
   const std::size_t n = piece.tick_ns.size();
-  const double length_ns = Since(piece.tick_ns.front(), piece.tick_ns.back());
-  if (length_ns <= 0) return Refuse(piece, absl::StrCat(n, " ticks of one instant"));
-  piece.rate = HullSlope(piece.tick_ns, piece.arrived_ns);
-  const double off = piece.rate - 1;
-  if (!(std::abs(off) <= options_.rate_tolerance)) {
-    return Refuse(piece, absl::StrFormat("rate off by %.3g%%>%.3g%%", off * 100,
-                                         options_.rate_tolerance * 100));
-  }
-  piece.wander = options_.wander + 2 * static_cast<double>(options_.slack_ns) / length_ns;
   piece.late_ns.resize(n);
   for (std::size_t i = 0; i < n; ++i) {
-    piece.late_ns[i] =
-        Since(piece.arrived_ns.front(), piece.arrived_ns[i]) - Expected(piece, piece.tick_ns[i]);
+    piece.late_ns[i] = Since(piece.arrived_ns.front(), piece.arrived_ns[i]) -
+                       piece.rate * Since(piece.tick_ns.front(), piece.tick_ns[i]);
   }
   piece.upper_ns = piece.late_ns;
   const auto tighten = [&](std::size_t i, std::size_t by) {
@@ -117,21 +110,55 @@ void TickFit::Fit(Piece& piece) {
   for (std::size_t i = 1; i < n; ++i) tighten(i, i - 1);
   for (std::size_t i = n; i-- > 1;) tighten(i - 1, i);
 
+  piece.near.clear();
   double near_before = 0;
   double longest_late = 0;
   for (std::size_t i = 0; i < n; ++i) {
-    if (piece.late_ns[i] > piece.upper_ns[i] + static_cast<double>(options_.slack_ns)) continue;
+    if (piece.late_ns[i] > piece.upper_ns[i] + piece.slack_ns) continue;
     piece.near.push_back(i);
     const double at = Since(piece.tick_ns.front(), piece.tick_ns[i]);
     longest_late = std::max(longest_late, at - near_before);
     near_before = at;
   }
-  longest_late = std::max(longest_late, length_ns - near_before);
-  if (longest_late > static_cast<double>(options_.longest_late_ns)) {
-    return Refuse(piece, absl::StrCat(Seconds(longest_late), " without a tick in time>",
-                                      Seconds(static_cast<double>(options_.longest_late_ns))));
+  return std::max(longest_late, Since(piece.tick_ns.front(), piece.tick_ns.back()) - near_before);
+}
+
+bool TickFit::CheckLate(Piece& piece, double longest_late_ns) {
+  const auto most_ns = static_cast<double>(options_.longest_late_ns);
+  if (longest_late_ns <= most_ns) return true;
+  Refuse(piece,
+         absl::StrCat(Seconds(longest_late_ns), " without a tick in time>", Seconds(most_ns)));
+  return false;
+}
+
+void TickFit::Fit(Piece& piece) {
+  const std::size_t n = piece.tick_ns.size();
+  const double length_ns = Since(piece.tick_ns.front(), piece.tick_ns.back());
+  if (length_ns <= 0) return Refuse(piece, absl::StrCat(n, " ticks of one instant"));
+  if (n < options_.short_pairs)
+    return Refuse(piece, absl::StrCat(n, " ticks<", options_.short_pairs));
+  if (n < options_.window_pairs || length_ns < static_cast<double>(options_.window_ns))
+    return FitShort(piece);
+  piece.rate = HullSlope(piece.tick_ns, piece.arrived_ns);
+  const double off = piece.rate - 1;
+  if (!(std::abs(off) <= options_.rate_tolerance)) {
+    return Refuse(piece, absl::StrFormat("rate off by %.3g%%>%.3g%%", off * 100,
+                                         options_.rate_tolerance * 100));
   }
+  piece.slack_ns = static_cast<double>(options_.slack_ns);
+  piece.wander = options_.wander + 2 * piece.slack_ns / length_ns;
+  if (!CheckLate(piece, FindNear(piece))) return;
+  if (!Full(piece, 0, piece.near.size())) return FitShort(piece);
   MakeWindows(piece);
+  piece.usable = true;
+}
+
+void TickFit::FitShort(Piece& piece) {
+  piece.rate = 1;
+  piece.wander = options_.rate_tolerance + options_.wander;
+  piece.slack_ns = static_cast<double>(options_.short_late_ns);
+  if (!CheckLate(piece, FindNear(piece))) return;
+  piece.windows.push_back({0, piece.near.size()});
   piece.usable = true;
 }
 
@@ -167,7 +194,7 @@ double TickFit::Lower(const Piece& piece, std::int64_t tick_ns) const {
     }
     best = std::max(best, worst);
   }
-  return best - static_cast<double>(options_.slack_ns);
+  return best - piece.slack_ns;
 }
 
 std::optional<TickTime> TickFit::At(std::int64_t tick_ns) const {

@@ -6,6 +6,9 @@
 // window. Between those the meter's rate is constant but for `wander`. What is left of every
 // instant is an interval; the estimate is its middle, the bound half of it.
 //
+// A piece too short for one window says neither: its rate counts as 1, off by the tolerance, and
+// of its arrivals the best is `short_late_ns` late at most, so its bound is wider.
+//
 // Threads: a value, then pure. Ownership: values.
 #pragma once
 
@@ -31,6 +34,9 @@ struct TickFitOptions {
   std::int64_t window_ns = 2'000'000'000;
   std::size_t window_pairs = 32;  // that may be in time, at least, in a window
   std::int64_t slack_ns = 200'000;
+  // Of a piece that has no such window.
+  std::size_t short_pairs = 3;                    // at least
+  std::int64_t short_late_ns = 50'000'000;        // of the arrival that is least late, at most
   std::int64_t longest_late_ns = 10'000'000'000;  // without an arrival in time
 };
 
@@ -66,10 +72,16 @@ class TickFit {
     std::vector<Window> windows;    // not empty where usable
     double rate = 1;                // host's ns per tick's
     double wander = 0;              // with what the mean rate may be off by
+    double slack_ns = 0;            // that the arrival in time of a window may be late by
     bool usable = false;
   };
 
   void Fit(Piece& piece);
+  void FitShort(Piece& piece);
+  // Lateness and `near` from rate, wander and slack. The longest time without an arrival in time.
+  static double FindNear(Piece& piece);
+  bool Full(const Piece& piece, std::size_t first, std::size_t last) const;
+  bool CheckLate(Piece& piece, double longest_late_ns);
   void MakeWindows(Piece& piece) const;
   void Refuse(Piece& piece, std::string why);
   double Upper(const Piece& piece, std::int64_t tick_ns) const;

@@ -150,6 +150,47 @@ TEST(TickFitTest, TheTrueTimeIsInsideTheBoundInEveryTrial) {
   RecordProperty("p99_bound_us", static_cast<int>(*Percentile(verdict.bounds_ms, 0.99) * 1e3));
 }
 
+// Every arrival is some ms late, as on a busy host: too few for one of them to be in time.
+TEST(TickFitTest, OfAShortPieceTheTrueTimeIsInsideAWiderBound) {
+  std::mt19937_64 random(1);
+  const auto uniform = [&](double low, double high) {
+    return std::uniform_real_distribution<double>(low, high)(random);
+  };
+  Verdict verdict;
+  for (int trial = 0; trial < 3000; ++trial) {
+    const auto n = static_cast<int>(uniform(3, 21));
+    const double rate = trial % 3 == 0 ? uniform(0.99, 1.01) : 1;
+    const double latest_ms = trial % 2 == 0 ? 8 : 50;
+    std::vector<TickPair> pairs;
+    for (int i = 0; i < n; ++i) {
+      const std::int64_t tick = 100'000'000LL * i;
+      const double true_ns = 1e12 + rate * static_cast<double>(tick);
+      pairs.push_back({tick, std::llround(true_ns + uniform(3, latest_ms) * 1e6), i == 0});
+    }
+    const TickFit fit(pairs);
+    ASSERT_TRUE(fit.problems().empty()) << fit.problems()[0];
+    for (std::int64_t tick = 0; tick <= pairs.back().tick_ns; tick += 50'000'000) {
+      const auto at = fit.At(tick);
+      ASSERT_TRUE(at.has_value());
+      ++verdict.looked;
+      verdict.bounds_ms.push_back(static_cast<double>(at->bound_ns) * 1e-6);
+      const double true_ns = 1e12 + rate * static_cast<double>(tick);
+      if (std::abs(static_cast<double>(at->t_ns) - true_ns) > static_cast<double>(at->bound_ns))
+        ++verdict.wrong;
+    }
+  }
+  EXPECT_EQ(verdict.wrong, 0) << "of " << verdict.looked;
+  EXPECT_LE(*Median(verdict.bounds_ms), 50);
+}
+
+TEST(TickFitTest, APieceOfTwoTicksIsRefused) {
+  const std::vector<TickPair> two{{0, 0, true}, {100'000'000, 100'000'000, false}};
+  const TickFit fit(two);
+  EXPECT_EQ(fit.At(0), std::nullopt);
+  ASSERT_EQ(fit.problems().size(), 1U);
+  EXPECT_EQ(fit.problems()[0], "2 ticks<3");
+}
+
 TEST(TickFitTest, PiecesAreNotJoined) {
   MeterModel model;
   model.restarts = 1;
