@@ -138,6 +138,7 @@ std::optional<std::int64_t> MeterReadings::Stamp(const MeterBatch& batch, std::s
 void MeterReadings::Take(const MeterBatch& batch, std::vector<PowerReading>& readings,
                          std::vector<ClockPair>& pairs, std::int64_t& lost) {
   counts_.rejected += batch.rejected;
+  if (batch.clock_stepped) Restart();
   std::int64_t missing = batch.lost;
   for (std::size_t i = 0; i < batch.samples.size(); ++i) {
     const MeterSample& sample = batch.samples[i];

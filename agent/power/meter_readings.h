@@ -40,7 +40,7 @@ class MeterReadings {
   // Appends what a batch says. `pairs`: of models with a clock of their own.
   void Take(const MeterBatch& batch, std::vector<PowerReading>& readings,
             std::vector<ClockPair>& pairs, std::int64_t& lost);
-  // The meter was opened again: its clock may count anew.
+  // The meter was opened again or its clock stepped: ticks before and after are not of one piece.
   void Restart();
 
   // All but reopened and overflowed.

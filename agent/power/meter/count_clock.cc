@@ -18,13 +18,13 @@ constexpr std::size_t kFullBacklog = 60;
 constexpr double kErrorS = 5;
 constexpr double kDriftS = 20;
 constexpr double kMostDrift = 0.05;
+// That a meter may be fast by and still be used (TickFitOptions).
+constexpr double kMostRate = 0.01;
 
 }  // namespace
 
 CountClock::CountClock(std::int64_t period_ns, std::size_t per_report)
-    : nominal_ns_(static_cast<double>(period_ns)),
-      per_report_(per_report),
-      period_ns_(nominal_ns_) {}
+    : nominal_ns_(period_ns), per_report_(per_report), period_ns_(static_cast<double>(period_ns)) {}
 
 // Of the last sample of so many reports.
 double CountClock::Late(std::int64_t arrived_ns, std::size_t reports) const {
@@ -42,7 +42,11 @@ std::int64_t CountClock::Arrived(std::int64_t arrived_ns, std::size_t reports,
   const double report_ns = period_ns_ * static_cast<double>(per_report_);
   const double least_step_ns = std::max(kReportsToStep * report_ns, kLeastStepNs);
   double late_ns = Late(arrived_ns, reports);
-  misses_pass_ = !target_ns_ || late_ns > *target_ns_ - least_step_ns;
+  // Slewing takes back from the reference what refusals put too much, but not from the count.
+  const double ahead_ns = static_cast<double>(count_ * nominal_ns_) - next_ns_;
+  const double most_ahead_ns =
+      kMostRate * static_cast<double>(arrived_ns - *begun_ns_) + least_step_ns;
+  misses_pass_ = !target_ns_ || (late_ns > *target_ns_ - least_step_ns && ahead_ns < most_ahead_ns);
   if (!misses_pass_) {
     reports -= refused;
     if (reports == 0) return 0;
@@ -61,6 +65,7 @@ std::int64_t CountClock::Arrived(std::int64_t arrived_ns, std::size_t reports,
       next_ns_ += gone * report_ns;
       late_ns -= gone * report_ns;
       missing = static_cast<std::int64_t>(gone) * static_cast<std::int64_t>(per_report_);
+      count_ += missing;
     }
   }
   // A full backlog says nothing about lateness: how much of it is a loss shows with the next one.
@@ -86,17 +91,18 @@ void CountClock::Slew(std::int64_t arrived_ns) {
   drift_ += error_ns * 1e-9 / (kErrorS * kDriftS) * passed_s;
   drift_ = std::clamp(drift_, -kMostDrift, kMostDrift);
   const double rate = std::clamp(drift_ + error_ns * 1e-9 / kErrorS, -kMostDrift, kMostDrift);
-  period_ns_ = nominal_ns_ * (1 + rate);
+  period_ns_ = static_cast<double>(nominal_ns_) * (1 + rate);
 }
 
 std::int64_t CountClock::Next() {
-  const auto now = static_cast<std::int64_t>(std::llround(next_ns_));
   next_ns_ += period_ns_;
-  return now;
+  return nominal_ns_ * count_++;
 }
 
 void CountClock::Miss() {
-  if (misses_pass_) next_ns_ += period_ns_ * static_cast<double>(per_report_);
+  if (!misses_pass_) return;
+  next_ns_ += period_ns_ * static_cast<double>(per_report_);
+  count_ += static_cast<std::int64_t>(per_report_);
 }
 
 }  // namespace joulefarm::agent

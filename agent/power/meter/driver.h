@@ -23,6 +23,9 @@ struct MeterBatch {
   // written; absent: they came by themselves. `arrived_ns`: the first line after the read returned.
   std::optional<std::int64_t> asked_ns;
   std::int64_t arrived_ns = 0;
+  // The ticks of these samples are not of one piece with those before: how many were missing in
+  // between is a guess.
+  bool clock_stepped = false;
   std::int64_t lost = 0;      // samples known to be missing
   std::int64_t rejected = 0;  // frames refused
   std::string refusal;        // why the last of them was, where there are any

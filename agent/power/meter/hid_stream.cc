@@ -58,6 +58,7 @@ absl::StatusOr<MeterIdentity> HidStreamDriver::Start(Link& link, double rate_hz)
   decoder_->Reset();
   drop_ = false;
   begun_ = false;
+  clock_stepped_ = false;
   if (const absl::Status status = DiscardReports(link, now_, now_()); !status.ok()) return status;
   if (const absl::Status status = Begin(link, rate_hz); !status.ok()) return status;
   heard_ns_ = now_();
@@ -127,8 +128,9 @@ absl::StatusOr<bool> HidStreamDriver::Take(const std::vector<std::vector<std::ui
     decoded.push_back(*std::move(samples));
   }
   if (clock_) {
-    batch.lost += clock_->Arrived(batch.arrived_ns, decoded.size(), passed) +
-                  static_cast<std::int64_t>(passed * per_report_);
+    const std::int64_t missing = clock_->Arrived(batch.arrived_ns, decoded.size(), passed);
+    clock_stepped_ = clock_stepped_ || missing > 0;
+    batch.lost += missing + static_cast<std::int64_t>(passed * per_report_);
   }
   for (std::vector<MeterSample>& samples : decoded) {
     if (clock_ && samples.empty()) clock_->Miss();
@@ -138,6 +140,8 @@ absl::StatusOr<bool> HidStreamDriver::Take(const std::vector<std::vector<std::ui
       begun_ = true;
     }
   }
+  // Reports that were all refused give no tick: then it is said with the next samples.
+  if (!batch.samples.empty()) batch.clock_stepped = std::exchange(clock_stepped_, false);
   batch.lost += decoder_->TakeLost();
   return heard;
 }

@@ -66,7 +66,8 @@ class HidStreamDriver : public MeterDriver {
   std::int64_t heard_ns_ = 0;
   std::int64_t sampled_ns_ = 0;  // the same, but not of those that were dropped
   bool drop_ = false;
-  bool begun_ = false;  // samples were given out
+  bool begun_ = false;          // samples were given out
+  bool clock_stepped_ = false;  // since the last sample
 };
 
 }  // namespace joulefarm::agent

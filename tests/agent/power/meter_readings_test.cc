@@ -256,5 +256,19 @@ TEST_F(TickedReadingsTest, AfterARestartTimeGoesOnAndThePairSaysSo) {
   EXPECT_EQ(pairs_[1].tick_ns, 10'000 * kMs);
 }
 
+TEST_F(TickedReadingsTest, AClockThatSteppedIsABorderToo) {
+  TakeTicked(100 * kMs, 150 * kMs);
+  MeterBatch batch;
+  batch.samples = {Sample(5, 1)};
+  batch.samples[0].t_ns = 300 * kMs;
+  batch.arrived_ns = 355 * kMs;
+  batch.clock_stepped = true;
+  Readings().Take(batch, out_, pairs_, lost_);
+  EXPECT_EQ(Stamps().size(), 2U);
+  ASSERT_EQ(pairs_.size(), 2U);
+  EXPECT_TRUE(pairs_[1].restarted);
+  EXPECT_EQ(pairs_[1].tick_ns, Stamps()[1]);
+}
+
 }  // namespace
 }  // namespace joulefarm::agent

@@ -6,6 +6,8 @@
 #include <random>
 #include <vector>
 
+#include "common/clock/tick_fit.h"
+
 namespace joulefarm::agent {
 namespace {
 
@@ -66,14 +68,50 @@ TEST(CountClockTest, AnExactMeterStaysExact) {
   }
 }
 
-TEST(CountClockTest, ARateThatIsOffIsFollowed) {
+TEST(CountClockTest, ARateThatIsOffIsNoLossAndNotInTheStamps) {
   for (const double rate : {-0.01, -0.0005, 0.0005, 0.01}) {
     for (unsigned seed = 0; seed < 5; ++seed) {
       const Outcome outcome = Simulate({.rate = rate}, seed);
       EXPECT_EQ(outcome.lost, 0);
       EXPECT_TRUE(outcome.monotonic);
-      // Less than the lag of its loop on the first seconds' error.
-      EXPECT_LT(outcome.worst_ns, std::abs(rate) * 6e9 + 1 * kMs) << rate;
+      // All of the difference of two even clocks over two minutes.
+      EXPECT_NEAR(outcome.worst_ns, std::abs(rate) * 120e9, std::abs(rate) * 40e6) << rate;
+    }
+  }
+}
+
+// What a meter off by 0.3 % is to the fit of its clock, from the first second of an opening on.
+TEST(CountClockTest, TheFitOfItsTicksHoldsItsBound) {
+  constexpr double kLatencyNs = 5 * kMs;
+  for (const double rate : {-0.003, -0.0002, 0.0, 0.0002, 0.003}) {
+    for (unsigned seed = 0; seed < 5; ++seed) {
+      const double period_ns = 10 * kMs * (1 + rate);
+      CountClock clock(10'000'000, 4);
+      std::mt19937 random(seed);
+      std::exponential_distribution<double> jitter(1 / 0.1e6);
+      std::vector<TickPair> pairs;
+      std::vector<double> true_ns;
+      for (int report = 0; report < 2250; ++report) {
+        const double last_ns = period_ns * (4 * report + 3);
+        const auto arrived =
+            static_cast<std::int64_t>(1e12 + last_ns + kLatencyNs + jitter(random));
+        ASSERT_EQ(clock.Arrived(arrived, 1), 0);
+        std::int64_t tick = 0;
+        for (int i = 0; i < 4; ++i) tick = clock.Next();
+        pairs.push_back({tick, arrived, report == 0});
+        true_ns.push_back(1e12 + last_ns + kLatencyNs);
+      }
+      const TickFit fit(pairs);
+      ASSERT_TRUE(fit.problems().empty()) << rate << ": " << fit.problems()[0];
+      int outside = 0;
+      for (std::size_t i = 0; i < pairs.size(); ++i) {
+        const auto at = fit.At(pairs[i].tick_ns);
+        ASSERT_TRUE(at.has_value());
+        const double off = std::abs(static_cast<double>(at->t_ns) - true_ns[i]);
+        if (off > static_cast<double>(at->bound_ns)) ++outside;
+        EXPECT_LT(static_cast<double>(at->bound_ns), 1 * kMs);
+      }
+      EXPECT_EQ(outside, 0) << rate << " seed " << seed;
     }
   }
 }
@@ -125,8 +163,8 @@ TEST(CountClockTest, MoreRefusalsThanTheMeterCanHaveSent) {
       clock.Miss();
     }
   }
-  // Ahead by no more than what a loss would be.
-  EXPECT_NEAR(static_cast<double>(last), 1000 * 40e6, 100e6);
+  // Ahead by no more than what a fast meter and a few losses would be.
+  EXPECT_NEAR(static_cast<double>(last), 1000 * 40e6, 0.01 * 1000 * 40e6 + 200e6);
 }
 
 }  // namespace
