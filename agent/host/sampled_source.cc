@@ -14,7 +14,7 @@ namespace {
 // At the end, for samples of meters that are on their way.
 constexpr std::int64_t kPeriodsOnTheWay = 3;
 constexpr std::int64_t kShortestWaitNs = 50'000'000;  // fast ones send many at once
-constexpr std::int64_t kLongestWaitNs = 300'000'000;
+constexpr std::int64_t kLongestWaitNs = 5'000'000'000;
 
 std::int64_t PeriodNs(double hz) { return static_cast<std::int64_t>(1e9 / hz); }
 
@@ -34,17 +34,21 @@ SampledSource::SampledSource(std::unique_ptr<PowerSource> power, Options options
 }
 
 std::int64_t SampledSource::settle_ns() const {
-  std::int64_t longest_ns = 0;
+  std::int64_t longest_ns = 0;  // of counters
+  std::int64_t late_ns = 0;     // until a value that is wholly about later
   double hz = 0;
   for (const v1::ChannelInfo& channel : channels()) {
     // Of samples it says how stale they may be, which waiting does not change.
     if (channel.quantity() == v1::QUANTITY_ENERGY_COUNTER_J)
       longest_ns = std::max(longest_ns, channel.refresh_ns());
+    late_ns =
+        std::max(late_ns, channel.latency_ns() + std::max<std::int64_t>(0, channel.smoothing_ns()));
     hz = std::max(hz, channel.nominal_hz());
   }
-  if (!power_->buffered() || hz <= 0) return longest_ns;
-  return std::max(longest_ns,
-                  std::clamp(kPeriodsOnTheWay * PeriodNs(hz), kShortestWaitNs, kLongestWaitNs));
+  // Stamps are moved back by that, and the last of them has to lie after the end even so.
+  if (hz > 0 && (power_->buffered() || late_ns > 0))
+    late_ns += std::max(kPeriodsOnTheWay * PeriodNs(hz), power_->buffered() ? kShortestWaitNs : 0);
+  return std::max(longest_ns, std::min(late_ns, kLongestWaitNs));
 }
 
 template <typename Fill>

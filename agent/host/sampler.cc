@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
 #include "agent/host/measured_channel.h"
 #include "agent/process/boottime.h"
 #include "agent/process/stop_fd.h"
@@ -80,13 +81,31 @@ std::unique_ptr<ChannelWriter> Sampler::MakeWriter(const v1::ChannelInfo& channe
                                          &encoder_, recorder_);
 }
 
+void Sampler::LeaveOutMeter(const absl::Status& why) {
+  meter_status_ = why;
+  options_.ranking = {kEstimatedChannel};
+  v1::Event event;
+  event.set_t_ns(BoottimeNs());
+  v1::Reason& reason = *event.mutable_reason();
+  reason.set_domain(v1::DOMAIN_ENERGY);
+  reason.set_quality(v1::QUALITY_SUSPECT);
+  reason.set_code("meter_left_out");
+  reason.set_detail(std::string(why.message()));
+  recorder_->Record(std::move(event));
+}
+
 void Sampler::StartSources() {
+  const std::optional<ChannelPlace> chosen = FindPrimary(
+      options_.power,
+      absl::MakeConstSpan(options_.ranking).subspan(0, options_.ranking.empty() ? 0 : 1));
   std::vector<std::unique_ptr<PowerSource>> started;
-  for (std::unique_ptr<PowerSource>& power : options_.power) {
+  for (std::size_t i = 0; i < options_.power.size(); ++i) {
+    std::unique_ptr<PowerSource>& power = options_.power[i];
     if (const absl::Status status = power->Start(); status.ok()) {
       started.push_back(std::move(power));
     } else {
       recorder_->Log("agent", absl::StrCat("power source left out: ", status.message()));
+      if (chosen && chosen->source == i && power->Meter()) LeaveOutMeter(status);
     }
   }
   primary_ = FindPrimary(started, options_.ranking);
@@ -181,10 +200,23 @@ void Sampler::Loop(std::stop_token stop, std::promise<void> sampled) {
     }
     if (sensors.Due(BoottimeNs()).due) SampleSensors();
   }
-  // A counter's reading shows it as it was up to a refresh before.
-  std::this_thread::sleep_for(std::chrono::nanoseconds(LongestRefreshNs()));
+  AwaitLate();
   SampleEverything(lost);
   Flush(FlushWhat::kAll);
+}
+
+void Sampler::AwaitLate() {
+  const std::int64_t until_ns = BoottimeNs() + LongestRefreshNs();
+  while (BoottimeNs() < until_ns) {
+    std::int64_t next_ns = until_ns;
+    for (const Source& source : sources_) next_ns = std::min(next_ns, source.beat.next_ns);
+    std::this_thread::sleep_for(
+        std::chrono::nanoseconds(std::max<std::int64_t>(0, next_ns - BoottimeNs())));
+    for (Source& source : sources_) {
+      if (source.beat.Due(BoottimeNs()).due) Sample(source);
+    }
+    Flush(FlushWhat::kDue);
+  }
 }
 
 Sampler::Beat::Now Sampler::Beat::Due(std::int64_t now_ns) {

@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "agent/host/channel_writer.h"
 #include "agent/host/cpu_times.h"
 #include "agent/host/host_paths.h"
@@ -56,8 +57,12 @@ class Sampler {
   Sampler& operator=(const Sampler&) = delete;
 
   // Declares the channels and takes the first sample before it returns, so that what follows is
-  // covered. A source that does not start is logged and left out.
+  // covered. A source that does not start is logged and left out. Where it is the meter that leads
+  // the ranking, no other sensor passes for it: only the estimate is left, and the reason
+  // meter_left_out says so.
   void Start();
+  // After Start: why that meter did not start.
+  const absl::Status& meter_status() const { return meter_status_; }
   // Takes a last sample that shows the counters as they were at the call (it waits for the slowest
   // refresh), hands out what is left and ends the thread.
   void Stop();
@@ -97,7 +102,10 @@ class Sampler {
 
   void Loop(std::stop_token stop, std::promise<void> sampled);
   std::int64_t LongestRefreshNs() const;
+  // Samples on until everything up to the call has shown.
+  void AwaitLate();
   void StartSources();
+  void LeaveOutMeter(const absl::Status& why);
   void Sample(Source& source);
   void SampleHost(std::int64_t lost);
   void SampleSensors();
@@ -114,6 +122,7 @@ class Sampler {
 
   SamplerOptions options_;
   Recorder* recorder_;
+  absl::Status meter_status_;
   TraceEncoder encoder_;  // used on the sampling thread only
   std::vector<Source> sources_;
   std::optional<ChannelPlace> primary_;  // in sources_

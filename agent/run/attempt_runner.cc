@@ -11,6 +11,7 @@
 #include "agent/host/clock.h"
 #include "agent/host/sampler.h"
 #include "agent/power/found_meters.h"
+#include "agent/power/usb_place.h"
 #include "agent/process/boottime.h"
 #include "agent/process/stop_fd.h"
 #include "agent/run/granted_meters.h"
@@ -183,6 +184,8 @@ absl::StatusOr<PowerSelection> AttemptRunner::ChoosePower() {
                                        : environment_.meters->Open(granted.resource_id());
     if (!meter.ok()) {
       power.obstacles.emplace_back(meter.status().message());
+      // No other sensor passes for it.
+      power.ranking = {kEstimatedChannel};
       continue;
     }
     if (const std::optional<std::string> primary = PrimaryOf(granted, **meter))
@@ -238,6 +241,14 @@ WorkloadOutcome AttemptRunner::RunWorkload(Workload& workload, RunPlan& plan,
   const LiveAttempt::Offer offer(environment_.live, grant_.fence(),
                                  [&sampler] { return sampler.Live(); });
   sampler.Start();
+  if (const absl::Status& meter = sampler.meter_status();
+      !meter.ok() && grant_.spec().power() == v1::POWER_REQUIRE_REQUIRED) {
+    return {.outcome = v1::OUTCOME_FAILED,
+            .failure_class = v1::FAILURE_CLASS_DEVICE,
+            .reason = absl::StrCat("the experiment requires measured power, and the meter did not "
+                                   "start: ",
+                                   meter.message())};
+  }
   bool engine_up = false;
   WorkloadContext context;
   context.spec = &grant_.spec();
@@ -263,8 +274,12 @@ WorkloadOutcome AttemptRunner::RunWorkload(Workload& workload, RunPlan& plan,
   };
   std::vector<std::string> meters;
   if (grant_.spec().cut_usb()) {
-    for (const FoundMeter& meter : FindMeters(environment_.power.meter).meters)
-      meters.push_back(meter.device.path);
+    for (const FoundMeter& meter : FindMeters(environment_.power.meter).meters) {
+      const auto place = UsbPlaceOf(environment_.paths, meter.device);
+      if (!place.ok())
+        return Infra(absl::StrCat("cannot cut the device's USB port: ", place.status().message()));
+      if (*place) meters.push_back(**place);
+    }
   }
   if (auto ended = plan.Begin(sampler, meters)) return *std::move(ended);
   const WorkloadOutcome outcome = workload.Run(context);

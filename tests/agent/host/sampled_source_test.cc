@@ -48,6 +48,7 @@ class FakeMeter : public PowerSource {
     channel.set_nominal_hz(5000);
   }
   const std::vector<v1::ChannelInfo>& channels() const override { return channels_; }
+  v1::ChannelInfo& channel() { return channels_[0]; }
   absl::Status Start() override { return absl::OkStatus(); }
   absl::Status Poll(std::vector<PowerReading>& readings, std::int64_t& lost) override {
     readings = std::exchange(waiting, {});
@@ -95,6 +96,17 @@ class SampledSourceTest : public testing::Test {
 TEST_F(SampledSourceTest, AMeterIsCollectedFromAtLeisure) {
   EXPECT_EQ(source_->period_ns(), 100 * kMs);
   EXPECT_EQ(source_->settle_ns(), 50 * kMs);
+}
+
+TEST_F(SampledSourceTest, WhatIsLateIsWaitedFor) {
+  meter_->channel().set_nominal_hz(1);
+  EXPECT_GE(source_->settle_ns(), 1'000 * kMs) << "a sample of the time after the end";
+  meter_->channel().set_nominal_hz(100);
+  meter_->channel().set_latency_ns(200 * kMs);
+  meter_->channel().set_smoothing_ns(500 * kMs);
+  EXPECT_EQ(source_->settle_ns(), (200 + 500 + 50) * kMs);
+  meter_->channel().set_latency_ns(3'600'000 * kMs);
+  EXPECT_EQ(source_->settle_ns(), 5'000 * kMs) << "but not for ever";
 }
 
 TEST_F(SampledSourceTest, WhatItIsAndHowItDid) {

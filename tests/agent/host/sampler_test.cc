@@ -25,6 +25,7 @@ class TraceRecorder : public Recorder {
   void Record(v1::Event event) override {
     const std::lock_guard lock(mutex_);
     if (event.has_channel()) declared[event.channel().name()] = event.channel();
+    if (event.has_reason()) reasons.push_back(event.reason());
   }
   void Record(v1::Metric) override {}
   void Record(v1::TokenBatch) override {}
@@ -44,6 +45,7 @@ class TraceRecorder : public Recorder {
   }
 
   std::vector<std::string> logs;
+  std::vector<v1::Reason> reasons;
   std::map<std::string, v1::ChannelInfo> declared;
   std::map<std::string, TraceSamples> samples;
   std::map<std::string, v1::Stream> streams;
@@ -65,6 +67,7 @@ class FakePower : public PowerSource {
   }
   const std::vector<v1::ChannelInfo>& channels() const override { return channels_; }
   v1::ChannelInfo& channel() { return channels_[0]; }
+  std::optional<MeterReport> Meter() const override { return report; }
   absl::Status Start() override { return start_; }
   absl::Status Poll(std::vector<PowerReading>& readings, std::int64_t& lost) override {
     if (!poll_.ok()) {
@@ -74,6 +77,8 @@ class FakePower : public PowerSource {
     readings.push_back(PowerReading{0, BoottimeNs(), ++value_});
     return absl::OkStatus();
   }
+
+  std::optional<MeterReport> report;  // of a meter
 
  private:
   absl::Status start_;
@@ -218,6 +223,60 @@ TEST(Sampler, TheBestSourceThatStartsIsPrimaryAndLive) {
   ASSERT_GE(recent.size(), 5U);
   EXPECT_EQ(recent[0].power_w, 2);
   EXPECT_EQ(recent[1].power_w, 4);
+}
+
+class AMeterThatDoesNotStart : public testing::Test {
+ protected:
+  void Run(const std::vector<std::string>& ranking) {
+    SamplerOptions options = Fast();
+    auto meter = std::make_unique<FakePower>("meter", absl::UnavailableError("another holds it"));
+    meter->report.emplace();
+    options.power.push_back(std::move(meter));
+    for (const char* name : {"rapl.package", "estimated"})
+      options.power.push_back(std::make_unique<FakePower>(name));
+    options.ranking = ranking;
+    Sampler sampler(std::move(options), &recorder_);
+    sampler.Start();
+    status_ = sampler.meter_status();
+  }
+  TraceRecorder recorder_;
+  absl::Status status_;
+};
+
+TEST_F(AMeterThatDoesNotStart, IsReplacedByNoOtherSensor) {
+  Run({"meter", "rapl.package", "estimated"});
+  EXPECT_TRUE(absl::IsUnavailable(status_));
+  EXPECT_FALSE(recorder_.declared["rapl.package"].primary());
+  EXPECT_TRUE(recorder_.declared["estimated"].primary());
+  ASSERT_EQ(recorder_.reasons.size(), 1U);
+  EXPECT_EQ(recorder_.reasons[0].code(), "meter_left_out");
+  EXPECT_EQ(recorder_.reasons[0].domain(), v1::DOMAIN_ENERGY);
+  EXPECT_THAT(recorder_.reasons[0].detail(), HasSubstr("another holds it"));
+}
+
+TEST_F(AMeterThatDoesNotStart, MattersNotWhereResultsComeFromElsewhere) {
+  Run({"rapl.package", "meter", "estimated"});
+  EXPECT_TRUE(status_.ok());
+  EXPECT_TRUE(recorder_.declared["rapl.package"].primary());
+  EXPECT_TRUE(recorder_.reasons.empty());
+}
+
+TEST(Sampler, ReadingsGoOnUntilALateSourceHasShownTheEnd) {
+  constexpr std::int64_t kLateNs = 40'000'000;
+  TraceRecorder recorder;
+  SamplerOptions options = Fast();
+  auto late = std::make_unique<FakePower>("late");
+  late->channel().set_nominal_hz(200);
+  late->channel().set_latency_ns(kLateNs / 2);
+  late->channel().set_smoothing_ns(kLateNs / 2);
+  options.power.push_back(std::move(late));
+  Sampler sampler(std::move(options), &recorder);
+  sampler.Start();
+  const std::int64_t end_ns = BoottimeNs();
+  sampler.Stop();
+  const std::vector<std::int64_t>& stamps = recorder.samples["late"].t_ns;
+  ASSERT_FALSE(stamps.empty());
+  EXPECT_GE(stamps.back(), end_ns + kLateNs);
 }
 
 TEST(Sampler, ReadingsCoverEverythingBetweenStartAndStop) {

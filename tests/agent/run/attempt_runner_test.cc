@@ -56,6 +56,34 @@ class OneArtifact : public ArtifactSource {
   absl::Status status;
 };
 
+// Has one meter, which another process holds.
+class HeldMeter : public MeterShelf {
+ public:
+  class Source : public PowerSource {
+   public:
+    Source() {
+      v1::ChannelInfo& channel = channels_.emplace_back();
+      channel.set_name("held");
+      channel.set_quantity(v1::QUANTITY_POWER_W);
+      channel.set_provenance(v1::PROVENANCE_MEASURED);
+      channel.set_nominal_hz(100);
+    }
+    const std::vector<v1::ChannelInfo>& channels() const override { return channels_; }
+    absl::Status Start() override { return absl::UnavailableError("another process holds it"); }
+    absl::Status Poll(std::vector<PowerReading>&, std::int64_t&) override {
+      return absl::OkStatus();
+    }
+    std::optional<MeterReport> Meter() const override { return MeterReport(); }
+
+   private:
+    std::vector<v1::ChannelInfo> channels_;
+  };
+  std::vector<v1::ResourceAnnouncement> Look() override { return {}; }
+  absl::StatusOr<std::unique_ptr<PowerSource>> Open(const std::string&) override {
+    return std::make_unique<Source>();
+  }
+};
+
 class AttemptRunnerTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -383,6 +411,26 @@ TEST_F(PlannedAttemptTest, WhatTheWorkloadPreparesAfterSettlingIsSettling) {
   EXPECT_EQ(states_.front(), v1::ATTEMPT_STATE_PREPARING);
   EXPECT_EQ(states_[states_.size() - 2], v1::ATTEMPT_STATE_SETTLING);
   EXPECT_EQ(states_.back(), v1::ATTEMPT_STATE_RUNNING);
+}
+
+TEST_F(AttemptRunnerTest, ARequiredMeterThatDoesNotStartEndsTheAttempt) {
+  HeldMeter meter;
+  environment_.meters = &meter;
+  v1::GrantedResource& granted = *grant_.add_resources();
+  granted.set_resource_id("meter:test:1");
+  granted.set_source(grant_.source());
+  grant_.mutable_spec()->set_power(v1::POWER_REQUIRE_REQUIRED);
+  bool ran = false;
+  script_ = [&](WorkloadContext&) {
+    ran = true;
+    return Outcome(v1::OUTCOME_SUCCEEDED);
+  };
+  const v1::Final final_word = Run();
+  EXPECT_FALSE(ran);
+  EXPECT_EQ(final_word.outcome(), v1::OUTCOME_FAILED);
+  EXPECT_EQ(final_word.failure_class(), v1::FAILURE_CLASS_DEVICE);
+  EXPECT_THAT(final_word.reason(), HasSubstr("another process holds it"));
+  runner_.reset();
 }
 
 TEST_F(AttemptRunnerTest, ExceptionIsAFailureNotACrash) {
