@@ -65,6 +65,13 @@ std::vector<std::string> ResultKeys() {
     keys.push_back(absl::StrCat("mean", kind, "_w"));
     keys.push_back(absl::StrCat("peak", kind, "_w"));
   }
+  // Derived, after what the contract names.
+  for (const char* kind : {"", "_est", "_sim"}) {
+    keys.push_back(absl::StrCat("energy", kind, "_mwh"));
+    keys.push_back(absl::StrCat("energy", kind, "_mah"));
+    keys.push_back(absl::StrCat("prompts_per_battery", kind));
+  }
+  keys.emplace_back("mean_v");
   for (const char* name :
        {"energy_channel", "energy_scope", "provenance", "baseline", "peak_rss_mib", "max_temp_c",
         "speed_quality", "energy_quality", "quality_reasons"}) {
