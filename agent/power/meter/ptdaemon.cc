@@ -57,6 +57,8 @@ std::optional<std::int64_t> TimeNs(absl::string_view text) {
   const std::optional<int> second = Digits(text.substr(17, 2), 2);
   const std::optional<int> ms = Digits(text.substr(20, 3), 3);
   if (!month || !day || !year || !hour || !minute || !second || !ms) return std::nullopt;
+  // Nanoseconds in 64 bits reach from 1678 to 2262.
+  if (*year < 1970 || *year > 2261) return std::nullopt;
   const std::chrono::year_month_day date{std::chrono::year(*year),
                                          std::chrono::month(static_cast<unsigned>(*month)),
                                          std::chrono::day(static_cast<unsigned>(*day))};
