@@ -13,8 +13,6 @@
 namespace joulefarm::cli {
 namespace {
 
-constexpr auto kPoll = std::chrono::milliseconds(500);
-
 std::string Jobs(int n) { return absl::StrCat(n, n == 1 ? " job" : " jobs"); }
 
 // A listing of one experiment, tried again while the controller cannot be reached and the time

@@ -13,6 +13,9 @@
 
 namespace joulefarm::cli {
 
+// Between two questions to the controller.
+inline constexpr std::chrono::milliseconds kPoll{500};
+
 // Whether the time watched is the time the experiment took.
 enum class Watched { kFromSubmission, kFromLater };
 

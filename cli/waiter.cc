@@ -16,7 +16,6 @@
 namespace joulefarm::cli {
 namespace {
 
-constexpr auto kPoll = std::chrono::milliseconds(500);
 // How long a device that works may say nothing before it is said that it says nothing.
 constexpr auto kSilence = std::chrono::seconds(6);
 constexpr int kMostStill = 48;

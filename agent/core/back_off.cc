@@ -2,17 +2,18 @@
 
 #include <algorithm>
 
+#include "common/time/units.h"
+
 namespace joulefarm::agent {
 namespace {
 
-constexpr std::int64_t kSecond = 1'000'000'000;
-constexpr std::int64_t kFirstGapNs = 10 * kSecond;
-constexpr std::int64_t kLongestGapNs = 600 * kSecond;
+constexpr std::int64_t kFirstGapNs = 10 * kNsPerSecond;
+constexpr std::int64_t kLongestGapNs = 600 * kNsPerSecond;
 
 }  // namespace
 
 std::int64_t BackOff::NextNs(double random) {
-  const std::int64_t ceiling = std::min(kMaxNs, kSecond << std::min(step_, 4));
+  const std::int64_t ceiling = std::min(kMaxNs, kNsPerSecond << std::min(step_, 4));
   ++step_;
   const double span = static_cast<double>(ceiling - kMinNs);
   return kMinNs + static_cast<std::int64_t>(std::clamp(random, 0.0, 1.0) * span);

@@ -5,16 +5,16 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/time/units.h"
 
 namespace joulefarm::agent {
 namespace {
 
-constexpr std::int64_t kSecond = 1'000'000'000;
 // A session that held this long was a good one: the next loss starts again with short delays.
-constexpr std::int64_t kSteadyNs = 10 * kSecond;
-constexpr std::int64_t kDefaultTtlNs = 30 * kSecond;
-constexpr std::int64_t kDefaultHeartbeatNs = 5 * kSecond;
-constexpr std::int64_t kShortestHeartbeatNs = kSecond / 20;
+constexpr std::int64_t kSteadyNs = 10 * kNsPerSecond;
+constexpr std::int64_t kDefaultTtlNs = 30 * kNsPerSecond;
+constexpr std::int64_t kDefaultHeartbeatNs = 5 * kNsPerSecond;
+constexpr std::int64_t kShortestHeartbeatNs = kNsPerSecond / 20;
 
 std::size_t Index(Timer timer) { return static_cast<std::size_t>(timer); }
 

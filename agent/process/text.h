@@ -11,6 +11,9 @@
 
 namespace joulefarm::agent {
 
+// So much of input that is wrong is shown in an error.
+inline constexpr std::size_t kExcerptBytes = 300;
+
 // `text` with every byte that is not part of valid UTF-8, and every control character but tab and
 // newline, as "\xNN". At most `max_bytes` of input are used; what is left out is counted at the
 // end.

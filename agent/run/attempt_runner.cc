@@ -14,6 +14,7 @@
 #include "agent/power/usb_place.h"
 #include "agent/process/boottime.h"
 #include "agent/process/stop_fd.h"
+#include "agent/run/clock_records.h"
 #include "agent/run/granted_meters.h"
 #include "agent/run/stop_outcome.h"
 
@@ -21,21 +22,12 @@ namespace joulefarm::agent {
 namespace {
 
 constexpr std::int64_t kFirstRetryNs = 200'000'000;
-// What happened last lies between two bursts of clock exchanges, where the controller answers.
-constexpr std::chrono::milliseconds kLastBurst{1000};
 constexpr std::int64_t kLongestRetryNs = 5'000'000'000;
 
 WorkloadOutcome Infra(std::string reason) {
   return {.outcome = v1::OUTCOME_FAILED,
           .failure_class = v1::FAILURE_CLASS_INFRA,
           .reason = std::move(reason)};
-}
-
-void RecordClocks(Recorder& recorder) {
-  v1::Event event;
-  *event.mutable_clock() = ReadClocks();
-  event.set_t_ns(event.clock().boottime_ns());
-  recorder.Record(std::move(event));
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "agent/host/clock.h"
 #include "agent/process/boottime.h"
 #include "agent/process/stop_fd.h"
+#include "agent/run/clock_records.h"
 #include "agent/run/granted_meters.h"
 #include "agent/run/stop_outcome.h"
 
@@ -17,15 +18,6 @@ namespace {
 
 constexpr std::int64_t kPeriodNs = 100'000'000;  // of meters that sample by themselves
 constexpr std::int64_t kChunkNs = 1'000'000'000;
-// What happened last lies between two bursts of clock exchanges, where the controller answers.
-constexpr std::chrono::milliseconds kLastBurst{1000};
-
-void RecordClocks(Recorder& recorder) {
-  v1::Event event;
-  *event.mutable_clock() = ReadClocks();
-  event.set_t_ns(event.clock().boottime_ns());
-  recorder.Record(std::move(event));
-}
 
 // How long the device's own agent may take, if there is such a limit: nobody measures longer than
 // that, even when the controller is never heard of again.

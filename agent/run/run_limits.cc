@@ -6,14 +6,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/process/boottime.h"
+#include "common/text/number.h"
+#include "common/time/units.h"
 
 namespace joulefarm::agent {
 namespace {
 
 // The wait itself does not count time spent suspended, so look at the clock that does now and then.
 constexpr std::int64_t kLongestWaitNs = 1'000'000'000;
-
-std::string Seconds(std::int64_t ns) { return absl::StrCat(static_cast<double>(ns) / 1e9, " s"); }
 
 }  // namespace
 
@@ -53,7 +53,8 @@ void RunLimits::Loop() {
     if (limit > 0 && left <= 0) {
       std::string text =
           absl::StrCat(running_ ? "the runs took" : "preparing took", " longer than the limit ",
-                       running_ ? "run" : "prepare", " of ", Seconds(limit));
+                       running_ ? "run" : "prepare", " of ",
+                       SecondsText(static_cast<double>(limit) * kSecondsPerNs));
       lock.unlock();
       passed_(std::move(text));
       return;

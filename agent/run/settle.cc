@@ -7,11 +7,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "common/text/number.h"
+#include "common/time/units.h"
 
 namespace joulefarm::agent {
 namespace {
 
-constexpr double kSecondsPerNs = 1e-9;
 // Of the mean power, over the window.
 constexpr double kMostPowerShare = 0.01;
 constexpr double kMostDegreesPerMinute = 0.5;
@@ -19,8 +20,8 @@ constexpr double kMostDegreesPerMinute = 0.5;
 constexpr double kLeastSpan = 0.8;
 constexpr std::size_t kFewestPoints = 5;
 
-std::string Seconds(std::int64_t ns) {
-  return absl::StrFormat("%.3g s", static_cast<double>(ns) * kSecondsPerNs);
+std::string WindowSeconds(std::int64_t ns) {
+  return SecondsText(static_cast<double>(ns) * kSecondsPerNs);
 }
 
 // As two decimals show it, without the sign of what rounds to nothing.
@@ -87,8 +88,8 @@ SettleVerdict SettleJudge::Judge(std::int64_t now_ns) {
   if (!temperatures_.empty()) Forget(before_ns, temperatures_.back().t_ns, temperatures_);
   SettleVerdict verdict;
   if (now_ns - start_ns_ < window_ns_) {
-    verdict.text =
-        absl::StrCat("watched for ", Seconds(now_ns - start_ns_), " of ", Seconds(window_ns_));
+    verdict.text = absl::StrCat("watched for ", WindowSeconds(now_ns - start_ns_), " of ",
+                                WindowSeconds(window_ns_));
     return verdict;
   }
   std::vector<std::string> texts;
@@ -101,7 +102,7 @@ SettleVerdict SettleJudge::Judge(std::int64_t now_ns) {
                                       kMostDegreesPerMinute));
     } else {
       verdict.temperature_moves = true;
-      texts.push_back(absl::StrCat("too few temperatures in ", Seconds(window_ns_)));
+      texts.push_back(absl::StrCat("too few temperatures in ", WindowSeconds(window_ns_)));
     }
   }
   if (judge_power_) {
@@ -110,14 +111,14 @@ SettleVerdict SettleJudge::Judge(std::int64_t now_ns) {
       // Without a mean any change is too much, and there is no share of it to show.
       const double share = line->mean == 0 ? 0 : line->change / std::abs(line->mean);
       texts.push_back(absl::StrFormat("power %+.2f %% in %s %s %.0f %%", Shown(share * 100),
-                                      Seconds(window_ns_), verdict.power_moves ? ">" : "within",
-                                      kMostPowerShare * 100));
+                                      WindowSeconds(window_ns_),
+                                      verdict.power_moves ? ">" : "within", kMostPowerShare * 100));
     } else {
       verdict.power_moves = true;
       texts.push_back(gauge_ && powers_.size() < kFewestPoints
                           ? absl::StrCat("the gauge has refreshed ", powers_.size(), " times of ",
                                          kFewestPoints)
-                          : absl::StrCat("too few power readings in ", Seconds(window_ns_)));
+                          : absl::StrCat("too few power readings in ", WindowSeconds(window_ns_)));
     }
   }
   verdict.settled = !verdict.temperature_moves && !verdict.power_moves && can_judge();

@@ -8,19 +8,19 @@
 #include "agent/host/facts.h"
 #include "agent/process/boottime.h"
 #include "agent/process/text.h"
+#include "common/time/units.h"
 
 namespace joulefarm::agent {
 namespace {
 
-constexpr std::int64_t kSecond = 1'000'000'000;
-constexpr std::int64_t kBackgroundNs = kSecond / 4;
+constexpr std::int64_t kBackgroundNs = kNsPerSecond / 4;
 constexpr std::size_t kOutputBytes = 4096;
 
 // What an experiment that says nothing gets.
-constexpr std::int64_t kDefaultSettleNs = 30 * kSecond;
-constexpr std::int64_t kDefaultIdleNs = 10 * kSecond;
-constexpr std::int64_t kDefaultPauseNs = 2 * kSecond;
-constexpr std::int64_t kDefaultTailNs = 5 * kSecond;
+constexpr std::int64_t kDefaultSettleNs = 30 * kNsPerSecond;
+constexpr std::int64_t kDefaultIdleNs = 10 * kNsPerSecond;
+constexpr std::int64_t kDefaultPauseNs = 2 * kNsPerSecond;
+constexpr std::int64_t kDefaultTailNs = 5 * kNsPerSecond;
 
 }  // namespace
 
@@ -49,8 +49,8 @@ std::string LastOutput(absl::string_view tail) {
 }
 
 std::string DurationText(std::int64_t ns) {
-  if (ns % kSecond == 0) return absl::StrCat(ns / kSecond, "s");
-  if (ns < kSecond) return absl::StrCat(static_cast<double>(ns) / 1e6, "ms");
+  if (ns % kNsPerSecond == 0) return absl::StrCat(ns / kNsPerSecond, "s");
+  if (ns < kNsPerSecond) return absl::StrCat(static_cast<double>(ns) / 1e6, "ms");
   return absl::StrCat(static_cast<double>(ns) / 1e9, "s");
 }
 

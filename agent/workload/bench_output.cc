@@ -9,7 +9,6 @@
 namespace joulefarm::agent {
 namespace {
 
-constexpr std::size_t kSample = 300;
 // A result of 10 000 repetitions has about 300 KiB; longer lines arrive in pieces.
 constexpr std::size_t kLongestResult = std::size_t{8} * 1024 * 1024;
 
@@ -53,7 +52,7 @@ void BenchOutput::TakeStdout(const OutputLine& line) {
   log_.Take(line.text);
   if (!garbage_.empty()) return;
   if (pending_.empty() && !absl::StartsWith(line.text, "{")) {
-    garbage_ = absl::StrCat("it printed what is no result: ", Printable(line.text, kSample));
+    garbage_ = absl::StrCat("it printed what is no result: ", Printable(line.text, kExcerptBytes));
     return;
   }
   absl::StrAppend(&pending_, line.text);

@@ -15,7 +15,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::size_t kSample = 300;
 // How far durations may exceed the time between the lines before something is wrong: llama-bench
 // measures with a clock of its own, which may be slewed meanwhile.
 constexpr std::int64_t kClockSlackNs = 1'000'000;
@@ -64,7 +63,7 @@ std::optional<BenchProgress> ParseBenchProgress(absl::string_view line) {
 
 absl::StatusOr<BenchResult> ParseBenchResult(absl::string_view line) {
   const auto garbage = [&](absl::string_view what) {
-    return absl::InvalidArgumentError(absl::StrCat(what, ": ", Printable(line, kSample)));
+    return absl::InvalidArgumentError(absl::StrCat(what, ": ", Printable(line, kExcerptBytes)));
   };
   const Json json = ParseJson(line);
   if (json.is_discarded() || !json.is_object()) return garbage("not a JSON object");

@@ -6,11 +6,10 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "agent/workload/recorder.h"
 
 namespace joulefarm::agent {
 namespace {
-
-constexpr int kTokensPerBatch = 2000;
 
 std::string PhaseName(v1::Phase phase) {
   return absl::AsciiStrToLower(absl::StripPrefix(v1::Phase_Name(phase), "PHASE_"));

@@ -11,8 +11,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::size_t kSample = 300;
-
 bool Flag(const Json& object, const char* name) {
   const Json* value = Member(object, name);
   return value != nullptr && value->is_boolean() && value->get<bool>();
@@ -45,14 +43,14 @@ absl::StatusOr<CompletionEvent> ParseCompletionEvent(absl::string_view data) {
   const Json json = ParseJson(data);
   if (json.is_discarded() || !json.is_object()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("not a JSON object: ", Printable(data, kSample)));
+        absl::StrCat("not a JSON object: ", Printable(data, kExcerptBytes)));
   }
   if (const std::optional<std::string> error = ErrorMessage(json))
     return absl::FailedPreconditionError(*error);
   const Json* content = Member(json, "content");
   if (content == nullptr || !content->is_string()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("no completion event: ", Printable(data, kSample)));
+        absl::StrCat("no completion event: ", Printable(data, kExcerptBytes)));
   }
   CompletionEvent event;
   event.final = Flag(json, "stop");
@@ -81,7 +79,7 @@ std::string ErrorMessageIn(absl::string_view body) {
   if (!json.is_discarded()) {
     if (std::optional<std::string> message = ErrorMessage(json)) return *message;
   }
-  return Printable(body, kSample);
+  return Printable(body, kExcerptBytes);
 }
 
 }  // namespace joulefarm::agent

@@ -9,15 +9,15 @@
 #include "agent/host/page_cache.h"
 #include "agent/process/boottime.h"
 #include "agent/workload/engine_failure.h"
+#include "common/time/units.h"
 
 namespace joulefarm::agent {
 namespace {
 
-constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::int64_t kHealthPollNs = 4'000'000;
-constexpr std::int64_t kHealthAnswerNs = kSecond;
+constexpr std::int64_t kHealthAnswerNs = kNsPerSecond;
 // How long whoever listens where nobody should may take to accept a connection.
-constexpr std::int64_t kInUseNs = 2 * kSecond;
+constexpr std::int64_t kInUseNs = 2 * kNsPerSecond;
 constexpr int kPortTries = 5;
 
 bool SaysPortTaken(const std::string& output) {

@@ -14,7 +14,6 @@ namespace {
 
 using Result = TcpConnection::Result;
 
-constexpr std::size_t kSample = 300;
 constexpr std::size_t kLongestErrorBody = std::size_t{64} * 1024;
 constexpr std::int64_t kConnectNs = 5'000'000'000;
 
@@ -33,7 +32,7 @@ CompletionResult EventStream::Run(const Endpoint& endpoint, absl::string_view ta
   while (result == Result::kOk && !finished_) {
     result = connection_.Read(bytes, t_ns, WaitUntil(), stop_);
     if (result != Result::kOk) break;
-    if (sample_.size() < kSample) sample_.append(bytes, 0, kSample);
+    if (sample_.size() < kExcerptBytes) sample_.append(bytes, 0, kExcerptBytes);
     Take(bytes, t_ns);
   }
   if (!finished_) FailTransfer(result);
@@ -101,7 +100,8 @@ void EventStream::Refused() {
 }
 
 void EventStream::Garbage(absl::string_view what) {
-  End(StreamEnd::kGarbage, absl::StrCat(what, "; it began with: ", Printable(sample_, kSample)));
+  End(StreamEnd::kGarbage,
+      absl::StrCat(what, "; it began with: ", Printable(sample_, kExcerptBytes)));
 }
 
 void EventStream::Take(const std::string& bytes, std::int64_t t_ns) {

@@ -11,13 +11,11 @@
 #include "agent/workload/completion.h"
 #include "agent/workload/engine_failure.h"
 #include "agent/workload/generate_engine.h"
+#include "agent/workload/recorder.h"
 #include "common/sha256/sha256.h"
 
 namespace joulefarm::agent {
 namespace {
-
-// Keeps a batch well below a frame's 64 KiB.
-constexpr std::size_t kTokensPerBatch = 2000;
 
 // How long after its connection broke an engine may take to be gone.
 constexpr std::int64_t kCrashNs = 1'000'000'000;
@@ -106,17 +104,16 @@ class GenerateAttempt {
 
   void RecordTokens(int run, int request, const Completion& completion) {
     const std::size_t count = std::max(completion.arrivals.size(), completion.ids.size());
-    for (std::size_t begin = 0; begin < count; begin += kTokensPerBatch) {
+    constexpr std::size_t kBatch = kTokensPerBatch;
+    for (std::size_t begin = 0; begin < count; begin += kBatch) {
       v1::TokenBatch batch;
       batch.set_run(run);
       batch.set_request(request);
-      for (std::size_t i = begin; i < std::min(begin + kTokensPerBatch, completion.arrivals.size());
-           ++i) {
+      for (std::size_t i = begin; i < std::min(begin + kBatch, completion.arrivals.size()); ++i) {
         batch.add_idx(completion.arrivals[i].index.value_or(0));
         batch.add_t_ns(completion.arrivals[i].t_ns);
       }
-      for (std::size_t i = begin; i < std::min(begin + kTokensPerBatch, completion.ids.size());
-           ++i) {
+      for (std::size_t i = begin; i < std::min(begin + kBatch, completion.ids.size()); ++i) {
         batch.add_id(completion.ids[i]);
       }
       attempt_.context().recorder->Record(std::move(batch));

@@ -16,15 +16,14 @@ namespace {
 namespace http = boost::beast::http;
 using Result = TcpConnection::Result;
 
-constexpr std::size_t kSample = 300;
 constexpr std::size_t kLongestBody = std::size_t{1} << 20;
 
 }  // namespace
 
 absl::StatusOr<HttpUrl> ParseHttpUrl(absl::string_view url) {
   const auto wrong = [&](absl::string_view why) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("'", Printable(url, kSample), "' ", why, "; write http://HOST:PORT/PATH"));
+    return absl::InvalidArgumentError(absl::StrCat("'", Printable(url, kExcerptBytes), "' ", why,
+                                                   "; write http://HOST:PORT/PATH"));
   };
   absl::string_view rest = url;
   if (!absl::ConsumePrefix(&rest, "http://")) return wrong("is not an address with http");
@@ -132,7 +131,7 @@ HealthResult AskHealth(const Endpoint& endpoint, absl::string_view target, std::
     if (!response.Feed(bytes)) {
       return {Health::kGarbage,
               absl::StrCat("the answer to GET ", target, " is not HTTP (", response.error(),
-                           "); it began with: ", Printable(bytes, kSample)),
+                           "); it began with: ", Printable(bytes, kExcerptBytes)),
               "", 0};
     }
     if (response.has_header()) health.body += response.TakeBody();

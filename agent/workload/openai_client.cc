@@ -15,8 +15,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::size_t kSample = 300;
-
 bool HasText(const Json& object, const char* name) {
   const Json* value = Member(object, name);
   return value != nullptr && value->is_string() && !value->get_ref<const std::string&>().empty();
@@ -137,7 +135,7 @@ absl::StatusOr<OpenAiEvent> ParseOpenAiEvent(absl::string_view data) {
   const Json json = ParseJson(data);
   if (json.is_discarded() || !json.is_object()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("not a JSON object: ", Printable(data, kSample)));
+        absl::StrCat("not a JSON object: ", Printable(data, kExcerptBytes)));
   }
   if (const Json* error = Member(json, "error"); error != nullptr && !error->is_null())
     return absl::FailedPreconditionError(ErrorMessageIn(data));
@@ -146,7 +144,7 @@ absl::StatusOr<OpenAiEvent> ParseOpenAiEvent(absl::string_view data) {
   const bool has_usage = usage != nullptr && usage->is_object();
   if ((choices == nullptr || !choices->is_array()) && !has_usage) {
     return absl::InvalidArgumentError(
-        absl::StrCat("no completion event: ", Printable(data, kSample)));
+        absl::StrCat("no completion event: ", Printable(data, kExcerptBytes)));
   }
   OpenAiEvent event;
   if (choices != nullptr && choices->is_array()) {

@@ -10,14 +10,14 @@
 #include "agent/workload/generate_engine.h"
 #include "agent/workload/http.h"
 #include "agent/workload/openai_client.h"
+#include "common/time/units.h"
 
 namespace joulefarm::agent {
 namespace {
 
-constexpr std::int64_t kSecond = 1'000'000'000;
 // How long a server that should be running may take to answer.
-constexpr std::int64_t kAnswerNs = 10 * kSecond;
-constexpr std::int64_t kPollNs = kSecond / 10;
+constexpr std::int64_t kAnswerNs = 10 * kNsPerSecond;
+constexpr std::int64_t kPollNs = kNsPerSecond / 10;
 // A server may cut tokens into several events, though not without end.
 constexpr std::int64_t kArrivalsPerToken = 16;
 constexpr std::int64_t kMoreArrivals = 1000;
@@ -118,8 +118,9 @@ class OpenAiEngine : public GenerateEngine {
     endpoint_ = *endpoint;
     NoteWhere();
     while (true) {
-      const HealthResult answer = AskHealth(
-          endpoint_, paths_.models, std::min(give_up_ns, BoottimeNs() + kSecond), attempt_.stop());
+      const HealthResult answer =
+          AskHealth(endpoint_, paths_.models, std::min(give_up_ns, BoottimeNs() + kNsPerSecond),
+                    attempt_.stop());
       if (answer.health == Health::kStop) return Canceled();
       if (answer.health == Health::kOk || answer.status == 404) {
         models_ = answer.body;

@@ -10,6 +10,9 @@
 
 namespace joulefarm::agent {
 
+// Keeps a batch of tokens well below a frame's 64 KiB.
+inline constexpr int kTokensPerBatch = 2000;
+
 class Recorder {
  public:
   virtual ~Recorder() = default;

@@ -12,7 +12,7 @@
 namespace joulefarm::cli {
 namespace {
 
-struct GetOptions {
+struct DownloadOptions {
   std::string artifact;
   std::string download;
   std::string format = "table";
@@ -80,7 +80,7 @@ absl::Status Download(Console& console, FarmClient& client, const v1::StatArtifa
   return file.Keep();
 }
 
-int RunGetArtifact(Session& session, const GetOptions& options) {
+int RunGetArtifact(Session& session, const DownloadOptions& options) {
   if (options.download.empty())
     return RunGet(session, ArtifactListing(), options.artifact, options.format);
   const auto client = session.Client();
@@ -149,7 +149,7 @@ int RunCollect(Session& session, const CollectOptions& options) {
 }
 
 void AddGet(CLI::App& group, Session& session) {
-  auto options = std::make_shared<GetOptions>();
+  auto options = std::make_shared<DownloadOptions>();
   CLI::App* get = AddCommand(
       group, "get", "Everything known about one artifact, or its content",
       "  joulefarm artifact get tiny-q8_0\n"

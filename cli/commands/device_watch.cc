@@ -26,14 +26,14 @@ constexpr std::chrono::seconds kRetry{1};
 // Telemetry comes every second; older than this it is not shown.
 constexpr std::chrono::seconds kStale{5};
 // With --count: how long nothing may come from any device.
-constexpr std::chrono::seconds kSilence{10};
+constexpr std::chrono::seconds kFirstWait{10};
 
 constexpr char kQuery[] =
     "SELECT device.id, device.link, device.alloc, device.admin, job.id AS job, job.cell, "
     "attempt.state, attempt.detail FROM device LEFT JOIN attempt ON attempt.fence = device.fence "
     "LEFT JOIN job ON job.id = attempt.job_id WHERE device.admin != 'RETIRED' ORDER BY device.id";
 
-struct WatchOptions {
+struct DeviceWatchOptions {
   std::vector<std::string> ids;
   std::string format = "table";
   std::int64_t count = 0;
@@ -73,7 +73,7 @@ RowValues TelemetryRow(const v1::Telemetry& news) {
 
 class DeviceWatch {
  public:
-  DeviceWatch(Session& session, FarmClient& client, const WatchOptions& options)
+  DeviceWatch(Session& session, FarmClient& client, const DeviceWatchOptions& options)
       : console_(session.console()),
         session_(session),
         client_(client),
@@ -142,7 +142,7 @@ class DeviceWatch {
     }
     if (live_) Draw();
     // Who asked for a number of readings does not wait for ever for the first one.
-    if (options_.count > 0 && taken_ == 0 && console_.now() - started_ >= kSilence) {
+    if (options_.count > 0 && taken_ == 0 && console_.now() - started_ >= kFirstWait) {
       silent_ = true;
       return false;
     }
@@ -217,7 +217,7 @@ class DeviceWatch {
   Console& console_;
   Session& session_;
   FarmClient& client_;
-  const WatchOptions& options_;
+  const DeviceWatchOptions& options_;
   LiveDisplay display_;
   std::unique_ptr<TableSink> printer_;  // of a machine format
   bool live_ = false;
@@ -235,7 +235,7 @@ class DeviceWatch {
 }  // namespace
 
 void AddDeviceWatch(CLI::App& group, Session& session) {
-  auto options = std::make_shared<WatchOptions>();
+  auto options = std::make_shared<DeviceWatchOptions>();
   CLI::App* watch = AddCommand(
       group, "watch", "Look at what devices do now: watts, temperature, clock, CPU, their job",
       "  joulefarm device watch\n"

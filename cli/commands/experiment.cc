@@ -9,7 +9,7 @@
 namespace joulefarm::cli {
 namespace {
 
-struct GetOptions {
+struct ExperimentOptions {
   std::string id;
   std::string format = "table";
   std::string timeout;
@@ -17,7 +17,7 @@ struct GetOptions {
   bool watch = false;
 };
 
-int RunGetExperiment(Session& session, const GetOptions& options) {
+int RunGetExperiment(Session& session, const ExperimentOptions& options) {
   if (!options.timeout.empty() && !options.wait && !options.watch)
     return session.FailUsage("--timeout is for --wait and --watch: add one of them");
   if (!options.wait && !options.watch)
@@ -37,7 +37,7 @@ int RunGetExperiment(Session& session, const GetOptions& options) {
   return WaitAndReport(session, **client, wait);
 }
 
-int RunCancel(Session& session, const std::vector<std::string>& ids) {
+int RunCancelExperiments(Session& session, const std::vector<std::string>& ids) {
   const auto client = session.Client();
   if (!client.ok()) return session.Fail(client.status());
   int exit = kExitOk;
@@ -81,7 +81,7 @@ void AddExperiment(CLI::App& app, Session& session) {
     };
   });
 
-  auto get_options = std::make_shared<GetOptions>();
+  auto get_options = std::make_shared<ExperimentOptions>();
   CLI::App* get =
       AddCommand(*group, "get",
                  "Everything known about one experiment; --wait or --watch follow it to its end",
@@ -107,8 +107,9 @@ void AddExperiment(CLI::App& app, Session& session) {
   CLI::App* cancel = AddCommand(*group, "cancel", "Cancel the jobs that have not ended",
                                 "  joulefarm experiment cancel exp-1");
   cancel->add_option("EXPERIMENT", *ids, "ids, or names (the newest so named)")->required();
-  cancel->callback(
-      [=, &session] { session.action = [=, &session] { return RunCancel(session, *ids); }; });
+  cancel->callback([=, &session] {
+    session.action = [=, &session] { return RunCancelExperiments(session, *ids); };
+  });
   AddExperimentReport(*group, session);
 }
 

@@ -10,7 +10,7 @@
 namespace joulefarm::cli {
 namespace {
 
-int RunCancel(Session& session, const std::vector<std::string>& ids) {
+int RunCancelJobs(Session& session, const std::vector<std::string>& ids) {
   const auto client = session.Client();
   if (!client.ok()) return session.Fail(client.status());
   int exit = kExitOk;
@@ -25,12 +25,12 @@ int RunCancel(Session& session, const std::vector<std::string>& ids) {
   return exit;
 }
 
-struct WatchOptions {
+struct JobWatchOptions {
   std::vector<std::string> ids;
   std::string timeout;
 };
 
-int RunWatch(Session& session, const WatchOptions& options) {
+int RunWatch(Session& session, const JobWatchOptions& options) {
   WaitOptions wait;
   for (const std::string& id : options.ids) {
     if (std::find(wait.jobs.begin(), wait.jobs.end(), id) == wait.jobs.end())
@@ -51,7 +51,7 @@ int RunWatch(Session& session, const WatchOptions& options) {
 }
 
 void AddWatch(CLI::App& group, Session& session) {
-  auto options = std::make_shared<WatchOptions>();
+  auto options = std::make_shared<JobWatchOptions>();
   CLI::App* watch =
       AddCommand(group, "watch", "Follow jobs to their end, with what their devices do",
                  "  joulefarm job watch job-7\n"
@@ -110,7 +110,7 @@ void AddJob(CLI::App& app, Session& session) {
                                 "  joulefarm job cancel job-7 job-8");
   cancel->add_option("JOB", *ids, "job ids")->required();
   cancel->callback(
-      [=, &session] { session.action = [=, &session] { return RunCancel(session, *ids); }; });
+      [=, &session] { session.action = [=, &session] { return RunCancelJobs(session, *ids); }; });
 
   AddWatch(*group, session);
   AddJobLogs(*group, session);

@@ -6,11 +6,10 @@
 #include "cli/output/text.h"
 #include "cli/view/progress.h"
 #include "cli/view/run_values.h"
+#include "cli/wait.h"
 
 namespace joulefarm::cli {
 namespace {
-
-constexpr auto kPoll = std::chrono::milliseconds(500);
 
 struct LogOptions {
   std::string job;
@@ -52,9 +51,9 @@ class LogPrinter : public TableSink {
 };
 
 // Rows of several tables into one sink, counted.
-class Counting : public TableSink {
+class OneTable : public TableSink {
  public:
-  explicit Counting(TableSink& sink) : sink_(sink) {}
+  explicit OneTable(TableSink& sink) : sink_(sink) {}
   void Begin(const std::vector<Column>& columns) override {
     if (!std::exchange(begun_, true)) sink_.Begin(columns);
   }
@@ -145,7 +144,7 @@ class Follower {
   Console& console_;
   FarmClient& client_;
   const LogOptions& options_;
-  Counting sink_;
+  OneTable sink_;
   std::optional<std::chrono::steady_clock::time_point> lost_at_;
 };
 
@@ -176,7 +175,7 @@ int RunLogs(Session& session, const LogOptions& options) {
     const absl::Status status = (*client)->List(request, *printer);
     return status.ok() ? kExitOk : session.Fail(status);
   }
-  Counting counting(*printer);
+  OneTable counting(*printer);
   const absl::Status status = (*client)->List(request, counting);
   if (!status.ok()) return session.Fail(status);
   if (counting.rows() == 0) console.err << "No log lines yet." << std::endl;

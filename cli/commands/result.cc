@@ -9,13 +9,13 @@
 namespace joulefarm::cli {
 namespace {
 
-struct GetOptions {
+struct ResultOptions {
   std::string job;
   std::optional<std::int64_t> run;
   std::string format = "table";
 };
 
-int RunGetResult(Session& session, const GetOptions& options) {
+int RunGetResult(Session& session, const ResultOptions& options) {
   const auto client = session.Client();
   if (!client.ok()) return session.Fail(client.status());
   v1::ListRequest request;
@@ -68,7 +68,7 @@ void AddResult(CLI::App& app, Session& session) {
     session.action = [options, &session] { return RunListing(session, ResultListing(), *options); };
   });
 
-  auto get_options = std::make_shared<GetOptions>();
+  auto get_options = std::make_shared<ResultOptions>();
   CLI::App* get = AddCommand(*group, "get", "Every value of a job's runs, or of one of them",
                              "  joulefarm result get job-7\n"
                              "  joulefarm result get job-7 --run 2 -o json",

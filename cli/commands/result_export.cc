@@ -25,9 +25,9 @@ absl::StatusOr<Format> FormatFor(const ExportOptions& options) {
 }
 
 // Passes rows on and counts them.
-class Counting : public TableSink {
+class CountedRows : public TableSink {
  public:
-  explicit Counting(TableSink& sink) : sink_(sink) {}
+  explicit CountedRows(TableSink& sink) : sink_(sink) {}
   void Begin(const std::vector<Column>& columns) override { sink_.Begin(columns); }
   void Row(const RowValues& row) override {
     ++rows_;
@@ -48,7 +48,7 @@ absl::StatusOr<std::int64_t> WriteRuns(FarmClient& client, const std::string& ex
   request.set_listing(v1::LISTING_RESULTS);
   (*request.mutable_filters())["experiment"] = experiment;
   const auto printer = MakeMachinePrinter(format, out);
-  Counting counting(*printer);
+  CountedRows counting(*printer);
   absl::Status status = client.List(request, counting);
   if (!status.ok()) return status;
   return counting.rows();

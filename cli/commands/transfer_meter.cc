@@ -9,11 +9,10 @@
 namespace joulefarm::cli {
 namespace {
 
-constexpr auto kRedraw = std::chrono::milliseconds(100);
+constexpr auto kMeterRedraw = std::chrono::milliseconds(100);
 // Before that a rate says little.
 constexpr auto kRateAfter = std::chrono::milliseconds(500);
 constexpr std::int64_t kBarCells = 24;
-constexpr int kWidthUnknown = 100;
 
 std::string Bar(std::int64_t bytes, std::int64_t total, const Look& look) {
   const std::int64_t full = std::clamp<std::int64_t>(bytes * kBarCells / total, 0, kBarCells);
@@ -37,10 +36,10 @@ TransferMeter::TransferMeter(Console& console, std::string verb, std::int64_t to
 void TransferMeter::At(std::int64_t bytes) {
   if (!console_.err_is_terminal || total_ <= 0) return;
   const auto now = console_.now();
-  if (now - drawn_ < kRedraw) return;
+  if (now - drawn_ < kMeterRedraw) return;
   drawn_ = now;
   const Look look = console_.LookOfErr();
-  const int width = look.width > 0 ? look.width : kWidthUnknown;
+  const int width = look.Columns();
   std::string text = absl::StrCat("  ", bytes * 100 / total_, " %  ", HumanBytes(bytes), " of ",
                                   HumanBytes(total_));
   const std::chrono::duration<double> elapsed = now - begun_;

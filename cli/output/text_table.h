@@ -17,6 +17,9 @@ namespace joulefarm::cli {
 struct Look {
   int width = 0;
   bool color = false;
+
+  // For what has to end somewhere.
+  int Columns() const { return width > 0 ? width : 100; }
 };
 
 enum class Style { kPlain, kStrong, kDim, kGood, kWarn, kBad };

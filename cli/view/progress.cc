@@ -14,7 +14,6 @@ namespace {
 
 constexpr int kMaxActive = 8;
 constexpr int kBar = 24;
-constexpr int kWidthUnknown = 100;
 
 std::string Repeat(const char* text, int times) {
   std::string out;
@@ -61,7 +60,7 @@ std::string Counts(const v1::GetProgressResponse& progress) {
 }
 
 std::string Headline(const ProgressPicture& picture, const Look& look) {
-  const int width = look.width > 0 ? look.width : kWidthUnknown;
+  const int width = look.Columns();
   const std::string name = OneLine(picture.progress.name());
   const std::string scope =
       picture.scope.empty() ? absl::StrCat(picture.progress.jobs(), " jobs") : picture.scope;
@@ -106,7 +105,7 @@ std::optional<std::chrono::nanoseconds> Estimator::Left(std::chrono::nanoseconds
 
 std::vector<std::string> ProgressLines(const ProgressPicture& picture, const Look& look) {
   const v1::GetProgressResponse& progress = picture.progress;
-  const int width = look.width > 0 ? look.width : kWidthUnknown;
+  const int width = look.Columns();
   std::vector<std::string> lines{Headline(picture, look)};
   const std::string counts = Counts(progress);
   if (width >= kBar + 4 + DisplayWidth(counts)) {

@@ -21,28 +21,28 @@
 namespace joulefarm::cli {
 namespace {
 
-using Line = std::vector<std::string>;
+using TextRow = std::vector<std::string>;
 
 // Text inside a table's cell.
 std::string Cell(absl::string_view text) {
   return absl::StrReplaceAll(OneLine(absl::StrReplaceAll(text, {{"\n", " "}})), {{"|", "\\|"}});
 }
 
-std::string MarkdownTable(const Line& header, const std::vector<Line>& rows) {
+std::string MarkdownTable(const TextRow& header, const std::vector<TextRow>& rows) {
   std::string out;
-  const auto line = [&](const Line& cells) {
+  const auto line = [&](const TextRow& cells) {
     absl::StrAppend(&out, "| ", absl::StrJoin(cells, " | "), " |\n");
   };
   line(header);
-  line(Line(header.size(), "---"));
-  for (const Line& row : rows) line(row);
+  line(TextRow(header.size(), "---"));
+  for (const TextRow& row : rows) line(row);
   return out + "\n";
 }
 
 // The columns of a table as they are, those that are empty everywhere left out.
 std::string WholeTable(const Table& table) {
   std::vector<std::size_t> used;
-  Line header;
+  TextRow header;
   for (std::size_t i = 0; i < table.columns.size(); ++i) {
     const bool any = std::any_of(table.rows.begin(), table.rows.end(),
                                  [&](const RowValues& row) { return !IsNull(row[i]); });
@@ -50,9 +50,9 @@ std::string WholeTable(const Table& table) {
     used.push_back(i);
     header.push_back(Cell(table.columns[i].name));
   }
-  std::vector<Line> rows;
+  std::vector<TextRow> rows;
   for (const RowValues& row : table.rows) {
-    Line line;
+    TextRow line;
     for (const std::size_t i : used) {
       const double* real = std::get_if<double>(&row[i]);
       line.push_back(Cell(real != nullptr ? PlainReal(*real) : PlainText(row[i])));
@@ -105,7 +105,7 @@ class Report {
   void Jobs() {
     const Table& jobs = data_.jobs;
     std::map<std::string, int> states;
-    std::vector<Line> failed;
+    std::vector<TextRow> failed;
     std::set<std::string> plans;
     for (const RowValues& row : jobs.rows) {
       const auto text = [&](absl::string_view name) { return PlainText(jobs.At(row, name)); };
@@ -114,9 +114,9 @@ class Report {
       if (text("failure_class").empty()) continue;
       failed.push_back({text("id"), Cell(CellWords(text("cell"))), Cell(text("device_id")),
                         Cell(text("state")), Cell(text("failure_class")),
-                        Cell(Line(absl::StrSplit(text("reason"), '\n')).front())});
+                        Cell(TextRow(absl::StrSplit(text("reason"), '\n')).front())});
     }
-    Line counts;
+    TextRow counts;
     for (const auto& [state, count] : states) counts.push_back(absl::StrCat(count, " ", state));
     absl::StrAppend(&out_, "## What ran\n\n", jobs.rows.size(),
                     jobs.rows.size() == 1 ? " job" : " jobs", ": ", absl::StrJoin(counts, ", "),
@@ -127,8 +127,8 @@ class Report {
   }
 
   // Cells as the experiment's file has them.
-  Line CellOrder() const {
-    Line order;
+  TextRow CellOrder() const {
+    TextRow order;
     for (const RowValues& row : data_.jobs.rows) {
       const std::string cell = PlainText(data_.jobs.At(row, "cell"));
       if (std::find(order.begin(), order.end(), cell) == order.end()) order.push_back(cell);
@@ -165,7 +165,7 @@ class Report {
     return sum / n;
   }
 
-  Line MetricLine(const RowValues& row) const {
+  TextRow MetricLine(const RowValues& row) const {
     const Table& table = data_.summary;
     const auto text = [&](absl::string_view name) { return PlainText(table.At(row, name)); };
     const std::string provenance = text("provenance");
@@ -175,7 +175,7 @@ class Report {
     const std::optional<double> mean = RealAt(table, row, "mean");
     const std::optional<double> low = RealAt(table, row, "ci_low");
     const std::optional<double> high = RealAt(table, row, "ci_high");
-    Line labels;
+    TextRow labels;
     for (const char* name : {"speed_method", "provenance", "energy_scope"}) {
       if (!text(name).empty()) labels.push_back(text(name));
     }
@@ -195,7 +195,7 @@ class Report {
   void Cells() {
     using Place = std::tuple<std::string, std::string, std::string>;
     std::vector<Place> order;
-    std::map<Place, std::vector<Line>> places;
+    std::map<Place, std::vector<TextRow>> places;
     const Table& table = data_.summary;
     for (const RowValues& row : table.rows) {
       const Place place{TextAt(table, row, "workload").value_or(""),
@@ -204,7 +204,7 @@ class Report {
       if (places.count(place) == 0) order.push_back(place);
       places[place].push_back(MetricLine(row));
     }
-    const Line cells = CellOrder();
+    const TextRow cells = CellOrder();
     const auto rank = [&](const Place& place) {
       return std::find(cells.begin(), cells.end(), std::get<1>(place)) - cells.begin();
     };
@@ -255,7 +255,7 @@ class Report {
                                        : "Every run is VALID: no reason was found.\n\n");
       return;
     }
-    std::vector<Line> rows;
+    std::vector<TextRow> rows;
     for (const auto& [key, code] : codes) {
       rows.push_back({Cell(key.first), Cell(JoinReasonDetails(code.details)),
                       Cell(CellWords(key.second)), absl::StrCat(code.runs.size())});
@@ -269,9 +269,9 @@ class Report {
   }
 
   void Setup() {
-    std::vector<Line> rows;
+    std::vector<TextRow> rows;
     for (const RowValues& row : data_.devices.rows) {
-      Line facts;
+      TextRow facts;
       for (const auto& [key, value] : FlatJson(TextAt(data_.devices, row, "facts").value_or("")))
         facts.push_back(absl::StrCat(key, " ", value));
       rows.push_back({Cell(PlainText(data_.devices.At(row, "id"))),

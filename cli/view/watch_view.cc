@@ -12,7 +12,6 @@
 namespace joulefarm::cli {
 namespace {
 
-constexpr int kWidthUnknown = 100;
 constexpr int kLongBar = 21;
 constexpr int kShortBar = 9;
 constexpr int kShortestDoing = 12;
@@ -155,7 +154,7 @@ std::string Draw(const Line& line, const Widths& widths, int width, const Look& 
 }  // namespace
 
 std::vector<std::string> WatchLines(const WatchPicture& picture, const Look& look) {
-  const int width = look.width > 0 ? look.width : kWidthUnknown;
+  const int width = look.Columns();
   std::vector<std::string> out{Headline(picture.progress, look)};
   std::vector<Line> lines = LinesOf(picture);
   const std::size_t more =

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstddef>
 
+#include "common/time/units.h"
+
 namespace joulefarm {
 namespace {
 
@@ -12,15 +14,10 @@ constexpr double kReadingNs = 50e3;
 // As above, and nothing that sleeps wakes up sooner.
 constexpr double kLeastSleepNs = 1e6;
 
-// In double, which cannot overflow: where stamps are that far apart, ns do not matter.
-double Since(std::int64_t from, std::int64_t to) {
-  return static_cast<double>(to) - static_cast<double>(from);
-}
-
 bool Breaks(const v1::ClockSnapshot& a, const v1::ClockSnapshot& b, double rho) {
-  const double boot = Since(a.boottime_ns(), b.boottime_ns());
-  const double monotonic = Since(a.monotonic_ns(), b.monotonic_ns());
-  const double raw = Since(a.monotonic_raw_ns(), b.monotonic_raw_ns());
+  const double boot = SpanNs(a.boottime_ns(), b.boottime_ns());
+  const double monotonic = SpanNs(a.monotonic_ns(), b.monotonic_ns());
+  const double raw = SpanNs(a.monotonic_raw_ns(), b.monotonic_raw_ns());
   if (std::abs(boot - monotonic) > kLeastSleepNs) return true;
   return std::abs(boot - raw) > rho * std::abs(raw) + kReadingNs;
 }

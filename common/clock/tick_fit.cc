@@ -9,6 +9,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/clock/feasible_offset.h"
+#include "common/text/number.h"
+#include "common/time/units.h"
 
 namespace joulefarm {
 namespace {
@@ -16,19 +18,12 @@ namespace {
 // Times beyond it are no time of any run.
 constexpr double kFarthestNs = 4e18;
 
-// In double, which cannot overflow.
-double Since(std::int64_t from, std::int64_t to) {
-  return static_cast<double>(to) - static_cast<double>(from);
-}
-
-std::string Seconds(double ns) { return absl::StrFormat("%.3g s", ns * 1e-9); }
-
 // The slope of the lower hull's edge over the middle: the line that all points lie above and that
 // is as close to them as can be.
 double HullSlope(const std::vector<std::int64_t>& x, const std::vector<std::int64_t>& y) {
   std::vector<std::size_t> hull;
   const auto slope = [&](std::size_t a, std::size_t b) {
-    return Since(y[a], y[b]) / Since(x[a], x[b]);
+    return SpanNs(y[a], y[b]) / SpanNs(x[a], x[b]);
   };
   for (std::size_t i = 0; i < x.size(); ++i) {
     if (!hull.empty() && x[i] == x[hull.back()]) {
@@ -40,9 +35,9 @@ double HullSlope(const std::vector<std::int64_t>& x, const std::vector<std::int6
     hull.push_back(i);
   }
   if (hull.size() < 2) return 1;
-  const double middle = Since(x.front(), x.back()) / 2;
+  const double middle = SpanNs(x.front(), x.back()) / 2;
   std::size_t edge = 1;
-  while (edge + 1 < hull.size() && Since(x.front(), x[hull[edge]]) < middle) ++edge;
+  while (edge + 1 < hull.size() && SpanNs(x.front(), x[hull[edge]]) < middle) ++edge;
   return slope(hull[edge - 1], hull[edge]);
 }
 
@@ -73,13 +68,13 @@ void TickFit::Refuse(Piece& piece, std::string why) {
 }
 
 double TickFit::Expected(const Piece& piece, std::int64_t tick_ns) const {
-  return piece.rate * Since(piece.tick_ns.front(), tick_ns);
+  return piece.rate * SpanNs(piece.tick_ns.front(), tick_ns);
 }
 
 // Whether some arrival of these was in time.
 bool TickFit::Full(const Piece& piece, std::size_t first, std::size_t last) const {
   return last - first >= options_.window_pairs &&
-         Since(piece.tick_ns[piece.near[first]], piece.tick_ns[piece.near[last - 1]]) >=
+         SpanNs(piece.tick_ns[piece.near[first]], piece.tick_ns[piece.near[last - 1]]) >=
              static_cast<double>(options_.window_ns);
 }
 
@@ -99,12 +94,12 @@ double TickFit::FindNear(Piece& piece) {
   const std::size_t n = piece.tick_ns.size();
   piece.late_ns.resize(n);
   for (std::size_t i = 0; i < n; ++i) {
-    piece.late_ns[i] = Since(piece.arrived_ns.front(), piece.arrived_ns[i]) -
-                       piece.rate * Since(piece.tick_ns.front(), piece.tick_ns[i]);
+    piece.late_ns[i] = SpanNs(piece.arrived_ns.front(), piece.arrived_ns[i]) -
+                       piece.rate * SpanNs(piece.tick_ns.front(), piece.tick_ns[i]);
   }
   piece.upper_ns = piece.late_ns;
   const auto tighten = [&](std::size_t i, std::size_t by) {
-    const double apart = std::abs(Since(piece.tick_ns[i], piece.tick_ns[by]));
+    const double apart = std::abs(SpanNs(piece.tick_ns[i], piece.tick_ns[by]));
     piece.upper_ns[i] = std::min(piece.upper_ns[i], piece.upper_ns[by] + piece.wander * apart);
   };
   for (std::size_t i = 1; i < n; ++i) tighten(i, i - 1);
@@ -116,24 +111,24 @@ double TickFit::FindNear(Piece& piece) {
   for (std::size_t i = 0; i < n; ++i) {
     if (piece.late_ns[i] > piece.upper_ns[i] + piece.slack_ns) continue;
     piece.near.push_back(i);
-    const double at = Since(piece.tick_ns.front(), piece.tick_ns[i]);
+    const double at = SpanNs(piece.tick_ns.front(), piece.tick_ns[i]);
     longest_late = std::max(longest_late, at - near_before);
     near_before = at;
   }
-  return std::max(longest_late, Since(piece.tick_ns.front(), piece.tick_ns.back()) - near_before);
+  return std::max(longest_late, SpanNs(piece.tick_ns.front(), piece.tick_ns.back()) - near_before);
 }
 
 bool TickFit::CheckLate(Piece& piece, double longest_late_ns) {
   const auto most_ns = static_cast<double>(options_.longest_late_ns);
   if (longest_late_ns <= most_ns) return true;
-  Refuse(piece,
-         absl::StrCat(Seconds(longest_late_ns), " without a tick in time>", Seconds(most_ns)));
+  Refuse(piece, absl::StrCat(SecondsText(longest_late_ns * kSecondsPerNs),
+                             " without a tick in time>", SecondsText(most_ns * kSecondsPerNs)));
   return false;
 }
 
 void TickFit::Fit(Piece& piece) {
   const std::size_t n = piece.tick_ns.size();
-  const double length_ns = Since(piece.tick_ns.front(), piece.tick_ns.back());
+  const double length_ns = SpanNs(piece.tick_ns.front(), piece.tick_ns.back());
   if (length_ns <= 0) return Refuse(piece, absl::StrCat(n, " ticks of one instant"));
   if (n < options_.short_pairs)
     return Refuse(piece, absl::StrCat(n, " ticks<", options_.short_pairs));
@@ -168,7 +163,7 @@ double TickFit::Upper(const Piece& piece, std::int64_t tick_ns) const {
       piece.tick_ns.begin());
   double upper = std::numeric_limits<double>::infinity();
   const auto take = [&](std::size_t i) {
-    const double apart = std::abs(Since(piece.tick_ns[i], tick_ns));
+    const double apart = std::abs(SpanNs(piece.tick_ns[i], tick_ns));
     upper = std::min(upper, piece.upper_ns[i] + piece.wander * apart);
   };
   if (after > 0) take(after - 1);
@@ -189,7 +184,7 @@ double TickFit::Lower(const Piece& piece, std::int64_t tick_ns) const {
     double worst = std::numeric_limits<double>::infinity();
     for (std::size_t k = window->first; k < window->last; ++k) {
       const std::size_t i = piece.near[k];
-      const double apart = std::abs(Since(piece.tick_ns[i], tick_ns));
+      const double apart = std::abs(SpanNs(piece.tick_ns[i], tick_ns));
       worst = std::min(worst, piece.late_ns[i] - piece.wander * apart);
     }
     best = std::max(best, worst);

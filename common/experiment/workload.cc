@@ -22,14 +22,14 @@ using config::v1::ThroughputOptions;
 using config::v1::Workload;
 
 constexpr size_t kMaxArgvBytes = 65'536;
-constexpr size_t kMaxNameBytes = 64;
+constexpr size_t kMaxWorkloadNameBytes = 64;
 constexpr char kLlamaCpp[] = "llama.cpp";
 // llama-bench's own.
 constexpr int kDefaultBenchPrompt = 512;
 constexpr int kDefaultBenchGen = 128;
 
 bool IsName(absl::string_view name) {
-  if (name.empty() || name.size() > kMaxNameBytes) return false;
+  if (name.empty() || name.size() > kMaxWorkloadNameBytes) return false;
   return absl::ascii_isalnum(static_cast<unsigned char>(name.front())) &&
          std::all_of(name.begin(), name.end(), [](char c) {
            return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' ||
@@ -47,9 +47,10 @@ class Drafter {
     draft.name = name;
     draft.path = JoinPath("workloads", name);
     if (!IsName(name)) {
-      diagnostics_.Add(source_.Key(draft.path),
-                       absl::StrCat("workload name ", Quoted(name), " is not usable; use up to ",
-                                    kMaxNameBytes, " letters, digits, \"_\", \"-\" and \".\""));
+      diagnostics_.Add(
+          source_.Key(draft.path),
+          absl::StrCat("workload name ", Quoted(name), " is not usable; use up to ",
+                       kMaxWorkloadNameBytes, " letters, digits, \"_\", \"-\" and \".\""));
     }
     const auto kind = KindNamed(config.kind());
     if (!kind.has_value()) {

@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/measure/energy.h"
 #include "common/measure/energy_parts.h"
+#include "common/text/number.h"
 
 namespace joulefarm {
 namespace {
@@ -114,7 +115,8 @@ Energy IntegrateCounter(const CounterTrace& trace, absl::Span<const Interval> pa
     return energy;
   }
   if (const std::int64_t outside = UncoveredNs(joined, Covered(trace)); outside > 0) {
-    Refuse(Code::kEdgeUncovered, absl::StrCat(Seconds(outside), ">0"), energy);
+    Refuse(Code::kEdgeUncovered,
+           absl::StrCat(SecondsText(static_cast<double>(outside) * kSecondsPerNs), ">0"), energy);
     return energy;
   }
   ExactSum value;

@@ -151,8 +151,4 @@ void SumParts(Energy& energy) {
   energy.energy_u_j = std::sqrt(squares);
 }
 
-std::string Seconds(std::int64_t ns) {
-  return absl::StrFormat("%.3g s", static_cast<double>(ns) * kSecondsPerNs);
-}
-
 }  // namespace joulefarm

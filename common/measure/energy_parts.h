@@ -11,10 +11,9 @@
 
 #include "absl/types/span.h"
 #include "common/measure/energy.h"
+#include "common/time/units.h"
 
 namespace joulefarm {
-
-inline constexpr double kSecondsPerNs = 1e-9;
 
 // A sum that keeps what rounding drops (Neumaier): an hour at 5 kHz is 18 million addends.
 class ExactSum {
@@ -64,8 +63,5 @@ std::int64_t UncoveredNs(absl::Span<const Interval> parts, const Interval& cover
 // duplicates' finding.
 void Complete(const SourceErrors& errors, std::int64_t duplicates, std::size_t samples,
               Energy& energy);
-
-// "0.004 s".
-std::string Seconds(std::int64_t ns);
 
 }  // namespace joulefarm

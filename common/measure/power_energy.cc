@@ -5,6 +5,7 @@
 #include "absl/strings/str_format.h"
 #include "common/measure/energy.h"
 #include "common/measure/energy_parts.h"
+#include "common/text/number.h"
 
 namespace joulefarm {
 namespace {
@@ -225,7 +226,8 @@ Energy IntegratePower(const PowerTrace& trace, absl::Span<const Interval> parts,
     return energy;
   }
   if (const std::int64_t outside = UncoveredNs(joined, Covered(trace)); outside > 0) {
-    Refuse(Code::kEdgeUncovered, absl::StrCat(Seconds(outside), ">0"), energy);
+    Refuse(Code::kEdgeUncovered,
+           absl::StrCat(SecondsText(static_cast<double>(outside) * kSecondsPerNs), ">0"), energy);
     return energy;
   }
   if (trace.never_refreshed) {

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/stats/stats.h"
+#include "common/time/units.h"
 
 namespace joulefarm {
 namespace {
@@ -12,7 +13,6 @@ namespace {
 constexpr double kLeastTimedCoverage = 0.95;
 constexpr std::size_t kLeastForP99 = 100;
 constexpr double kMsPerNs = 1e-6;
-constexpr double kSecondsPerNs = 1e-9;
 
 bool ImpossibleStamps(const v1::RunDone& run, const v1::RequestDone& done) {
   if (done.t_req_ns() < run.start_ns() || done.t_req_ns() > run.end_ns()) return true;

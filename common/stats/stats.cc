@@ -8,7 +8,6 @@
 namespace joulefarm {
 namespace {
 
-constexpr std::size_t kLeastForInterval = 3;
 constexpr std::size_t kLeastForBootstrap = 20;
 constexpr int kResamples = 4000;
 

@@ -26,6 +26,9 @@ std::optional<double> Percentile(absl::Span<const double> values, double q);
 inline constexpr absl::string_view kStudentT = "student_t";
 inline constexpr absl::string_view kBootstrap = "bootstrap";
 
+// Fewer values have no interval.
+inline constexpr std::size_t kLeastForInterval = 3;
+
 // Two-sided 95 % interval of the mean.
 struct MeanInterval {
   double low = 0;

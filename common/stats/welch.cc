@@ -7,7 +7,6 @@
 namespace joulefarm {
 namespace {
 
-constexpr std::size_t kLeastForInterval = 3;
 constexpr double kNormal975 = 1.959963984540054;
 
 // The continued fraction of the incomplete beta function, by Lentz's method. Converges fast for

@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 
 namespace joulefarm {
 
@@ -17,6 +18,11 @@ std::string ShortestReal(double value) {
   std::array<char, 64> buffer{};
   const auto result = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value);
   return {buffer.data(), result.ptr};
+}
+
+std::string SecondsText(double seconds) {
+  return std::abs(seconds) < 999.5 ? absl::StrFormat("%.3g s", seconds)
+                                   : absl::StrFormat("%.0f s", seconds);
 }
 
 std::string HumanBytes(std::int64_t bytes) {

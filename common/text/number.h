@@ -12,6 +12,9 @@ namespace joulefarm {
 // "inf" and "-inf" for those.
 std::string ShortestReal(double value);
 
+// "0.00412 s", "1830 s": three digits at least, and none lost of whole seconds.
+std::string SecondsText(double seconds);
+
 // "41.7 MB", decimal units, three digits.
 std::string HumanBytes(std::int64_t bytes);
 

@@ -7,6 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/text/number.h"
+#include "common/time/units.h"
 #include "controller/ingest/baselines.h"
 #include "controller/ingest/channel_energy.h"
 #include "controller/ingest/host_values.h"
@@ -138,10 +140,6 @@ Finding FromAgent(const v1::Reason& reason, v1::Domain domain) {
   return {domain, quality, reason.code(), reason.detail()};
 }
 
-std::string Seconds(std::int64_t ns) {
-  return absl::StrFormat("%.3g s", static_cast<double>(ns) * 1e-9);
-}
-
 }  // namespace
 
 bool IsEnergy(const v1::ChannelInfo& info) {
@@ -167,8 +165,12 @@ std::vector<Finding> SharedFindings(const AttemptView& view, v1::Domain domain,
   for (const Suspend& suspend : view.suspends) {
     if (suspend.between.start_ns >= interval.end_ns || suspend.between.end_ns <= interval.start_ns)
       continue;
-    AddFinding(findings, MakeFinding(Code::kSuspended,
-                                     absl::StrCat(Seconds(suspend.slept_ns), ">0.1 s"), domain));
+    AddFinding(
+        findings,
+        MakeFinding(Code::kSuspended,
+                    absl::StrCat(SecondsText(static_cast<double>(suspend.slept_ns) * kSecondsPerNs),
+                                 ">0.1 s"),
+                    domain));
   }
   if (run) AddThrottles(view.throttles, interval, domain, findings);
   if (domain != v1::DOMAIN_ENERGY) return findings;
@@ -177,8 +179,11 @@ std::vector<Finding> SharedFindings(const AttemptView& view, v1::Domain domain,
     findings.push_back(MakeFinding(Code::kPlanShortened, shortened));
   }
   if (view.partition.overlap_ns > 0) {
-    AddFinding(findings, MakeFinding(Code::kPhaseOverlap,
-                                     absl::StrCat(Seconds(view.partition.overlap_ns), ">0")));
+    AddFinding(findings,
+               MakeFinding(Code::kPhaseOverlap,
+                           absl::StrCat(SecondsText(static_cast<double>(view.partition.overlap_ns) *
+                                                    kSecondsPerNs),
+                                        ">0")));
   }
   return findings;
 }
@@ -220,7 +225,11 @@ std::vector<EnergyRow> EnergyRows(const AttemptView& view, const ChannelView& ch
     AddFindings(row.findings, of.energy.findings);
     if (!of.uncorrected) baselines.Apply(of.energy, result, row.findings);
     if (left_out > 0)
-      AddFinding(row.findings, MakeFinding(Code::kClipped, absl::StrCat(Seconds(left_out), ">0")));
+      AddFinding(
+          row.findings,
+          MakeFinding(
+              Code::kClipped,
+              absl::StrCat(SecondsText(static_cast<double>(left_out) * kSecondsPerNs), ">0")));
     if (integrator.damaged() > 0) {
       AddFinding(row.findings,
                  MakeFinding(Code::kTraceDamaged, absl::StrCat(integrator.damaged(), ">0")));

@@ -16,8 +16,6 @@
 namespace joulefarm::controller {
 namespace {
 
-constexpr double kMiB = 1 << 20;
-
 // "PHASE_IDLE_LOADED" as "idle_loaded"; the same for provenances.
 std::string EnumWord(const std::string& name, absl::string_view prefix) {
   return absl::AsciiStrToLower(absl::string_view(name).substr(prefix.size()));
@@ -173,7 +171,7 @@ AttemptResults Finalise(const AttemptData& data, Summaries summaries) {
     RunResult& result = results.runs.emplace_back();
     result.run = number;
     if (run.done.has_peak_rss_bytes())
-      result.peak_rss_mib = static_cast<double>(run.done.peak_rss_bytes()) / kMiB;
+      result.peak_rss_mib = static_cast<double>(run.done.peak_rss_bytes()) / kBytesPerMiB;
     FillSpeed(data, view, run, result);
     if (with_energy) GradeEnergy(data, view, rows, run, result);
   }

@@ -11,7 +11,6 @@
 namespace joulefarm::controller {
 namespace {
 
-constexpr double kMiB = 1 << 20;
 constexpr char kRssChannel[] = "engine.rss";
 constexpr char kBackgroundChannel[] = "background.cpu";
 constexpr char kCounterPrefix[] = "throttle.";
@@ -122,7 +121,7 @@ void FillHost(const AttemptView& view, std::vector<RunResult>& results) {
       }
       if (!highest) continue;
       std::optional<double>& into = temperature ? result.max_temp_c : result.peak_rss_mib;
-      const double value = temperature ? *highest : *highest / kMiB;
+      const double value = temperature ? *highest : *highest / kBytesPerMiB;
       into = std::max(into.value_or(value), value);
     }
   }

@@ -11,6 +11,8 @@
 
 namespace joulefarm::controller {
 
+inline constexpr double kBytesPerMiB = 1 << 20;
+
 // Where the counters of the channels `throttle.*` rose and the states of `cooling.*` were not 0.
 // Empty as well where there are no such channels.
 std::vector<Throttle> FindThrottles(const std::vector<ChannelView>& channels);

@@ -7,6 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/text/number.h"
+#include "common/time/units.h"
 #include "common/trace/even_time.h"
 
 namespace joulefarm::controller {
@@ -23,10 +25,6 @@ std::int64_t AtChunks(const std::vector<EvenTime>& chunks, std::int64_t stamp_ns
 // stretch whose ends are known.
 std::int64_t Sag(double rate, std::int64_t length_ns) {
   return static_cast<std::int64_t>(std::ceil(rate * static_cast<double>(length_ns) / 2));
-}
-
-std::string Seconds(std::int64_t ns) {
-  return absl::StrFormat("%.3g s", static_cast<double>(ns) * 1e-9);
 }
 
 std::optional<std::int64_t> Stated(bool has, std::int64_t ns) {
@@ -176,8 +174,11 @@ void SourceClocks::Align(ChannelView& channel) {
   if (!channel.chunks.empty()) {
     channel.to_phases = [times](std::int64_t stamp_ns) { return AtChunks(*times, stamp_ns); };
     if (left_out_ns > 0) {
-      AddFinding(channel.findings,
-                 MakeFinding(Code::kClockBreak, absl::StrCat(Seconds(left_out_ns), ">0")));
+      AddFinding(
+          channel.findings,
+          MakeFinding(
+              Code::kClockBreak,
+              absl::StrCat(SecondsText(static_cast<double>(left_out_ns) * kSecondsPerNs), ">0")));
     }
     return;
   }

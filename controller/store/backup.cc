@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "controller/store/sqlite_handles.h"
 #include "controller/store/sqlite_status.h"
 
 namespace joulefarm::controller {
@@ -17,16 +18,11 @@ namespace {
 constexpr int kPagesPerStep = 1024;
 constexpr int kBusyTimeoutMs = 2000;
 
-struct Closing {
-  void operator()(sqlite3* handle) const { sqlite3_close_v2(handle); }
-};
-using Connection = std::unique_ptr<sqlite3, Closing>;
-
 absl::Status Failed(sqlite3* handle, const std::string& doing) {
   return SqliteStatus(sqlite3_extended_errcode(handle), doing, sqlite3_errmsg(handle));
 }
 
-absl::Status Open(const std::string& path, int flags, Connection& connection) {
+absl::Status Open(const std::string& path, int flags, ConnectionPtr& connection) {
   sqlite3* raw = nullptr;
   const int code = sqlite3_open_v2(path.c_str(), &raw, flags | SQLITE_OPEN_NOMUTEX, nullptr);
   connection.reset(raw);
@@ -96,7 +92,7 @@ absl::Status CopyPages(sqlite3* source, sqlite3* target, const std::function<boo
 
 absl::Status Copy(const std::string& from, const std::string& to,
                   const std::function<bool()>& canceled) {
-  Connection source;
+  ConnectionPtr source;
   absl::Status status = Open(from, SQLITE_OPEN_READONLY, source);
   if (!status.ok()) return status;
   // A read transaction of our own holds the moment still: without one the copy would begin again
@@ -108,7 +104,7 @@ absl::Status Copy(const std::string& from, const std::string& to,
                       "cannot read the database", ignored);
   if (status.ok()) status = CheckRoom(source.get(), to);
   if (!status.ok()) return status;
-  Connection target;
+  ConnectionPtr target;
   status = Open(to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, target);
   // It is synced once, at its destination.
   if (status.ok())

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
+#include "controller/store/sqlite_handles.h"
 #include "controller/store/sqlite_status.h"
 
 namespace joulefarm::controller {
@@ -15,13 +16,6 @@ namespace {
 constexpr int kBusyMs = 2000;
 constexpr int kInstructionsBetweenLooks = 10'000;
 using Clock = std::chrono::steady_clock;
-
-struct Closing {
-  void operator()(sqlite3* handle) const { sqlite3_close_v2(handle); }
-};
-struct Finalizing {
-  void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
-};
 
 std::int64_t SizeOf(const std::string& path) {
   std::error_code error;
@@ -40,7 +34,7 @@ absl::StatusOr<DatabaseHealth> ReadHealth(const std::string& path, const HealthO
   sqlite3* raw = nullptr;
   const int opened =
       sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, nullptr);
-  const std::unique_ptr<sqlite3, Closing> connection(raw);
+  const ConnectionPtr connection(raw);
   if (opened != SQLITE_OK)
     return SqliteStatus(opened, absl::StrCat("cannot open ", path), sqlite3_errstr(opened));
   sqlite3_busy_timeout(raw, kBusyMs);
@@ -52,7 +46,7 @@ absl::StatusOr<DatabaseHealth> ReadHealth(const std::string& path, const HealthO
   sqlite3_stmt* prepared = nullptr;
   const char* sql = options.thorough ? "PRAGMA integrity_check(20)" : "PRAGMA quick_check(20)";
   int code = sqlite3_prepare_v2(raw, sql, -1, &prepared, nullptr);
-  const std::unique_ptr<sqlite3_stmt, Finalizing> statement(prepared);
+  const StatementPtr statement(prepared);
   while (code == SQLITE_OK || code == SQLITE_ROW) {
     code = sqlite3_step(prepared);
     if (code != SQLITE_ROW) break;

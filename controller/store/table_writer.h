@@ -14,14 +14,10 @@
 #include "absl/status/status.h"
 #include "controller/store/reader.h"
 #include "controller/store/sql_guard.h"
+#include "controller/store/sqlite_handles.h"
 #include "joulefarm/v1/farm_service.pb.h"
 
 namespace joulefarm::controller {
-
-struct Finalizing {
-  void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
-};
-using StatementPtr = std::unique_ptr<sqlite3_stmt, Finalizing>;
 
 struct TableLimits {
   std::size_t chunk_bytes = std::size_t{512} * 1024;

@@ -21,6 +21,14 @@ TEST(Number, ShortestRealReadsBackTheSame) {
   EXPECT_EQ(ShortestReal(std::numeric_limits<double>::quiet_NaN()), "nan");
 }
 
+TEST(Number, SecondsKeepWholeOnes) {
+  EXPECT_EQ(SecondsText(0.004121), "0.00412 s");
+  EXPECT_EQ(SecondsText(30), "30 s");
+  EXPECT_EQ(SecondsText(999.4), "999 s");
+  EXPECT_EQ(SecondsText(1830), "1830 s");
+  EXPECT_EQ(SecondsText(-7200.4), "-7200 s");
+}
+
 TEST(Number, HumanBytesHaveThreeDigits) {
   EXPECT_EQ(HumanBytes(0), "0 B");
   EXPECT_EQ(HumanBytes(999), "999 B");
