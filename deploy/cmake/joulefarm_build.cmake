@@ -60,7 +60,7 @@ endfunction()
 
 # jf_test(NAME <target> SOURCES … LIBS … [TIMEOUT s] [LABELS …] [PLAIN] [THREADED] [WRAPPER program…]): one ctest entry per
 # test program. WRAPPER: what runs it, such as umockdev-wrapper.
-# deploy/test runs each under ASan and UBSan, too, except with PLAIN: whole processes and engines, which have a build of their own.
+# deploy/test runs each under ASan and UBSan, too, except with PLAIN: docs/decisions/0005.
 # THREADED: under TSan, too; without gRPC, about which TSan reports falsely.
 function(jf_test)
   cmake_parse_arguments(ARG "PLAIN;THREADED" "NAME;TIMEOUT" "SOURCES;LIBS;LABELS;WRAPPER" ${ARGN})
