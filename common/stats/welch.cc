@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "common/stats/stats.h"
+
 namespace joulefarm {
 namespace {
 
