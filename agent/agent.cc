@@ -187,6 +187,7 @@ absl::Status Agent::Shell::Open() {
   }
   environment_.engines = std::move(found.engines);
   environment_.engine_search = DescribeSearch(search);
+  environment_.engine_dirs = SearchedDirectories(search);
   link_ = std::make_unique<ControllerLink>(
       LinkOptions{.target = options_.controller, .agent_id = options_.id}, spool_.get(),
       [this](std::function<void()> work) { asio::post(io_, std::move(work)); }, MakeLinkHandlers());

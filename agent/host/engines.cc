@@ -22,15 +22,6 @@ namespace {
 constexpr char kServer[] = "llama-server";
 constexpr std::size_t kLongestVersion = 200;
 
-std::vector<std::filesystem::path> Directories(const EngineSearch& search) {
-  std::vector<std::filesystem::path> directories = search.dirs;
-  if (search.engine_dir) directories.push_back(*search.engine_dir);
-  for (absl::string_view entry : absl::StrSplit(search.path, ':', absl::SkipEmpty())) {
-    directories.emplace_back(std::string(entry));
-  }
-  return directories;
-}
-
 // The version, or nullopt with the reason in `note` when the program cannot be executed.
 std::optional<std::string> AskVersion(const std::filesystem::path& program,
                                       const EngineSearch& search, const StopFd& stop,
@@ -78,14 +69,24 @@ std::string DescribeSearch(const EngineSearch& search) {
                                           [](std::string* out, const std::filesystem::path& dir) {
                                             absl::StrAppend(out, dir.string());
                                           });
-  return absl::StrCat(
-      "engine_dirs of the agent's configuration (", configured, "), $JOULEFARM_ENGINE_DIR (",
-      search.engine_dir ? search.engine_dir->string() : "not set", "), PATH (", search.path, ")");
+  return absl::StrCat("engine_dirs of the agent's configuration (", configured,
+                      "), $JOULEFARM_ENGINE_DIR (",
+                      search.engine_dir ? search.engine_dir->string() : "not set", ") and PATH (",
+                      search.path, ")");
+}
+
+std::vector<std::filesystem::path> SearchedDirectories(const EngineSearch& search) {
+  std::vector<std::filesystem::path> directories = search.dirs;
+  if (search.engine_dir) directories.push_back(*search.engine_dir);
+  for (absl::string_view entry : absl::StrSplit(search.path, ':', absl::SkipEmpty())) {
+    directories.emplace_back(std::string(entry));
+  }
+  return directories;
 }
 
 FoundEngines FindEngines(const EngineSearch& search, const StopFd& stop) {
   FoundEngines found;
-  for (const std::filesystem::path& directory : Directories(search)) {
+  for (const std::filesystem::path& directory : SearchedDirectories(search)) {
     std::error_code error;
     const std::filesystem::path program = std::filesystem::absolute(directory, error) / kServer;
     if (!std::filesystem::is_regular_file(program, error)) continue;

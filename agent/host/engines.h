@@ -27,6 +27,8 @@ EngineSearch DefaultEngineSearch(std::vector<std::filesystem::path> configured_d
 
 // Where `search` looks, for people and error messages.
 std::string DescribeSearch(const EngineSearch& search);
+// The same as directories, in order.
+std::vector<std::filesystem::path> SearchedDirectories(const EngineSearch& search);
 
 struct FoundEngines {
   std::vector<v1::Engine> engines;  // path: the engine's server program, absolute

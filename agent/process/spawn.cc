@@ -186,6 +186,15 @@ absl::StatusOr<Spawned> Spawn(const SpawnRequest& request, ProcessJournal* journ
 }
 
 absl::StatusOr<std::filesystem::path> FindProgram(absl::string_view name, absl::string_view path) {
+  std::vector<std::filesystem::path> directories;
+  for (absl::string_view directory : absl::StrSplit(path, ':', absl::SkipEmpty()))
+    directories.emplace_back(std::string(directory));
+  return FindProgram(name, directories, absl::StrCat("PATH (", path, ")"));
+}
+
+absl::StatusOr<std::filesystem::path> FindProgram(
+    absl::string_view name, const std::vector<std::filesystem::path>& directories,
+    absl::string_view looked_in) {
   const auto executable = [](const std::filesystem::path& file) {
     std::error_code error;
     return std::filesystem::is_regular_file(file, error) && access(file.c_str(), X_OK) == 0;
@@ -196,12 +205,11 @@ absl::StatusOr<std::filesystem::path> FindProgram(absl::string_view name, absl::
     if (executable(file)) return std::filesystem::absolute(file);
     return absl::NotFoundError(absl::StrCat(name, " is not an executable file"));
   }
-  for (absl::string_view directory : absl::StrSplit(path, ':', absl::SkipEmpty())) {
-    const std::filesystem::path file =
-        std::filesystem::path(std::string(directory)) / std::string(name);
+  for (const std::filesystem::path& directory : directories) {
+    const std::filesystem::path file = directory / std::string(name);
     if (executable(file)) return std::filesystem::absolute(file);
   }
-  return absl::NotFoundError(absl::StrCat("program '", name, "' is not in PATH (", path, ")"));
+  return absl::NotFoundError(absl::StrCat("program '", name, "' is not in ", looked_in));
 }
 
 }  // namespace joulefarm::agent

@@ -42,4 +42,9 @@ absl::StatusOr<Spawned> Spawn(const SpawnRequest& request, ProcessJournal* journ
 // $PATH). NOT_FOUND says where it was looked for.
 absl::StatusOr<std::filesystem::path> FindProgram(absl::string_view name, absl::string_view path);
 
+// The same in `directories`, which an error calls `looked_in`.
+absl::StatusOr<std::filesystem::path> FindProgram(
+    absl::string_view name, const std::vector<std::filesystem::path>& directories,
+    absl::string_view looked_in);
+
 }  // namespace joulefarm::agent

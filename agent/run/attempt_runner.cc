@@ -250,6 +250,7 @@ WorkloadOutcome AttemptRunner::RunWorkload(Workload& workload, RunPlan& plan,
   context.journal = plan.EngineJournal(environment_.spool);
   context.engines = environment_.engines;
   context.engine_search = environment_.engine_search;
+  context.engine_dirs = environment_.engine_dirs;
   context.agent_version = environment_.agent_version;
   context.root = environment_.paths.Under("");
   context.stop = stop_source_.get_token();

@@ -45,7 +45,8 @@ struct RunEnvironment {
   MeterShelf* meters = nullptr;  // null: none are here
   PlanSettings plan;
   std::vector<v1::Engine> engines;
-  std::string engine_search;
+  std::string engine_search;  // of WorkloadContext, as the next
+  std::vector<std::filesystem::path> engine_dirs;
   std::string agent_version;
   std::string agent_id;
   // MakeWorkload, or a test's own.

@@ -24,13 +24,12 @@ WorkloadOutcome LlamaCppMissing(const WorkloadContext& context) {
                    "and restart the agent"));
 }
 
-WorkloadOutcome EngineNotStarted(absl::string_view name, const absl::Status& status) {
+WorkloadOutcome EngineNotStarted(absl::string_view name, const absl::Status& status,
+                                 absl::string_view cure) {
   const bool missing = absl::IsNotFound(status) || absl::IsPermissionDenied(status);
-  return Failed(
-      v1::FAILURE_CLASS_INFRA,
-      absl::StrCat(
-          name, " could not be started: ", status.message(),
-          missing ? "; reinstall the engine or set $JOULEFARM_ENGINE_DIR for the agent" : ""));
+  return Failed(v1::FAILURE_CLASS_INFRA,
+                absl::StrCat(name, " could not be started: ", status.message(), missing ? "; " : "",
+                             missing ? cure : ""));
 }
 
 WorkloadOutcome EngineEnded(absl::string_view name, const std::filesystem::path& program,

@@ -19,8 +19,10 @@ namespace joulefarm::agent {
 const v1::Engine* FindLlamaCpp(const WorkloadContext& context);
 WorkloadOutcome LlamaCppMissing(const WorkloadContext& context);
 
-// `name`: the program as people know it, such as "llama-server".
-WorkloadOutcome EngineNotStarted(absl::string_view name, const absl::Status& status);
+// `name`: the program as people know it, such as "llama-server". `cure`: what to do where it is
+// missing or may not be executed.
+WorkloadOutcome EngineNotStarted(absl::string_view name, const absl::Status& status,
+                                 absl::string_view cure);
 
 // It ended by itself `during` something ("in run 2 of 4"): OOM, INFRA where it could not even be
 // executed, otherwise USER; with its last output.

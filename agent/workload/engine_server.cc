@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "agent/host/page_cache.h"
 #include "agent/process/boottime.h"
+#include "agent/process/spawn.h"
 #include "agent/workload/engine_failure.h"
 #include "common/time/units.h"
 
@@ -99,7 +100,13 @@ EngineServer::Start EngineServer::StartOnce(std::int64_t deadline_ns, WorkloadOu
   }
   options.argv = recipe_.argv(port_->port());
   options.environment = recipe_.environment;
-  program_ = options.argv.empty() ? "" : options.argv.front();
+  const absl::StatusOr<std::filesystem::path> program =
+      FindProgram(options.argv.empty() ? "" : options.argv.front(), attempt_.context().engine_dirs,
+                  attempt_.context().engine_search);
+  if (program.ok()) {
+    program_ = *program;
+    options.argv.front() = program_.string();
+  }
   options.work_dir = attempt_.context().work_dir;
   options.on_line = [this](const OutputLine& line) { log_.Take(line.text); };
   v1::AttemptFacts& facts = attempt_.facts();
@@ -108,10 +115,14 @@ EngineServer::Start EngineServer::StartOnce(std::int64_t deadline_ns, WorkloadOu
     if (value) facts.add_engine_argv(absl::StrCat(name, "=", *value));
   }
   for (const std::string& argument : options.argv) facts.add_engine_argv(argument);
+  if (!program.ok()) {
+    failure = EngineNotStarted(recipe_.name, program.status(), recipe_.cure);
+    return Start::kFailed;
+  }
   start_ns_ = BoottimeNs();
   auto child = ChildProcess::Start(std::move(options), attempt_.context().journal);
   if (!child.ok()) {
-    failure = EngineNotStarted(recipe_.name, child.status());
+    failure = EngineNotStarted(recipe_.name, child.status(), recipe_.cure);
     return Start::kFailed;
   }
   child_ = std::move(*child);

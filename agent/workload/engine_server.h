@@ -25,6 +25,8 @@ namespace joulefarm::agent {
 // How a server is started and asked.
 struct ServerRecipe {
   std::string name;  // as people know it, such as "llama-server"
+  std::string cure;  // what to do where its program is missing
+  // A program without a slash is looked for where the agent looks for engines.
   std::function<std::vector<std::string>(std::uint16_t port)> argv;
   // Changes to the environment; those that set something are recorded with the command line.
   std::vector<std::pair<std::string, std::optional<std::string>>> environment;

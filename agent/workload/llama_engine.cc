@@ -18,6 +18,7 @@ ServerRecipe Recipe(Attempt& attempt, const v1::GenerateSpec& spec,
                     const std::filesystem::path& program) {
   ServerRecipe recipe;
   recipe.name = "llama-server";
+  recipe.cure = "reinstall llama.cpp and restart the agent, which looks for it when it starts";
   // Absolute: the server runs in the attempt's directory.
   recipe.model = std::filesystem::absolute(*attempt.context().model_path);
   recipe.argv = [program, model = *recipe.model, &spec](std::uint16_t port) {

@@ -83,6 +83,9 @@ class OpenAiEngine : public GenerateEngine {
   ServerRecipe Recipe() const {
     ServerRecipe recipe;
     recipe.name = spec_.server(0);
+    recipe.cure =
+        "install it on this device, write its whole path in server, or add its directory to "
+        "engine_dirs of the agent's configuration and restart the agent";
     if (attempt_.context().model_path)
       recipe.model = std::filesystem::absolute(*attempt_.context().model_path);
     recipe.argv = [this, model = recipe.model](std::uint16_t port) {

@@ -68,12 +68,8 @@ class ThroughputAttempt {
     auto child = ChildProcess::Start(std::move(options), attempt_.context().journal);
     if (!child.ok()) {
       attempt_.RecordFacts();
-      if (absl::IsNotFound(child.status()) || absl::IsPermissionDenied(child.status())) {
-        return Failed(v1::FAILURE_CLASS_INFRA,
-                      absl::StrCat("no llama-bench on this device: ", child.status().message(),
-                                   "; it is looked for beside llama-server: install it there"));
-      }
-      return EngineNotStarted(kName, child.status());
+      return EngineNotStarted(kName, child.status(),
+                              "it is looked for beside llama-server: install it there");
     }
     child_ = std::move(*child);
     attempt_.EngineIs(child_->pid());

@@ -40,7 +40,9 @@ struct WorkloadContext {
   ProcessJournal* journal = nullptr;  // may be null
   std::vector<v1::Engine> engines;    // what the agent found
   std::string engine_search;  // where it looked, for people (DescribeSearch in host/engines.h)
-  std::string agent_version;  // for AttemptFacts; empty: not said
+  // The same as directories: programs of servers are looked for there, too.
+  std::vector<std::filesystem::path> engine_dirs;
+  std::string agent_version;         // for AttemptFacts; empty: not said
   std::filesystem::path root = "/";  // of procfs and sysfs
   // Requested on cancel, time-out, shutdown. Whoever requests it decides the outcome; Run reports
   // OUTCOME_CANCELED.

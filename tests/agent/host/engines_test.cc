@@ -46,6 +46,7 @@ TEST_F(EnginesTest, ConfiguredDirectoriesComeFirstThenTheEngineDirThenPath) {
   EXPECT_EQ(found.engines[0].version(), "1 (a)");
   EXPECT_EQ(found.engines[0].path(), (Dir("a") / "llama-server").string());
   EXPECT_THAT(DescribeSearch(search), HasSubstr(Dir("a").string()));
+  EXPECT_THAT(SearchedDirectories(search), ElementsAre(Dir("a"), Dir("b"), Dir("empty"), Dir("c")));
 }
 
 TEST_F(EnginesTest, UnusableOnesAreNotedAndPassedOver) {

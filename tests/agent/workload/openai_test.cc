@@ -148,6 +148,23 @@ TEST_F(OpenAiTest, Failures) {
   ExpectFailure("normal", v1::FAILURE_CLASS_INFRA, "could not be started");
 }
 
+TEST_F(OpenAiTest, AServerIsLookedForWhereEnginesAre) {
+  Started();
+  const std::filesystem::path fake(FAKE_LLAMA_SERVER);
+  generate().set_server(0, fake.filename().string());
+  context_.engine_dirs = {dir_ / "none", fake.parent_path()};
+  const WorkloadOutcome outcome = Run("normal");
+  ASSERT_EQ(outcome.outcome, v1::OUTCOME_SUCCEEDED) << outcome.reason;
+  EXPECT_EQ(recorder_.facts().back().engine_argv(0), fake.string()) << "which one it was";
+  context_.engine_dirs = {dir_ / "none"};
+  context_.engine_search = "engine_dirs (/a) and PATH (/b)";
+  ExpectFailure("normal", v1::FAILURE_CLASS_INFRA,
+                absl::StrCat("program '", generate().server(0),
+                             "' is not in engine_dirs (/a) and PATH (/b); install it on this "
+                             "device, write its whole path in server"));
+  EXPECT_EQ(recorder_.facts().back().engine_argv(0), generate().server(0));
+}
+
 TEST_F(OpenAiTest, AFixedPortIsTakenAsItStands) {
   const auto port = ReservedPort::Reserve();
   ASSERT_TRUE(port.ok());

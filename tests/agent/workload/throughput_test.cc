@@ -185,7 +185,8 @@ TEST_F(ThroughputTest, DurationsThatDoNotFitAreInvalid) {
 
 TEST_F(ThroughputTest, AMissingLlamaBenchIsTheFarmsFault) {
   std::filesystem::remove(dir_ / "llama-bench");
-  ExpectFailure("normal", v1::FAILURE_CLASS_INFRA, "no llama-bench on this device");
+  ExpectFailure("normal", v1::FAILURE_CLASS_INFRA,
+                "it is looked for beside llama-server: install it there");
   context_.engines.clear();
   ExpectFailure("normal", v1::FAILURE_CLASS_INFRA, "no llama.cpp on this device");
 }
