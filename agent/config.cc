@@ -98,9 +98,23 @@ absl::StatusOr<PlanSettings> Plan(const config::v1::AgentConfig& file, const Sou
   return plan;
 }
 
+// Without one nothing would be found there, and that would pass for a host without sensors.
+absl::Status CheckRoot(const std::filesystem::path& root) {
+  std::error_code error;
+  if (std::filesystem::is_directory(root, error)) return absl::OkStatus();
+  const bool there = std::filesystem::exists(root, error);
+  const std::string why = error   ? error.message()
+                          : there ? "it is no directory"
+                                  : "there is no such directory";
+  return absl::InvalidArgumentError(
+      absl::StrCat("--root ", root.string(), ": ", why,
+                   "; name the directory that has proc and sys in it, or leave --root out"));
+}
+
 }  // namespace
 
 absl::StatusOr<AgentOptions> MakeOptions(const AgentFlags& flags) {
+  if (absl::Status root = CheckRoot(flags.root); !root.ok()) return root;
   config::v1::AgentConfig file;
   SourceMap source;
   if (flags.config) {

@@ -21,7 +21,8 @@ struct AgentFlags {
 };
 
 // Flags win over the file, the file over defaults; tares of meters come from the state directory.
-// INVALID_ARGUMENT names file, line and column; other errors are of the tares.
+// INVALID_ARGUMENT names file, line and column, or the root that is not there; other errors are of
+// the tares.
 absl::StatusOr<AgentOptions> MakeOptions(const AgentFlags& flags);
 
 }  // namespace joulefarm::agent

@@ -138,6 +138,25 @@ TEST_F(ConfigTest, FlagsWinOverTheFile) {
   EXPECT_EQ(options->id, "b");
 }
 
+TEST_F(ConfigTest, ARootThatIsNotThereIsRefused) {
+  AgentFlags flags;
+  flags.state = dir_.path().string();
+  flags.root = dir_.path().string();
+  EXPECT_TRUE(MakeOptions(flags).ok());
+  flags.root = (dir_.path() / "none").string();
+  const absl::Status missing = MakeOptions(flags).status();
+  EXPECT_EQ(missing.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(std::string(missing.message()),
+            "--root " + flags.root +
+                ": there is no such directory; name the directory that has proc and sys in it, or "
+                "leave --root out");
+  flags.root = (dir_.path() / "file").string();
+  std::ofstream(flags.root) << "text";
+  EXPECT_THAT(std::string(MakeOptions(flags).status().message()), HasSubstr("is no directory;"));
+  flags.root = "";
+  EXPECT_EQ(MakeOptions(flags).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
 TEST_F(ConfigTest, MistakesAreNamedWithTheirPlace) {
   for (const auto& [yaml, place, word] :
        {std::tuple{"environment:\n  cores: \"3-1\"\n", ":2:10: ", "\"3-1\""},
