@@ -37,10 +37,11 @@ EstimatedPower::EstimatedPower(HostPaths paths, const EstimateSettings& settings
   const auto origin = [](const std::optional<double>& watts) {
     return watts ? "configured" : "a guess";
   };
-  channel.set_description(
-      absl::StrCat("not measured: estimated from the use of ", cores_, " cores between ", idle_w_,
-                   " W idle (", origin(settings.idle_w), ") and ", peak_w_, " W at full load (",
-                   origin(settings.peak_w), "); set estimated_power in the agent's configuration"));
+  const bool guessed = !settings.idle_w || !settings.peak_w;
+  channel.set_description(absl::StrCat(
+      "not measured: estimated from the use of ", cores_, " cores between ", idle_w_, " W idle (",
+      origin(settings.idle_w), ") and ", peak_w_, " W at full load (", origin(settings.peak_w), ")",
+      guessed ? "; set estimated_power in the agent's configuration" : ""));
 }
 
 absl::Status EstimatedPower::Start() {

@@ -10,6 +10,8 @@
 namespace joulefarm::agent {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
 class EstimatedPowerTest : public testing::Test {
@@ -45,6 +47,8 @@ TEST_F(EstimatedPowerTest, IsLabelledAsAGuessUntilConfigured) {
   EXPECT_EQ(channel.nominal_hz(), 50);
   EXPECT_THAT(channel.description(), HasSubstr("not measured"));
   EXPECT_THAT(channel.description(), HasSubstr("5 W idle (a guess)"));
+  EXPECT_THAT(channel.description(), EndsWith("(a guess); set estimated_power in the agent's "
+                                              "configuration"));
   EstimateSettings settings;
   settings.idle_w = 2;
   settings.peak_w = 12;
@@ -52,7 +56,10 @@ TEST_F(EstimatedPowerTest, IsLabelledAsAGuessUntilConfigured) {
   const EstimatedPower configured(host_.paths(), settings);
   EXPECT_EQ(configured.peak_w(), 12);
   EXPECT_EQ(configured.channels()[0].gain_u(), 0.1);
-  EXPECT_THAT(configured.channels()[0].description(), HasSubstr("12 W at full load (configured)"));
+  EXPECT_THAT(configured.channels()[0].description(), EndsWith("12 W at full load (configured)"));
+  settings.peak_w.reset();
+  EXPECT_THAT(EstimatedPower(host_.paths(), settings).channels()[0].description(),
+              AllOf(HasSubstr("2 W idle (configured)"), HasSubstr("; set estimated_power")));
 }
 
 TEST_F(EstimatedPowerTest, CountsIdleTimeAndBusyCores) {
