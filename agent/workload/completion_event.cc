@@ -58,8 +58,7 @@ absl::StatusOr<CompletionEvent> ParseCompletionEvent(absl::string_view data) {
   if (event.final) event.stop = StopReason(json);
   if (const Json* tokens = Member(json, "tokens"); tokens != nullptr && tokens->is_array()) {
     for (const Json& id : *tokens) {
-      if (id.is_number_integer())
-        event.ids.push_back(static_cast<std::int32_t>(id.get<std::int64_t>()));
+      if (const std::optional<std::int32_t> whole = CountOf(id)) event.ids.push_back(*whole);
     }
   }
   event.index = Count(json, "tokens_predicted");
@@ -69,7 +68,8 @@ absl::StatusOr<CompletionEvent> ParseCompletionEvent(absl::string_view data) {
     event.n_evaluated = Count(*timings, "prompt_n");
     event.n_cached = Count(*timings, "cache_n");
     const Json* prompt_ms = Member(*timings, "prompt_ms");
-    if (prompt_ms != nullptr && prompt_ms->is_number()) event.prompt_ms = prompt_ms->get<double>();
+    if (prompt_ms != nullptr && prompt_ms->is_number() && prompt_ms->get<double>() >= 0)
+      event.prompt_ms = prompt_ms->get<double>();
   }
   return event;
 }

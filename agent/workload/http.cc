@@ -1,8 +1,9 @@
 #include "agent/workload/http.h"
 
 #include <boost/asio/buffer.hpp>
+#include <boost/beast/core/buffers_range.hpp>
+#include <boost/beast/core/error.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -17,6 +18,37 @@ namespace http = boost::beast::http;
 using Result = TcpConnection::Result;
 
 constexpr std::size_t kLongestBody = std::size_t{1} << 20;
+
+// A string that grows with what arrives. Beast's own reserves what Content-Length claims, and an
+// engine that claims a petabyte would end the agent.
+struct GrowingBody {
+  using value_type = std::string;  // NOLINT: Beast's names from here on
+
+  class reader {  // NOLINT
+   public:
+    template <bool kIsRequest, typename Fields>
+    reader(http::header<kIsRequest, Fields>& /*header*/, value_type& body) : body_(body) {}
+
+    void init(const boost::optional<std::uint64_t>& /*length*/,  // NOLINT
+              boost::beast::error_code& error) {
+      error = {};
+    }
+    template <typename Buffers>
+    std::size_t put(const Buffers& buffers, boost::beast::error_code& error) {  // NOLINT
+      error = {};
+      std::size_t size = 0;
+      for (const auto buffer : boost::beast::buffers_range_ref(buffers)) {
+        body_.append(static_cast<const char*>(buffer.data()), buffer.size());
+        size += buffer.size();
+      }
+      return size;
+    }
+    void finish(boost::beast::error_code& error) { error = {}; }  // NOLINT
+
+   private:
+    value_type& body_;
+  };
+};
 
 }  // namespace
 
@@ -72,7 +104,7 @@ std::string HttpRequest(absl::string_view method, absl::string_view target, absl
 }
 
 struct HttpResponse::Parser {
-  http::response_parser<http::string_body> parser;
+  http::response_parser<GrowingBody> parser;
   std::string pending;
   std::string error;
 };

@@ -21,10 +21,16 @@ if(JOULEFARM_SANITIZE)
   add_link_options(-fsanitize=${JOULEFARM_SANITIZE})
 endif()
 
+if(JOULEFARM_FUZZ)
+  # All of our code tells libFuzzer where it goes; its main is linked into the fuzzer only.
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
 # Own code is held to the warnings; generated code is not.
 function(jf_warnings target)
   # gcc 12 reports the last two falsely for std::string in optimised code (its bugs 105651 and 105562).
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wno-restrict -Wno-maybe-uninitialized)
+  target_compile_options(${target} PRIVATE $<$<COMPILE_LANG_AND_ID:CXX,Clang>:-Wno-unknown-warning-option>)
   if(JOULEFARM_WERROR)
     target_compile_options(${target} PRIVATE -Werror)
   endif()

@@ -122,7 +122,8 @@ class Ct3Decoder final : public StreamDecoder {
           absl::StrCat("the meter's clock went from ", *last_ns, " to ", now_ns, " ns"));
     }
     if (last_ns && interval_ns_ > 0) {
-      lost_ += std::max<std::int64_t>(0, (now_ns - *last_ns + interval_ns_ / 2) / interval_ns_ - 1);
+      // Rounded; written so that no clock is too far ahead.
+      lost_ += std::max<std::int64_t>(0, now_ns - *last_ns - interval_ns_ / 2) / interval_ns_;
     }
     sample.t_ns = now_ns;
     samples.push_back(std::move(sample));

@@ -27,6 +27,7 @@ constexpr double kMostA = 20;
 // BatteryManager's constants.
 constexpr int kCharging = 2;
 constexpr int kDischarging = 3;
+constexpr int kMostStatus = 255;  // five are known
 
 // What is handed on as it is, but for its unit.
 struct Plain {
@@ -109,6 +110,8 @@ class DumpsysBatteryDecoder : public TextDecoder {
       sample.current_a = amperes;
     } else if (key == "status") {
       if (!number) return need();
+      if (*number < 0 || *number > kMostStatus)
+        return absl::DataLossError("no status of a battery");
       open_.status = static_cast<int>(*number);
       sample.more.emplace_back("status", *number);
     }

@@ -165,7 +165,7 @@ absl::StatusOr<std::vector<MeterSample>> Km003cDecoder::Decode(Bytes bytes) {
 
 absl::Status Km003cDecoder::DecodeQueue(Bytes payload, std::vector<MeterSample>& samples) {
   const std::int64_t step = StepOf(payload);
-  if (step != 0) step_ = step;
+  const std::int64_t period = step != 0 ? step : step_;
   // State only changes when the whole reply is good.
   std::optional<std::int64_t> tick_ms = tick_ms_;
   bool joined = joined_;
@@ -183,7 +183,7 @@ absl::Status Km003cDecoder::DecodeQueue(Bytes payload, std::vector<MeterSample>&
       return absl::DataLossError(
           absl::StrCat("queued sample ", sequence, " does not follow ", *tick_ms % kSequences));
     }
-    if (joined && step_ != 0) lost += std::max<std::int64_t>(0, rise / step_ - 1);
+    if (joined && period != 0) lost += std::max<std::int64_t>(0, rise / period - 1);
     if (tick_ms && rise == 0) rise = kSequences;
     tick_ms = tick_ms.value_or(0) + rise;
     joined = true;
@@ -198,6 +198,7 @@ absl::Status Km003cDecoder::DecodeQueue(Bytes payload, std::vector<MeterSample>&
     queued.push_back(*std::move(sample));
   }
   tick_ms_ = tick_ms;
+  step_ = period;
   joined_ = joined;
   lost_ += lost;
   std::move(queued.begin(), queued.end(), std::back_inserter(samples));

@@ -80,7 +80,7 @@ class PowermetricsDecoder : public TextDecoder {
     const std::size_t begin = header.rfind('(', end);
     if (begin == absl::string_view::npos) return std::nullopt;
     const std::optional<double> ms = Decimal(header.substr(begin + 1, end - begin - 1));
-    if (!ms) return std::nullopt;
+    if (!ms || *ms <= 0) return std::nullopt;
     return *ms / 1e3;
   }
   void End(std::vector<MeterSample>& samples) {

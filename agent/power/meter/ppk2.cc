@@ -40,6 +40,8 @@ constexpr int kTextMs = 1000;
 constexpr int kLeastReads = 10;
 constexpr std::size_t kReadSize = std::size_t{1} << 16;
 
+bool IsText(char c) { return (c >= ' ' && c <= '~') || c == '\n' || c == '\r' || c == '\t'; }
+
 struct Word {
   std::uint32_t bits = 0;
   std::uint32_t adc() const { return bits & kAdcMask; }
@@ -80,6 +82,7 @@ class Ppk2Decoder final : public StreamDecoder {
  protected:
   Taken Take(Bytes arrived, std::vector<MeterSample>& samples) override {
     if (!calibration_) return TakeText(arrived);
+    if (const std::size_t end = TakeLineEnd(arrived); end > 0) return {end, absl::OkStatus()};
     const std::size_t words = arrived.size() / kWord;
     if (words == 0) return {};
     samples.reserve(samples.size() + words);
@@ -102,11 +105,12 @@ class Ppk2Decoder final : public StreamDecoder {
     constexpr absl::string_view kEnd = "END";
     const std::size_t end = text.find(kEnd);
     const absl::string_view before = text.substr(0, end);
-    const bool is_text = std::all_of(before.begin(), before.end(), [](char c) {
-      return (c >= ' ' && c <= '~') || c == '\n' || c == '\r' || c == '\t';
-    });
-    if (!is_text || before.size() > kMostText) {
-      return {arrived.size(),
+    // All up to the last that is no text, so that it does not matter what arrived together.
+    std::size_t useless = before.size();
+    while (useless > 0 && IsText(before[useless - 1])) --useless;
+    if (before.size() - useless > kMostText) useless = before.size() - kMostText;
+    if (useless > 0) {
+      return {useless,
               absl::DataLossError("samples without the calibration (its text up to END) before "
                                   "them say nothing")};
     }
@@ -115,9 +119,20 @@ class Ppk2Decoder final : public StreamDecoder {
     if (calibration_->mode == kSourceMode && std::isfinite(calibration_->vdd_mv)) {
       volts_ = calibration_->vdd_mv / 1e3;
     }
-    std::size_t taken = end + kEnd.size();
-    while (taken < text.size() && (text[taken] == '\n' || text[taken] == '\r')) ++taken;
-    return {taken, absl::OkStatus()};
+    in_end_line_ = true;
+    return {end + kEnd.size(), absl::OkStatus()};
+  }
+
+  // What ends the line of END, which may arrive later than it: no byte of a sample, or all behind
+  // it were out of step.
+  std::size_t TakeLineEnd(Bytes arrived) {
+    std::size_t taken = 0;
+    while (in_end_line_ && taken < arrived.size()) {
+      const std::uint8_t byte = arrived[taken];
+      in_end_line_ = byte == '\r';
+      if (byte == '\r' || byte == '\n') ++taken;
+    }
+    return taken;
   }
 
   // Accepts a word that continues, and holds others back.
@@ -194,6 +209,7 @@ class Ppk2Decoder final : public StreamDecoder {
 
   std::optional<Ppk2Calibration> calibration_;
   std::optional<double> volts_;
+  bool in_end_line_ = false;
   Ppk2SpikeFilter filter_;
   std::optional<std::uint32_t> expected_;
   std::vector<Word> held_;

@@ -16,6 +16,7 @@ constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 // Of one count: the reference over the converter's steps and the amplifier before it.
 constexpr double kVoltsPerCount = 1.8 / 163840;
 constexpr int kAdcSteps = 4;
+constexpr double kMostVddMv = 5000;
 constexpr std::size_t kHighest = Ppk2Calibration::kRanges - 1;
 constexpr double kWeight = 0.18;
 constexpr double kSlowWeight = 0.06;
@@ -39,6 +40,12 @@ double Number(absl::string_view text) {
   return absl::SimpleAtod(text, &value) && std::isfinite(value) ? value : kNone;
 }
 
+// What it cannot supply is no voltage of it, and without one no current is known.
+double SupplyMv(absl::string_view text) {
+  const double value = Number(text);
+  return value >= 0 && value <= kMostVddMv ? value : kNone;
+}
+
 }  // namespace
 
 Ppk2Calibration::Ppk2Calibration() : vdd_mv(kNone) {
@@ -53,7 +60,7 @@ Ppk2Calibration ParsePpk2Calibration(absl::string_view text) {
     const absl::string_view key = absl::StripAsciiWhitespace(parts.first);
     const absl::string_view value = absl::StripAsciiWhitespace(parts.second);
     int whole = 0;
-    if (key == "VDD") calibration.vdd_mv = Number(value);
+    if (key == "VDD") calibration.vdd_mv = SupplyMv(value);
     if (key == "mode" && absl::SimpleAtoi(value, &whole)) calibration.mode = whole;
     if (key == "HW" && absl::SimpleAtoi(value, &whole)) calibration.hardware = whole;
     if (key.size() < 2) continue;

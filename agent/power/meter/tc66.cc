@@ -59,7 +59,10 @@ bool Says(Bytes bytes, const char* word) {
 }
 
 // Too few bytes to tell: it may.
-bool Begins(Bytes bytes) { return bytes.size() < kBlock || Says(Decrypt(bytes, kBlock), "pac1"); }
+bool Begins(Bytes bytes) {
+  return bytes.size() < kBlock || Says(bytes, "firm") || Says(bytes, "boot") ||
+         Says(Decrypt(bytes, kBlock), "pac1");
+}
 
 struct Reply {
   MeterIdentity identity;

@@ -29,6 +29,10 @@ absl::Status CheckText(absl::string_view line) {
                                           " is no text; is this another meter's protocol?"));
 }
 
+absl::Status TooLong() {
+  return absl::DataLossError(absl::StrCat("a line of more than ", kLongestLine, " bytes"));
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<MeterSample>> TextDecoder::Decode(Bytes bytes) {
@@ -42,14 +46,13 @@ absl::StatusOr<std::vector<MeterSample>> TextDecoder::Decode(Bytes bytes) {
     while (absl::ConsumeSuffix(&line, "\r")) {
     }
     at = end + 1;
-    if (line.empty()) continue;
-    refused = CheckText(line);
+    if (std::exchange(refused_begin_, false) || line.empty()) continue;
+    refused = line.size() > kLongestLine ? TooLong() : CheckText(line);
     if (refused.ok()) refused = Line(line, ready_);
   }
   text_.erase(0, at);
-  if (refused.ok() && text_.size() > kLongestLine) {
-    refused = absl::DataLossError(
-        absl::StrCat("a line of more than ", text_.size(), " bytes without end"));
+  if (refused.ok() && (refused_begin_ || text_.size() > kLongestLine)) {
+    if (!std::exchange(refused_begin_, true)) refused = TooLong();
     text_.clear();
   }
   if (!refused.ok()) return refused;
@@ -57,13 +60,14 @@ absl::StatusOr<std::vector<MeterSample>> TextDecoder::Decode(Bytes bytes) {
 }
 
 absl::StatusOr<std::vector<MeterSample>> TextDecoder::Finish() {
-  if (!text_.empty()) text_.push_back('\n');
+  if (!text_.empty() || refused_begin_) text_.push_back('\n');
   return Decode({});
 }
 
 void TextDecoder::Reset() {
   text_.clear();
   ready_.clear();
+  refused_begin_ = false;
 }
 
 std::string Shown(absl::string_view text) {

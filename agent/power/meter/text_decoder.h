@@ -17,7 +17,7 @@
 namespace joulefarm::agent {
 
 // Lines end with a line feed; carriage returns before it are no part of them. A call that ends in
-// the middle of a line waits for the rest.
+// the middle of a line waits for the rest; a line that is too long is refused whole.
 class TextDecoder : public MeterDecoder {
  public:
   // Samples that lines before a refused one gave come with the next call.
@@ -32,6 +32,7 @@ class TextDecoder : public MeterDecoder {
  private:
   std::string text_;  // what has no line feed yet, or waits behind a refused line
   std::vector<MeterSample> ready_;
+  bool refused_begin_ = false;  // of the line whose rest comes next
 };
 
 // "\"VDD_IN 12\" is no rail": what a message shows of a line.

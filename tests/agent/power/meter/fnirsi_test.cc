@@ -3,12 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "agent/power/meter/checksum.h"
 #include "tests/agent/power/meter/mutation.h"
 #include "tests/agent/power/meter/scripted_link.h"
+#include "tests/agent/power/meter/vectors/fnirsi.h"
 
 namespace joulefarm::agent {
 namespace {
+
+using namespace fnirsi;  // NOLINT: the frames this is about
 
 using testing::Each;
 using testing::ElementsAre;
@@ -16,35 +18,6 @@ using testing::HasSubstr;
 using testing::Pair;
 
 constexpr std::int64_t kMs = 1'000'000;
-
-// meters.md, section 1.
-const Frame& Vector() {
-  static const Frame frame = FromHex(
-      "aa0420a10700a08601008c0a8c0a01fa00a0bb0d00400d030058022c01012c01"
-      "804f1200e093040000000000012d0180841e0020a1070000000000012e0100da");
-  return frame;
-}
-
-Frame WithCrc(Frame frame) {
-  frame[63] = Crc8(Bytes(frame).subspan(1, 62), 0x39, 0x42);
-  return frame;
-}
-
-void Put32(Frame& frame, std::size_t at, std::uint32_t value) {
-  for (std::size_t i = 0; i < 4; ++i) frame[at + i] = static_cast<std::uint8_t>(value >> (8 * i));
-}
-
-// Four samples of the same, in units of 1e-5.
-Frame Report(std::uint32_t volts, std::uint32_t amperes) {
-  Frame frame(64);
-  frame[0] = 0xAA;
-  frame[1] = 0x04;
-  for (std::size_t i = 0; i < 4; ++i) {
-    Put32(frame, 2 + 15 * i, volts);
-    Put32(frame, 6 + 15 * i, amperes);
-  }
-  return WithCrc(frame);
-}
 
 TEST(FnirsiDecoderTest, PublishedVector) {
   FnirsiDecoder decoder;
@@ -68,14 +41,9 @@ TEST(FnirsiDecoderTest, PublishedVector) {
 }
 
 TEST(FnirsiDecoderTest, Damage) {
-  const MutationCase fnirsi{.make = FnirsiModel().make_decoder,
-                            .frames = {Vector(), Report(500'000, 20'000), Report(0, 11)},
-                            .max_voltage_v = 60,
-                            .max_current_a = 10};
-  ExpectTruncationsRefused(fnirsi);
-  ExpectFlipsFound(fnirsi);
-  ExpectOrdersKeepValues(fnirsi);
-  ExpectSurvivesDamage(fnirsi);
+  ExpectTruncationsRefused(Case());
+  ExpectFlipsFound(Case());
+  ExpectOrdersKeepValues(Case());
 }
 
 TEST(FnirsiDecoderTest, OtherReportsHaveNoSamples) {

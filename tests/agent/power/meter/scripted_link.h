@@ -12,6 +12,7 @@
 
 #include "agent/power/link/link.h"
 #include "agent/power/link/usb_device.h"
+#include "tests/agent/power/meter/meter_case.h"
 
 namespace joulefarm::agent {
 
@@ -83,23 +84,6 @@ inline UsbDevice HidDevice(std::uint16_t vendor, std::uint16_t product) {
   device.product = product;
   device.node = "/dev/hidraw0";
   return device;
-}
-
-// Hex, blanks ignored.
-inline ScriptedLink::Report FromHex(const char* hex) {
-  ScriptedLink::Report bytes;
-  int half = -1;
-  for (; *hex != 0; ++hex) {
-    if (*hex == ' ') continue;
-    const int digit = *hex <= '9' ? *hex - '0' : (*hex | 0x20) - 'a' + 10;
-    if (half < 0) {
-      half = digit;
-    } else {
-      bytes.push_back(static_cast<std::uint8_t>(half << 4 | digit));
-      half = -1;
-    }
-  }
-  return bytes;
 }
 
 }  // namespace joulefarm::agent

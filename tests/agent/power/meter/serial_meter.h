@@ -1,4 +1,4 @@
-// What tests of serial meters share: bytes from text, and a driver's conversation with a peer.
+// What tests of serial meters share: a driver's conversation with a peer.
 //
 // Threads: one. Ownership: values.
 #pragma once
@@ -11,32 +11,14 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/escaping.h"
-#include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
 #include "agent/power/link/serial_link.h"
 #include "agent/power/meter/driver.h"
 #include "agent/power/meter/model.h"
 #include "tests/agent/power/link/pty_peer.h"
+#include "tests/agent/power/meter/meter_case.h"
 
 namespace joulefarm::agent {
-
-// Of hexadecimal digits, blanks between them ignored.
-inline std::vector<std::uint8_t> FromHex(absl::string_view text) {
-  const std::string bytes =
-      absl::HexStringToBytes(absl::StrReplaceAll(text, {{" ", ""}, {"\n", ""}}));
-  return {bytes.begin(), bytes.end()};
-}
-
-inline std::vector<std::uint8_t> FromText(absl::string_view text) {
-  return {text.begin(), text.end()};
-}
-
-inline std::vector<std::uint8_t> Joined(const std::vector<std::vector<std::uint8_t>>& parts) {
-  std::vector<std::uint8_t> all;
-  for (const auto& part : parts) all.insert(all.end(), part.begin(), part.end());
-  return all;
-}
 
 inline std::vector<MeterSample> DecodeOne(const MeterModel& model,
                                           const std::vector<std::uint8_t>& bytes) {

@@ -14,12 +14,6 @@
 
 namespace joulefarm::agent {
 
-inline Frame LineOf(const std::string& line) {
-  Frame frame(line.begin(), line.end());
-  frame.push_back('\n');
-  return frame;
-}
-
 // What a whole text gives; every refusal is one more entry of `refusals`.
 inline std::vector<MeterSample> DecodeText(const MeterModel& model, const std::string& text,
                                            std::vector<std::string>* refusals = nullptr) {
