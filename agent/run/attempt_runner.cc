@@ -17,6 +17,7 @@
 #include "agent/run/clock_records.h"
 #include "agent/run/granted_meters.h"
 #include "agent/run/stop_outcome.h"
+#include "common/text/waiting.h"
 
 namespace joulefarm::agent {
 namespace {
@@ -211,7 +212,7 @@ absl::StatusOr<std::optional<CachedArtifact>> AttemptRunner::FetchModel() {
     // The controller may come back; how long to wait for it is the limit `prepare`.
     if (!absl::IsUnavailable(file.status())) return file.status();
     Moved(v1::ATTEMPT_STATE_PREPARING,
-          absl::StrCat("waiting for the controller: ", file.status().message()));
+          absl::StrCat(kWaitingFor, "the controller: ", file.status().message()));
     if (stop.SleepUntil(BoottimeNs() + pause_ns) == Wake::kStop) return file.status();
     pause_ns = std::min(pause_ns * 2, kLongestRetryNs);
   }

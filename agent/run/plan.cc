@@ -14,6 +14,7 @@
 #include "agent/run/gates.h"
 #include "agent/run/power_mode.h"
 #include "agent/run/settle.h"
+#include "common/text/waiting.h"
 
 namespace joulefarm::agent {
 namespace {
@@ -96,9 +97,9 @@ std::optional<WorkloadOutcome> RunPlan::AwaitGates() {
     if (findings.empty()) break;
     const std::string texts = JoinTexts(findings);
     if (findings.front().unreadable) return Failed(findings.front().failure_class, texts);
-    if (!waited) recorder_->Log("agent", absl::StrCat("waiting for ", texts));
+    if (!waited) recorder_->Log("agent", absl::StrCat(kWaitingFor, texts));
     waited = true;
-    Tell(v1::ATTEMPT_STATE_PREPARING, absl::StrCat("waiting for ", texts));
+    Tell(v1::ATTEMPT_STATE_PREPARING, absl::StrCat(kWaitingFor, texts));
     if (stop_.SleepUntil(BoottimeNs() + settings_.poll_ns) == Wake::kStop)
       return BrokenOff(findings.front().failure_class, texts);
   }
@@ -198,7 +199,7 @@ std::optional<WorkloadOutcome> RunPlan::Settle(Sampler& sampler) {
   SettleJudge judge(window_ns, start_ns, measured, first.scope == v1::SCOPE_BATTERY);
   const std::int64_t poll_ns =
       std::clamp(window_ns / 20, kShortestPollNs, std::max(kShortestPollNs, settings_.poll_ns));
-  told_ns_ = 0;
+  std::string told_doing;
   std::string outcome;
   while (true) {
     const std::int64_t now_ns = BoottimeNs();
@@ -214,7 +215,12 @@ std::optional<WorkloadOutcome> RunPlan::Settle(Sampler& sampler) {
       outcome = absl::StrCat("settled in ", SecondsSince(start_ns), ": ", verdict.text);
       break;
     }
-    Tell(v1::ATTEMPT_STATE_SETTLING, absl::StrCat("settling: ", verdict.text));
+    // Within the window it waits for nothing but the plan.
+    const std::string doing = now_ns - start_ns < window_ns
+                                  ? "settling"
+                                  : absl::StrCat(kWaitingFor, "the device to settle");
+    if (doing != std::exchange(told_doing, doing)) told_ns_ = 0;
+    Tell(v1::ATTEMPT_STATE_SETTLING, absl::StrCat(doing, ": ", verdict.text));
     if (stop_.SleepUntil(now_ns + poll_ns) == Wake::kStop) {
       return BrokenOff(
           verdict.temperature_moves ? v1::FAILURE_CLASS_THERMAL : v1::FAILURE_CLASS_DEVICE,

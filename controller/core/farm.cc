@@ -140,7 +140,10 @@ void Farm::PutDevice(Device& device, DeviceEvent event) {
   const auto next = Next(device.alloc, event);
   if (!next.has_value()) return;
   device.alloc = *next;
-  if (*next == v1::DEVICE_ALLOC_FREE || *next == v1::DEVICE_ALLOC_DIRTY) device.fence.reset();
+  if (*next == v1::DEVICE_ALLOC_FREE || *next == v1::DEVICE_ALLOC_DIRTY) {
+    device.fence.reset();
+    device.gate_reason.clear();  // what its attempt waited for
+  }
   Put(device);
 }
 

@@ -77,6 +77,11 @@ class Farm {
     std::int64_t ready_at_boot_ns = 0;
     int refusals = 0;
   };
+  // What an attempt said of itself, as it was stored last.
+  struct Told {
+    std::string detail;
+    std::int64_t boot_ns = 0;
+  };
   using QueueKey = std::pair<int, std::int64_t>;  // priority, job number
   // What jobs want beside a device; those that want the same wait in one queue.
   struct Need {
@@ -157,6 +162,9 @@ class Farm {
   void On(const AttemptReported& input);
   void On(const FinalStored& input);
   void On(const AttemptFinalised& input);
+  bool IsDetailDue(const Attempt& attempt);
+  // What it waits for is the reason of its job and of its device; empty: nothing any more.
+  void SayWait(const Attempt& attempt, const std::string& why);
   void Lose(Fence fence, const std::string& why);
   void Withdraw(Attempt& attempt, const std::string& by, const std::string& reason);
   void Unhold(const Attempt& attempt);
@@ -195,7 +203,7 @@ class Farm {
   void DispatchAround(const std::string& device_id);
   void DispatchInTurn(const std::set<std::string>& devices);
   void SetGate(Device& device, const std::string& why);
-  void SayWhyQueued(Job& job, const std::string& why);
+  void SayReason(Job& job, const std::string& why);
   void Grant(Job& job, Device& device, Gang gang);
   void SendGrant(const Attempt& attempt);
   v1::Grant MakeGrant(const Attempt& attempt, const AgentState& to, int source) const;
@@ -238,6 +246,7 @@ class Farm {
   // Not those that are over and can win no more.
   std::map<Fence, Attempt> attempts_;
   std::map<std::string, std::set<Fence>> attempts_of_;  // job id to its attempts in attempts_
+  std::map<Fence, Told> told_;                          // of attempts that go on
   std::set<Fence> final_stored_;  // of source 0, without results yet: its agent may forget it
   std::map<std::string, Device> devices_;
   std::map<std::string, Resource> resources_;

@@ -1,8 +1,20 @@
 // Farm: what becomes of a lease, and of the job it was for.
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/text/waiting.h"
 #include "controller/core/farm.h"
 
 namespace joulefarm::controller {
+
+namespace {
+
+// What an attempt says of itself is stored when it begins or ceases to wait, and else no more often
+// than this: numbers in it change all the time.
+constexpr std::int64_t kDetailEveryNs = 30'000'000'000;
+
+bool IsWait(const std::string& detail) { return absl::StartsWith(detail, kWaitingFor); }
+
+}  // namespace
 
 void Farm::On(const GrantReplied& input) {
   const AgentState* agent = AgentOf(input.session);
@@ -87,9 +99,30 @@ void Farm::On(const AttemptReported& input) {
   attempt.detail = input.report.detail();
   const auto event = EventOfReport(input.report.state());
   const auto next = event.has_value() ? Next(attempt.state, *event) : std::nullopt;
-  if (!next.has_value()) return;
-  attempt.state = *next;
+  if (next.has_value()) attempt.state = *next;
+  if (!next.has_value() && !IsDetailDue(attempt)) return;
+  told_[attempt.fence] = {attempt.detail, now_.boot_ns};
   Put(attempt);
+  SayWait(attempt, IsWait(attempt.detail) ? attempt.detail : "");
+}
+
+bool Farm::IsDetailDue(const Attempt& attempt) {
+  const auto told = told_.find(attempt.fence);
+  if (told == told_.end()) return true;
+  if (told->second.detail == attempt.detail) return false;
+  return IsWait(told->second.detail) != IsWait(attempt.detail) ||
+         now_.boot_ns - told->second.boot_ns >= kDetailEveryNs;
+}
+
+void Farm::SayWait(const Attempt& attempt, const std::string& why) {
+  const auto it = devices_.find(attempt.device_id);
+  if (it == devices_.end() || it->second.fence != attempt.fence) return;
+  const std::string before = it->second.gate_reason;
+  SetGate(it->second, why);
+  Job& job = jobs_.at(attempt.job_id);
+  if (job.state != v1::JOB_STATE_ACTIVE || job.live_fence != attempt.fence) return;
+  // Only what was said here is taken back.
+  if (!why.empty() || job.reason == before) SayReason(job, why);
 }
 
 void Farm::On(const FinalStored& input) {
@@ -154,6 +187,7 @@ void Farm::EndAttempt(Attempt& attempt, AttemptEvent event, v1::FailureClass fai
   boot_deadlines_.Clear(absl::StrCat("lost/", attempt.fence));
   boot_deadlines_.Clear(absl::StrCat("helper-offer/", attempt.fence));
   boot_deadlines_.Clear(absl::StrCat("helper-final/", attempt.fence));
+  told_.erase(attempt.fence);
   to_tidy_.insert(attempt.job_id);
   ReleaseHelpers(attempt);
   Put(attempt);

@@ -32,8 +32,9 @@ void Farm::Dequeue(const Job& job) {
   if (queue->second.empty()) it->second.erase(queue);
   if (!it->second.empty()) return;
   queues_.erase(it);
-  if (const auto device = devices_.find(job.device_id); device != devices_.end())
-    SetGate(device->second, "");
+  const auto device = devices_.find(job.device_id);
+  // While it is held the reason is that of the attempt.
+  if (device != devices_.end() && !device->second.fence.has_value()) SetGate(device->second, "");
 }
 
 // Gives a free device the job that waited longest in the most urgent band, of those that can have
@@ -65,7 +66,7 @@ void Farm::Dispatch(const std::string& device_id) {
         gang = std::move(of_need);
         continue;
       }
-      SayWhyQueued(jobs_.at(job), of_need.blocked);
+      SayReason(jobs_.at(job), of_need.blocked);
       if (first_blocked.has_value() && *first_blocked < key) continue;
       first_blocked = key;
       why = std::move(of_need.blocked);
@@ -81,7 +82,7 @@ void Farm::SetGate(Device& device, const std::string& why) {
   Put(device);
 }
 
-void Farm::SayWhyQueued(Job& job, const std::string& why) {
+void Farm::SayReason(Job& job, const std::string& why) {
   if (job.reason == why) return;
   job.reason = why;
   Put(job);

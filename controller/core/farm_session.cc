@@ -173,7 +173,9 @@ v1::VerdictKind Farm::Judge(AgentState& agent, const v1::HeldAttempt& held) {
   Job& job = job_it->second;
   attempt.link = v1::DEVICE_LINK_ONLINE;
   boot_deadlines_.Clear(absl::StrCat("lost/", attempt.fence));
+  bool moved = false;
   if (attempt.state == v1::ATTEMPT_STATE_LOST) {
+    moved = true;
     // It came back before another was granted, so it may still win.
     attempt.state = *Next(attempt.state, AttemptEvent::kReturned);
     attempt.ended_wall_ns.reset();
@@ -189,12 +191,17 @@ v1::VerdictKind Farm::Judge(AgentState& agent, const v1::HeldAttempt& held) {
     }
   }
   if (const auto event = EventOfReport(held.state())) {
-    if (const auto next = Next(attempt.state, *event)) attempt.state = *next;
+    if (const auto next = Next(attempt.state, *event)) {
+      attempt.state = *next;
+      moved = true;
+    }
   }
+  if (moved) attempt.detail.clear();  // of the state before
   Put(attempt);
   Device& device = devices_[attempt.device_id];
   device.fence = attempt.fence;
   PutDevice(device, DeviceEvent::kAccepted);
+  if (moved) SayWait(attempt, "");
   TakeResources(attempt, DeviceEvent::kAccepted, std::nullopt);
   agent.attempts.insert(attempt.fence);
   if (over) return v1::VERDICT_KIND_UPLOAD_ONLY;

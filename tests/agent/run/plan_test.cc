@@ -18,6 +18,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::StartsWith;
 
 constexpr std::int64_t kMs = 1'000'000;
 constexpr char kTemp[] = "sys/class/thermal/thermal_zone0/temp";
@@ -237,6 +238,9 @@ TEST_F(RunPlanTest, AStopWhileSettlingSaysWhatItWaitedFor) {
   EXPECT_EQ(outcome->failure_class, v1::FAILURE_CLASS_DEVICE);
   EXPECT_THAT(outcome->reason, HasSubstr("the device to settle: "));
   EXPECT_FALSE(recorder_.Facts().has_settled());
+  ASSERT_EQ(told_.size(), 2u);
+  EXPECT_THAT(told_[0].second, StartsWith("settling: watched for "));
+  EXPECT_THAT(told_[1].second, StartsWith("waiting for the device to settle: "));
 }
 
 TEST_F(RunPlanTest, WhatTheOperatorStatesAndWhatTheDeviceIsLikeIsRecorded) {

@@ -28,6 +28,7 @@ class FarmBench {
   // Effects of the last input.
   const std::vector<Effect>& Do(const FarmInput& input) {
     effects_.clear();
+    writes_ = 0;
     Take(farm_->Handle(input, now_));
     return effects_;
   }
@@ -107,6 +108,18 @@ class FarmBench {
     }
     if (reply == nullptr) return absl::InternalError("no reply");
     return reply->status;
+  }
+
+  // How many rows the last input wrote.
+  std::size_t writes() const { return writes_; }
+
+  // What an agent says of an attempt.
+  void Report(SessionId session, Fence fence, v1::AttemptState state, const std::string& detail) {
+    AttemptReported reported{session, {}};
+    reported.report.set_fence(fence);
+    reported.report.set_state(state);
+    reported.report.set_detail(detail);
+    Do(reported);
   }
 
   // The grants among the last effects.
@@ -228,6 +241,7 @@ class FarmBench {
     now_.wall_ns += ns;
   }
   void Take(Plan plan) {
+    writes_ += plan.writes.size();
     rows_.Apply(plan.writes);
     for (Effect& effect : plan.effects) effects_.push_back(std::move(effect));
   }
@@ -236,6 +250,7 @@ class FarmBench {
   Rows rows_;
   std::unique_ptr<Farm> farm_;
   std::vector<Effect> effects_;
+  std::size_t writes_ = 0;
   SessionId last_session_ = 0;
   RequestToken last_token_ = 0;
 };

@@ -28,7 +28,9 @@ class Rows {
     return snapshot;
   }
 
+  const std::map<std::string, Job>& jobs() const { return jobs_; }
   const std::map<Fence, Attempt>& attempts() const { return attempts_; }
+  const std::map<std::string, Device>& devices() const { return devices_; }
   const std::vector<FarmEvent>& events() const { return events_; }
   const std::vector<AttemptResults>& results() const { return results_; }
   const std::vector<AttemptReason>& reasons() const { return reasons_; }
