@@ -72,6 +72,10 @@ void Farm::Withdraw(Attempt& attempt, const std::string& by, const std::string& 
     Move(job, JobEvent::kGrantWithdrawn, job.failure_class,
          absl::StrCat(by, " refused it: ", reason));
   }
+  if (queues_.count(attempt.device_id) > 0) {
+    SetGate(devices_[attempt.device_id],
+            absl::StrCat("rests a little, a job was refused: ", reason));
+  }
 }
 
 // Nobody is asked for it any more.

@@ -66,7 +66,9 @@ void Farm::Dispatch(const std::string& device_id) {
         gang = std::move(of_need);
         continue;
       }
-      SayReason(jobs_.at(job), of_need.blocked);
+      // Of one that is tried again it says why that is.
+      if (Job& head = jobs_.at(job); head.failure_class == v1::FAILURE_CLASS_UNSPECIFIED)
+        SayReason(head, of_need.blocked);
       if (first_blocked.has_value() && *first_blocked < key) continue;
       first_blocked = key;
       why = std::move(of_need.blocked);

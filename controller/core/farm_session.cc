@@ -126,6 +126,7 @@ void Farm::AdoptDevices(AgentState& agent, const v1::Hello& hello, v1::Welcome& 
     if (announced.count(id) > 0) continue;
     Device& device = devices_[id];
     device.link = v1::DEVICE_LINK_OFFLINE;
+    if (!device.fence.has_value()) device.gate_reason.clear();
     Put(device);
   }
   agent.devices.insert(announced.begin(), announced.end());
@@ -277,6 +278,8 @@ void Farm::LinkLost(AgentState& agent, v1::DeviceLink link) {
     Device& device = devices_[id];
     if (device.agent_id != agent.info.id) continue;
     device.link = link;
+    // Why it got no job while it was within reach.
+    if (!device.fence.has_value()) device.gate_reason.clear();
     Put(device);
   }
   for (const std::string& id : agent.resources) {

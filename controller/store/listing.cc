@@ -11,10 +11,12 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "common/config/suggest.h"
 #include "controller/store/listing_words.h"
+#include "controller/store/why_queued.h"
 
 namespace joulefarm::controller {
 namespace {
@@ -36,7 +38,8 @@ struct ListingSpec {
 constexpr char kExperimentExists[] = "SELECT 1 FROM experiment WHERE id = ?1 OR name = ?1";
 constexpr char kJobExists[] = "SELECT 1 FROM job WHERE id = ?1";
 
-// TIME(column) stands for the RFC 3339 text of a column of nanoseconds since the epoch.
+// TIME(column) stands for the RFC 3339 text of a column of nanoseconds since the epoch, WHY_QUEUED
+// for kWhyQueued.
 constexpr ListingSpec kSpecs[] = {
     {v1::LISTING_EXPERIMENTS, "experiment", R"sql(
       SELECT e.id, e.name, e.tenant,
@@ -56,7 +59,8 @@ constexpr ListingSpec kSpecs[] = {
       FROM experiment AS e)sql",
      "_number DESC", "id = " JF_EXPERIMENT, kExperimentExists},
     {v1::LISTING_JOBS, "job", R"sql(
-      SELECT id, experiment, cell, block, device_id, state, failure_class, reason, attempts,
+      SELECT id, experiment, cell, block, device_id, state, failure_class,
+        iif(state = 'QUEUED', WHY_QUEUED, reason) AS reason, attempts,
         TIME(submitted_wall_ns) AS submitted, TIME(started_wall_ns) AS started,
         TIME(finished_wall_ns) AS finished,
         number AS _number, workload AS _workload, model AS _model
@@ -97,8 +101,8 @@ constexpr ListingSpec kSpecs[] = {
      "attempt, _frames, _seq, _idx", "_job = ?", kJobExists},
 };
 
-// Writes TIME(column) out.
-std::string WithTimes(absl::string_view source) {
+// Writes TIME(column) and WHY_QUEUED out.
+std::string WrittenOut(absl::string_view source) {
   constexpr absl::string_view kMark = "TIME(";
   std::string out;
   for (std::size_t at = source.find(kMark); at != absl::string_view::npos;
@@ -110,7 +114,8 @@ std::string WithTimes(absl::string_view source) {
                     " || printf('.%03dZ', ", column, " / 1000000 % 1000)");
     source.remove_prefix(column.size() + 1);
   }
-  return absl::StrCat(out, source);
+  absl::StrAppend(&out, source);
+  return absl::StrReplaceAll(out, {{"WHY_QUEUED", kWhyQueued}});
 }
 
 const ListingSpec* FindSpec(v1::Listing listing) {
@@ -242,7 +247,7 @@ absl::StatusOr<std::string> ListingSource(v1::Listing listing) {
                                                    static_cast<int>(listing),
                                                    ": the caller is newer than this program"));
   }
-  return WithTimes(spec->source);
+  return WrittenOut(spec->source);
 }
 
 absl::StatusOr<ListingQuery> BuildListing(const v1::ListRequest& request,
@@ -284,7 +289,7 @@ absl::StatusOr<ListingQuery> BuildListing(const v1::ListRequest& request,
     part = absl::StrCat(" LIMIT ", request.limit() > 0 ? request.limit() : -1);
   if (request.offset() > 0) absl::StrAppend(&part, " OFFSET ", request.offset());
   query.sql = absl::StrCat("SELECT ", absl::StrJoin(shown, ", "), " FROM (",
-                           WithTimes(spec->source), ")", conditions.empty() ? "" : " WHERE ",
+                           WrittenOut(spec->source), ")", conditions.empty() ? "" : " WHERE ",
                            absl::StrJoin(conditions, " AND "), " ORDER BY ", spec->order, part);
   return query;
 }

@@ -161,6 +161,48 @@ TEST_F(FarmWaitTest, TheSameTextIsStoredOnce) {
   EXPECT_EQ(bench_.writes(), 0u);
 }
 
+// Why queued jobs wait is not written with each of them: it is read from their device's row.
+TEST_F(FarmWaitTest, TheEndOfAJobDoesNotRewriteThoseBehindIt) {
+  constexpr int kJobs = 1000;
+  OnePreparing(kJobs);
+  bench_.Do(FinalStored{{1, 0, v1::OUTCOME_SUCCEEDED, ""}});
+  bench_.Computed(1);
+  ASSERT_THAT(bench_.Grants(), SizeIs(1));
+  EXPECT_LE(bench_.writes(), 20u);
+  bench_.Do(AgentGone{session_});
+  EXPECT_LE(bench_.writes(), 20u);
+  session_ = bench_.Join("a", {bench_.Held(2, v1::ATTEMPT_STATE_RUNNING)});
+  EXPECT_LE(bench_.writes(), 20u);
+  EXPECT_EQ(bench_.rows().jobs().at("job-1000").reason, "");
+}
+
+TEST_F(FarmWaitTest, ADeviceThatRestsSaysSo) {
+  session_ = bench_.Join("a");
+  ASSERT_TRUE(bench_.Submit(bench_.Request(2)).ok());
+  bench_.Refuse(session_, 1);
+  EXPECT_EQ(DeviceRow().gate_reason, "rests a little, a job was refused: busy");
+  EXPECT_THAT(JobRow().reason, HasSubstr("device a refused it: busy"));
+  bench_.Pass(2 * kSecond);
+  ASSERT_THAT(bench_.Grants(), SizeIs(1));
+  ExpectNoWait();
+}
+
+TEST_F(FarmWaitTest, ADeviceThatRestsForNobodySaysNothing) {
+  session_ = bench_.Join("a");
+  ASSERT_TRUE(bench_.Submit(bench_.Request(1)).ok());
+  bench_.Refuse(session_, 1);
+  bench_.Do(CancelJobRequested{7, "job-1"});
+  EXPECT_EQ(DeviceRow().gate_reason, "");
+}
+
+TEST_F(FarmWaitTest, ADeviceOutOfReachNoLongerRests) {
+  session_ = bench_.Join("a");
+  ASSERT_TRUE(bench_.Submit(bench_.Request(1)).ok());
+  bench_.Refuse(session_, 1);
+  bench_.Do(AgentGone{session_});
+  EXPECT_EQ(DeviceRow().gate_reason, "");
+}
+
 TEST_F(FarmWaitTest, TheNextJobOfTheDeviceBeginsWithoutIt) {
   OnePreparing(2);
   Report(v1::ATTEMPT_STATE_PREPARING, kBusy);
