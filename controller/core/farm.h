@@ -178,6 +178,9 @@ class Farm {
   void NoteCellFailure(const Job& job, v1::FailureClass failure);
   void StopAttempt(const Attempt& attempt, v1::FailureClass failure, const std::string& reason);
 
+  // farm_health.cc: whether a device is to be trusted.
+  void JudgeHealth(const Attempt& attempt, const v1::Final& final);
+
   // farm_submit.cc: what operators ask.
   void On(const SubmitRequested& input);
   void On(const CancelExperimentRequested& input);

@@ -158,6 +158,7 @@ void Farm::On(const AttemptFinalised& input) {
   ReleaseDevice(attempt,
                 input.final.clean() ? DeviceEvent::kReleasedClean : DeviceEvent::kReleasedDirty,
                 true);
+  JudgeHealth(attempt, input.final);
   if (job.live_fence == fence) {
     SettleJob(job, attempt, input.final);
   } else {

@@ -171,13 +171,14 @@ v1::Grant Farm::MakeGrant(const Attempt& attempt, const AgentState& to, int sour
   return grant;
 }
 
-// Another device for a job that may move: one within reach that is not the one it failed on; none:
-// it stays.
+// Another device for a job that may move: one within reach that is not the one it failed on, and
+// better one that is not suspect; none: it stays.
 void Farm::Rebind(Job& job) {
   const absl::StatusOr<Selector> selector = Selector::Parse(job.selector);
   if (!selector.ok()) return;
+  const std::string failed_on = job.device_id;
   for (const auto& [id, device] : devices_) {
-    if (id == job.device_id || device.link != v1::DEVICE_LINK_ONLINE ||
+    if (id == failed_on || device.link != v1::DEVICE_LINK_ONLINE ||
         device.admin != v1::DEVICE_ADMIN_ENABLED ||
         device.health == v1::DEVICE_HEALTH_QUARANTINED) {
       continue;
@@ -187,8 +188,9 @@ void Farm::Rebind(Job& job) {
     if (job.spec != nullptr && !IsMetered(device) && CannotMeasurePower(*job.spec, device.facts)) {
       continue;
     }
-    job.device_id = id;
-    return;
+    const bool good = device.health == v1::DEVICE_HEALTH_GOOD;
+    if (good || job.device_id == failed_on) job.device_id = id;
+    if (good) return;
   }
 }
 

@@ -100,6 +100,8 @@ struct Device {
   std::map<std::string, std::string> labels;
   v1::DeviceFacts facts;
   std::optional<Fence> fence;             // of the attempt that holds it
+  std::string health_reason;              // why it is not GOOD; empty: it is
+  std::string failed_job;                 // of class DEVICE, since one succeeded; empty: none
   std::optional<v1::MeterBinding> meter;  // in its supply; absent: none
   std::string port;                       // resource id of the port it hangs on; empty: none
 };

@@ -221,7 +221,8 @@ class Examination {
   void Devices() {
     std::vector<std::string> unwell;
     for (const Row& row :
-         Query("select id, health, admin, coalesce(gate_reason, '') from device where admin <> "
+         Query("select id, health, admin, coalesce(health_reason, gate_reason, '') from device "
+               "where admin <> "
                "'RETIRED' and (health <> 'GOOD' or admin <> 'ENABLED') order by id")) {
       unwell.push_back(absl::StrCat(row[0], " ", row[1] == "GOOD" ? row[2] : row[1],
                                     row[3].empty() ? "" : absl::StrCat(" (", row[3], ")")));

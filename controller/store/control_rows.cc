@@ -161,11 +161,12 @@ void WriteRow(Session& session, const Device& device) {
   session.Run(
       R"sql(
           INSERT OR REPLACE INTO device (id, agent_id, kind, link, alloc, admin, health,
-          gate_reason, fence, labels, facts, meter, port)
-          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?))sql",
+          gate_reason, fence, labels, facts, meter, port, health_reason, failed_job)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?))sql",
       device.id, device.agent_id, device.facts.kind(), device.link, device.alloc, device.admin,
       device.health, TextOrNull{device.gate_reason}, device.fence, JsonObject(device.labels),
-      JsonMessage(device.facts), meter, TextOrNull{device.port});
+      JsonMessage(device.facts), meter, TextOrNull{device.port}, TextOrNull{device.health_reason},
+      TextOrNull{device.failed_job});
 }
 
 void WriteRow(Session& session, const Resource& resource) {

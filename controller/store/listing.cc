@@ -67,7 +67,9 @@ constexpr ListingSpec kSpecs[] = {
       FROM job)sql",
      "_number DESC", "id = ?", kJobExists},
     {v1::LISTING_DEVICES, "device", R"sql(
-      SELECT id, agent_id, kind, link, alloc, admin, health, gate_reason, labels, facts
+      SELECT id, agent_id, kind, link, alloc, admin, health,
+        coalesce(gate_reason, 'a job to succeed on it: ' || health_reason) AS gate_reason,
+        labels, facts
       FROM device)sql",
      "id", "id = ?", "SELECT 1 FROM device WHERE id = ?1"},
     {v1::LISTING_AGENTS, "agent", R"sql(

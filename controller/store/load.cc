@@ -145,7 +145,7 @@ std::vector<Device> LoadDevices(Session& session) {
   Rows rows = session.Query(
       R"sql(
           SELECT id, agent_id, link, alloc, admin, health, gate_reason, fence, labels, facts,
-          meter, port
+          meter, port, health_reason, failed_job
           FROM device ORDER BY id)sql");
   while (rows.Next()) {
     Device& device = devices.emplace_back();
@@ -162,6 +162,8 @@ std::vector<Device> LoadDevices(Session& session) {
     ParseJsonMessage(rows.Text(9), device.facts);
     if (!rows.IsNull(10)) ParseJsonMessage(rows.Text(10), device.meter.emplace());
     device.port = rows.Text(11);
+    device.health_reason = rows.Text(12);
+    device.failed_job = rows.Text(13);
   }
   return devices;
 }

@@ -186,6 +186,22 @@ TEST_F(ListingTest, Devices) {
   EXPECT_EQ(KindOf("facts"), v1::COLUMN_KIND_JSON);
 }
 
+TEST_F(ListingTest, ADeviceThatIsNotTrustedSaysWhy) {
+  Device device;
+  device.id = "dev-1";
+  device.agent_id = "agent-1";
+  device.health = v1::DEVICE_HEALTH_SUSPECT;
+  device.health_reason = "job-1 and job-2 failed on it (DEVICE): no power";
+  ASSERT_TRUE(store_->Commit({device}).ok());
+  ASSERT_TRUE(List(Request(v1::LISTING_DEVICES)).ok());
+  EXPECT_EQ(Values("gate_reason"),
+            "a job to succeed on it: job-1 and job-2 failed on it (DEVICE): no power");
+  device.gate_reason = "waits for its meter";
+  ASSERT_TRUE(store_->Commit({device}).ok());
+  ASSERT_TRUE(List(Request(v1::LISTING_DEVICES)).ok());
+  EXPECT_EQ(Values("gate_reason"), "waits for its meter");
+}
+
 TEST_F(ListingTest, Resources) {
   Resource meter;
   meter.id = "meter:km003c:1";
