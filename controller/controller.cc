@@ -40,6 +40,20 @@ std::string BootId() {
   return absl::StrCat("process ", ::getpid(), " at ", Read(CLOCK_REALTIME));
 }
 
+// Agents judge from it whether BOOTTIME was slewed: what comes between the two must be far less
+// than what they allow for.
+ClockReading ReadClocks() {
+  constexpr int kTries = 3;
+  constexpr std::int64_t kMostApartNs = 10'000;
+  ClockReading reading;
+  for (int i = 0; i < kTries && !reading.raw_ns; ++i) {
+    reading.boot_ns = Read(CLOCK_BOOTTIME);
+    const std::int64_t raw_ns = Read(CLOCK_MONOTONIC_RAW);
+    if (Read(CLOCK_BOOTTIME) - reading.boot_ns <= kMostApartNs) reading.raw_ns = raw_ns;
+  }
+  return reading;
+}
+
 Instant SystemNow() { return {.boot_ns = Read(CLOCK_BOOTTIME), .wall_ns = Read(CLOCK_REALTIME)}; }
 
 }  // namespace
@@ -97,8 +111,7 @@ absl::StatusOr<std::unique_ptr<Controller>> Controller::Start(const ControllerOp
   parts->files = *std::move(files);
 
   parts->host = std::make_unique<FarmHost>(*parts->store, options.farm, SystemNow);
-  parts->sessions = std::make_unique<AgentSessions>(
-      *parts->host, [] { return Read(CLOCK_BOOTTIME); }, BootId());
+  parts->sessions = std::make_unique<AgentSessions>(*parts->host, ReadClocks, BootId());
   if (const absl::Status started = parts->host->Start(*parts->sessions); !started.ok())
     return started;
   parts->farm_server = std::make_unique<FarmServer>(

@@ -64,6 +64,7 @@ void ClockProber::Replied(Connection connection, const v1::ClockReply& reply,
   exchange.set_t3_ns(reply.t3_ns());
   exchange.set_t4_ns(arrived_ns);
   exchange.set_peer_boot_id(reply.boot_id());
+  if (reply.has_raw_ns()) exchange.set_peer_raw_ns(reply.raw_ns());
   log_->Add(exchange);
   if (reply.seq() != seq_ || left_ == 0) return;
   if (--left_ > 0) {

@@ -15,7 +15,7 @@ namespace joulefarm::agent {
 class ClockProber {
  public:
   static constexpr int kBurst = 8;
-  static constexpr std::int64_t kPeriodNs = 5'000'000'000;
+  static constexpr std::int64_t kPeriodNs = 2'000'000'000;
 
   struct Hooks {
     // Ahead of what waits on that connection.

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "common/time/units.h"
+#include "common/units/units.h"
 
 namespace joulefarm::agent {
 namespace {

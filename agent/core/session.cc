@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/time/units.h"
+#include "common/units/units.h"
 
 namespace joulefarm::agent {
 namespace {

@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "agent/process/boottime.h"
 #include "common/text/number.h"
-#include "common/time/units.h"
+#include "common/units/units.h"
 
 namespace joulefarm::agent {
 namespace {

@@ -8,7 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "common/text/number.h"
-#include "common/time/units.h"
+#include "common/units/units.h"
 
 namespace joulefarm::agent {
 namespace {

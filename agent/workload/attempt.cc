@@ -8,7 +8,7 @@
 #include "agent/host/facts.h"
 #include "agent/process/boottime.h"
 #include "agent/process/text.h"
-#include "common/time/units.h"
+#include "common/units/units.h"
 
 namespace joulefarm::agent {
 namespace {

@@ -10,7 +10,7 @@
 #include "agent/process/boottime.h"
 #include "agent/process/spawn.h"
 #include "agent/workload/engine_failure.h"
-#include "common/time/units.h"
+#include "common/units/units.h"
 
 namespace joulefarm::agent {
 namespace {

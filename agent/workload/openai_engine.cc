@@ -10,7 +10,7 @@
 #include "agent/workload/generate_engine.h"
 #include "agent/workload/http.h"
 #include "agent/workload/openai_client.h"
-#include "common/time/units.h"
+#include "common/units/units.h"
 
 namespace joulefarm::agent {
 namespace {

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstddef>
 
-#include "common/time/units.h"
+#include "common/units/units.h"
 
 namespace joulefarm {
 namespace {
@@ -19,10 +19,14 @@ bool Breaks(const v1::ClockSnapshot& a, const v1::ClockSnapshot& b, double rho) 
   const double monotonic = SpanNs(a.monotonic_ns(), b.monotonic_ns());
   const double raw = SpanNs(a.monotonic_raw_ns(), b.monotonic_raw_ns());
   if (std::abs(boot - monotonic) > kLeastSleepNs) return true;
-  return std::abs(boot - raw) > rho * std::abs(raw) + kReadingNs;
+  return RunsUnevenly(boot, raw, rho);
 }
 
 }  // namespace
+
+bool RunsUnevenly(double boot_ns, double raw_ns, double rho) {
+  return std::abs(boot_ns - raw_ns) > rho * std::abs(raw_ns) + kReadingNs;
+}
 
 ClockSegments::ClockSegments(std::vector<v1::ClockSnapshot> snapshots, double rho) {
   std::stable_sort(snapshots.begin(), snapshots.end(),
@@ -31,6 +35,21 @@ ClockSegments::ClockSegments(std::vector<v1::ClockSnapshot> snapshots, double rh
     const v1::ClockSnapshot& a = snapshots[i - 1];
     const v1::ClockSnapshot& b = snapshots[i];
     if (Breaks(a, b, rho)) breaks_.push_back({a.boottime_ns(), b.boottime_ns()});
+  }
+}
+
+void ClockSegments::Break(std::vector<Interval> breaks) {
+  breaks.insert(breaks.end(), breaks_.begin(), breaks_.end());
+  std::sort(breaks.begin(), breaks.end(),
+            [](const Interval& a, const Interval& b) { return a.start_ns < b.start_ns; });
+  breaks_.clear();
+  for (const Interval& gap : breaks) {
+    // Two that touch are two: the stamp between them is known.
+    if (!breaks_.empty() && gap.start_ns < breaks_.back().end_ns) {
+      breaks_.back().end_ns = std::max(breaks_.back().end_ns, gap.end_ns);
+    } else {
+      breaks_.push_back(gap);
+    }
   }
 }
 

@@ -1,11 +1,11 @@
 // Where the offset between two hosts' clocks can be, from exchanges of four stamps: an interval
 // that holds whatever the two directions' delays are, as long as they are not negative and the
-// clocks' rates differ by no more than ρ.
+// clocks' rates differ by no more than `rho`.
 //
 // One exchange: t1 and t4 on the own clock, t2 and t3 on the peer's. Offset θ = peer - own.
 //   The message was there after it was sent:  θ(t1) <= t2 - t1
 //   so was the answer:                        θ(t4) >= t3 - t4
-// At another instant each is wider by ρ times the time between; all of them hold together. The
+// At another instant each is wider by that times the time between; all of them hold together. The
 // estimate is the middle of what is left, which nothing else can be closer to in the worst case.
 //
 // Threads: a value, then pure. Ownership: values; the segments are borrowed and outlive it.
@@ -40,7 +40,7 @@ class FeasibleOffset {
  public:
   // Exchanges with one boot of one peer, in any order.
   FeasibleOffset(absl::Span<const v1::ClockExchange> exchanges, const ClockSegments* segments,
-                 double rho = kMostRate);
+                 double rho = kMostPeerRate);
 
   // At an instant of the own clock. nullopt: between segments, in one without an exchange both
   // ways, or in one whose exchanges contradict each other.

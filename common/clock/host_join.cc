@@ -1,10 +1,15 @@
 #include "common/clock/host_join.h"
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
+
+#include "common/units/units.h"
 
 namespace joulefarm {
 namespace {
 
+constexpr double kLeastJudgedNs = 0.5e9;
 // Each turn makes the error smaller by ρ.
 constexpr int kTurns = 4;
 
@@ -33,18 +38,43 @@ std::optional<OwnTime> Back(const FeasibleOffset& offset, std::int64_t peer_ns,
 
 // A distance on one clock is longer on the other by at most its rate; twice, as both have one.
 std::int64_t OnOtherClock(std::int64_t bound_ns) {
-  return static_cast<std::int64_t>(std::ceil(static_cast<double>(bound_ns) * (1 + 2 * kMostRate)));
+  return static_cast<std::int64_t>(
+      std::ceil(static_cast<double>(bound_ns) * (1 + 2 * kMostPeerRate)));
+}
+
+// Where on the own clock the peer's was slewed or slept: between the answers of two exchanges that
+// show it. The later one's question may have arrived before it happened, and is inside.
+std::vector<Interval> PeerBreaks(std::vector<v1::ClockExchange> with) {
+  std::stable_sort(with.begin(), with.end(),
+                   [](const auto& a, const auto& b) { return a.t4_ns() < b.t4_ns(); });
+  std::vector<Interval> breaks;
+  const v1::ClockExchange* last = nullptr;
+  for (const v1::ClockExchange& exchange : with) {
+    if (!exchange.has_peer_raw_ns()) continue;
+    if (last == nullptr) {
+      last = &exchange;
+      continue;
+    }
+    const double raw_ns = SpanNs(last->peer_raw_ns(), exchange.peer_raw_ns());
+    const bool unevenly = RunsUnevenly(SpanNs(last->t3_ns(), exchange.t3_ns()), raw_ns);
+    if (unevenly) breaks.push_back({last->t4_ns(), exchange.t4_ns()});
+    // Over less, what reading may take would allow for any rate.
+    if (unevenly || raw_ns >= kLeastJudgedNs) last = &exchange;
+  }
+  return breaks;
 }
 
 }  // namespace
 
-HostOffsets::HostOffsets(const HostClock& clock, double rho)
-    : segments_(std::make_unique<ClockSegments>(clock.snapshots, rho)) {
+HostOffsets::HostOffsets(const HostClock& clock) {
   std::map<std::string, std::vector<v1::ClockExchange>> exchanges;
   for (const v1::ClockExchange& exchange : clock.exchanges)
     exchanges[exchange.peer_boot_id()].push_back(exchange);
+  auto segments = std::make_unique<ClockSegments>(clock.snapshots);
+  for (const auto& [peer, with] : exchanges) segments->Break(PeerBreaks(with));
+  segments_ = std::move(segments);
   for (const auto& [peer, with] : exchanges)
-    by_peer_.emplace(peer, FeasibleOffset(with, segments_.get(), rho));
+    by_peer_.emplace(peer, FeasibleOffset(with, segments_.get()));
 }
 
 std::optional<OffsetViolation> HostOffsets::violation() const {

@@ -26,9 +26,10 @@ struct HostClock {
 // The offsets of one host to every boot of its controller's host.
 class HostOffsets {
  public:
-  explicit HostOffsets(const HostClock& clock, double rho = kMostRate);
+  explicit HostOffsets(const HostClock& clock);
 
   const std::map<std::string, FeasibleOffset>& by_peer() const { return by_peer_; }
+  // Where neither the host's clock nor a controller's was slewed or slept.
   const ClockSegments& segments() const { return *segments_; }
   // The worst contradiction of all; nullopt: none.
   std::optional<OffsetViolation> violation() const;

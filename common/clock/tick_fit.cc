@@ -10,7 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "common/clock/feasible_offset.h"
 #include "common/text/number.h"
-#include "common/time/units.h"
+#include "common/units/units.h"
 
 namespace joulefarm {
 namespace {

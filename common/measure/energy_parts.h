@@ -11,7 +11,7 @@
 
 #include "absl/types/span.h"
 #include "common/measure/energy.h"
-#include "common/time/units.h"
+#include "common/units/units.h"
 
 namespace joulefarm {
 

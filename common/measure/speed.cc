@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/stats/stats.h"
-#include "common/time/units.h"
+#include "common/units/units.h"
 
 namespace joulefarm {
 namespace {

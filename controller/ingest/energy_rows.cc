@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/text/number.h"
-#include "common/time/units.h"
+#include "common/units/units.h"
 #include "controller/ingest/baselines.h"
 #include "controller/ingest/channel_energy.h"
 #include "controller/ingest/host_values.h"

@@ -8,8 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/text/number.h"
-#include "common/time/units.h"
 #include "common/trace/even_time.h"
+#include "common/units/units.h"
 
 namespace joulefarm::controller {
 namespace {
@@ -102,7 +102,7 @@ bool SourceClocks::Find(const ChannelView& channel, std::int64_t stamp_ns, Place
   place.parts.device_host_ns = joined->device_bound_ns;
   place.source_segment = joined->source_segment;
   place.device_segment = joined->device_segment;
-  place.wander += 2 * kMostRate;
+  place.wander += 2 * kMostPeerRate;
   return true;
 }
 

@@ -49,7 +49,7 @@ class ControlStream : public grpc::ServerBidiReactor<v1::AgentMessage, v1::Contr
   }
 
   void OnReadDone(bool ok) override {
-    const std::int64_t arrived_ns = sessions_.now_ns_();
+    const std::int64_t arrived_ns = sessions_.read_clocks_().boot_ns;
     if (!ok) {
       writer_.Close(grpc::Status::OK);
       return;
@@ -83,7 +83,9 @@ class ControlStream : public grpc::ServerBidiReactor<v1::AgentMessage, v1::Contr
     reply.set_t2_ns(arrived_ns);
     reply.set_boot_id(sessions_.boot_id_);
     writer_.SendFirst(std::move(message), [this](v1::ControllerMessage& to_send) {
-      to_send.mutable_clock_reply()->set_t3_ns(sessions_.now_ns_());
+      const ClockReading now = sessions_.read_clocks_();
+      to_send.mutable_clock_reply()->set_t3_ns(now.boot_ns);
+      if (now.raw_ns) to_send.mutable_clock_reply()->set_raw_ns(*now.raw_ns);
     });
   }
 
@@ -210,14 +212,15 @@ class UploadStream : public grpc::ServerBidiReactor<v1::UploadRequest, v1::Uploa
   std::atomic<std::int64_t> in_flight_bytes_{0};
 };
 
-AgentSessions::AgentSessions(FarmHost& host, std::function<std::int64_t()> now_ns,
+AgentSessions::AgentSessions(FarmHost& host, std::function<ClockReading()> read_clocks,
                              std::string boot_id)
     : host_(host),
-      now_ns_(now_ns),
+      read_clocks_(std::move(read_clocks)),
       boot_id_(std::move(boot_id)),
-      telemetry_(std::move(now_ns), [this](SessionId session, const v1::WatchDevice& watch) {
-        return Watch(session, watch);
-      }) {}
+      telemetry_([this] { return read_clocks_().boot_ns; },
+                 [this](SessionId session, const v1::WatchDevice& watch) {
+                   return Watch(session, watch);
+                 }) {}
 
 grpc::ServerBidiReactor<v1::AgentMessage, v1::ControllerMessage>* AgentSessions::Control(
     grpc::CallbackServerContext*) {

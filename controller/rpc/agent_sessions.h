@@ -6,10 +6,12 @@
 // the server shuts down.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "controller/farm_host.h"
@@ -21,10 +23,16 @@ namespace joulefarm::controller {
 class ControlStream;
 class UploadStream;
 
+// The clocks of the controller's host, read together.
+struct ClockReading {
+  std::int64_t boot_ns = 0;            // BOOTTIME
+  std::optional<std::int64_t> raw_ns;  // MONOTONIC_RAW; absent when something came between
+};
+
 class AgentSessions : public AgentGateway, public v1::AgentService::CallbackService {
  public:
-  // `now_ns` is BOOTTIME, `boot_id` that of this host.
-  AgentSessions(FarmHost& host, std::function<std::int64_t()> now_ns, std::string boot_id);
+  // `boot_id` is that of this host.
+  AgentSessions(FarmHost& host, std::function<ClockReading()> read_clocks, std::string boot_id);
 
   TelemetryHub& telemetry() { return telemetry_; }
 
@@ -51,7 +59,7 @@ class AgentSessions : public AgentGateway, public v1::AgentService::CallbackServ
   bool Watch(SessionId session, const v1::WatchDevice& watch);
 
   FarmHost& host_;
-  const std::function<std::int64_t()> now_ns_;
+  const std::function<ClockReading()> read_clocks_;
   const std::string boot_id_;
   TelemetryHub telemetry_;
   std::mutex mutex_;

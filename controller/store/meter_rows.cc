@@ -12,10 +12,10 @@ void WriteClockExchange(Session& session, const Place& place, std::int64_t index
   session.Run(
       R"sql(
           INSERT INTO clock_exchange (attempt, source, seq, idx, t1_ns, t2_ns, t3_ns, t4_ns,
-          peer_boot_id)
-          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?))sql",
+          peer_boot_id, peer_raw_ns)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?))sql",
       place.fence, place.source, place.seq, index, exchange.t1_ns(), exchange.t2_ns(),
-      exchange.t3_ns(), exchange.t4_ns(), exchange.peer_boot_id());
+      exchange.t3_ns(), exchange.t4_ns(), exchange.peer_boot_id(), JF_MAYBE(exchange, peer_raw_ns));
 }
 
 void WriteMeterTicks(Session& session, const Place& place, std::int64_t index,

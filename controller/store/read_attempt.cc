@@ -207,7 +207,7 @@ std::vector<v1::Event>& EventsOf(AttemptData& data, std::int32_t source) {
 void ReadClockExchanges(Session& session, Fence fence, AttemptData& data) {
   Rows rows = session.Query(
       R"sql(
-          SELECT source, t1_ns, t2_ns, t3_ns, t4_ns, peer_boot_id FROM clock_exchange
+          SELECT source, t1_ns, t2_ns, t3_ns, t4_ns, peer_boot_id, peer_raw_ns FROM clock_exchange
           WHERE attempt = ? ORDER BY source, seq, idx)sql",
       fence);
   while (rows.Next()) {
@@ -218,6 +218,7 @@ void ReadClockExchanges(Session& session, Fence fence, AttemptData& data) {
     exchange.set_t3_ns(rows.Int(3));
     exchange.set_t4_ns(rows.Int(4));
     exchange.set_peer_boot_id(rows.Text(5));
+    if (!rows.IsNull(6)) exchange.set_peer_raw_ns(rows.Int(6));
     event.set_t_ns(exchange.t4_ns());
   }
 }

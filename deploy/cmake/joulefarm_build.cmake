@@ -64,6 +64,15 @@ function(jf_program)
   jf_warnings(${ARG_NAME})
 endfunction()
 
+# Tests themselves are compiled as fast as can be: they are two thirds of a build, and what they test is compiled as the preset
+# says. ASan sees their code, as that of templates and inline functions may come from there; UBSan only what they test.
+function(jf_test_options target)
+  target_compile_options(${target} PRIVATE -O0)
+  if(JOULEFARM_SANITIZE MATCHES undefined)
+    target_compile_options(${target} PRIVATE -fno-sanitize=undefined)
+  endif()
+endfunction()
+
 # jf_test(NAME <target> SOURCES … LIBS … [TIMEOUT s] [LABELS …] [PLAIN] [THREADED] [WRAPPER program…]): one ctest entry per
 # test program. WRAPPER: what runs it, such as umockdev-wrapper.
 # deploy/test runs each under ASan and UBSan, too, except with PLAIN: docs/decisions/0005.
@@ -77,6 +86,7 @@ function(jf_test)
   target_include_directories(${ARG_NAME} PRIVATE ${CMAKE_SOURCE_DIR})
   target_link_libraries(${ARG_NAME} PRIVATE ${ARG_LIBS} GTest::gmock GTest::gtest GTest::gtest_main)
   jf_precompiled(${ARG_NAME} jf_test_headers)
+  jf_test_options(${ARG_NAME})
   jf_warnings(${ARG_NAME})
   if(NOT ARG_PLAIN)
     if(NOT TARGET sanitized_tests)

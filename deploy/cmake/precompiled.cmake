@@ -38,6 +38,7 @@ function(jf_precompiled_sets)
     target_link_libraries(jf_test_headers PRIVATE jf_proto absl::span absl::status absl::statusor absl::strings
                           GTest::gmock GTest::gtest)
     target_precompile_headers(jf_test_headers PRIVATE ${headers} ${messages} <gmock/gmock.h> <gtest/gtest.h>)
+    jf_test_options(jf_test_headers)
     jf_warnings(jf_test_headers)
   endif()
 endfunction()

@@ -71,11 +71,11 @@ TEST_F(ClockProberTest, ABurstIsEightExchangesOneAfterTheOther) {
   EXPECT_EQ(first.peer_boot_id(), "boot");
 }
 
-TEST_F(ClockProberTest, BurstsComeEveryFiveSecondsWhileAnAttemptRuns) {
+TEST_F(ClockProberTest, BurstsComeEachPeriodWhileAnAttemptRuns) {
   const ClockLog::Follow follow(&log_, &recorder_);
   prober_.Online(1, kHeartbeat);
   AnswerAll();
-  EXPECT_EQ(armed_ns_, now_ns_ + 5 * kSecond);
+  EXPECT_EQ(armed_ns_, now_ns_ + ClockProber::kPeriodNs);
   now_ns_ = armed_ns_;
   prober_.Fired();
   AnswerAll();
@@ -132,7 +132,7 @@ TEST_F(ClockProberTest, WithoutASessionThereAreSnapshotsForAnAttemptAndNothingEl
   EXPECT_EQ(sent_.size(), 1U);
   ASSERT_EQ(recorder_.events.size(), before + 1);
   EXPECT_TRUE(recorder_.events.back().has_clock());
-  EXPECT_EQ(armed_ns_, now_ns_ + 5 * kSecond);
+  EXPECT_EQ(armed_ns_, now_ns_ + ClockProber::kPeriodNs);
 }
 
 }  // namespace

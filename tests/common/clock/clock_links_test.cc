@@ -119,7 +119,7 @@ TEST(ClockLinksTest, ARateBeyondRhoIsDetected) {
   int detected = 0;
   for (std::uint64_t seed = 1; seed <= 1000; ++seed) {
     LinkModel model;
-    model.fixed_rate = (seed % 2 == 0 ? 3 : -3) * kMostRate;
+    model.fixed_rate = (seed % 2 == 0 ? 3 : -3) * kMostPeerRate;
     model.uniform_ms = seed % 3 == 0 ? 20 : 0;
     model.seconds = 300;
     SimulatedLink link(model, seed);

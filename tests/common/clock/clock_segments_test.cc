@@ -57,5 +57,17 @@ TEST(ClockSegmentsTest, OrderDoesNotMatter) {
             (std::vector<Interval>{{5 * kSecond, 10 * kSecond}}));
 }
 
+TEST(ClockSegmentsTest, FurtherBreaksAreJoinedWhereTheyOverlap) {
+  ClockSegments segments({Even(0), At(10 * kSecond, 8 * kSecond, 8 * kSecond)});
+  segments.Break(
+      {{30 * kSecond, 40 * kSecond}, {9 * kSecond, 12 * kSecond}, {12 * kSecond, 13 * kSecond}});
+  EXPECT_EQ(segments.breaks(),
+            (std::vector<Interval>{
+                {0, 12 * kSecond}, {12 * kSecond, 13 * kSecond}, {30 * kSecond, 40 * kSecond}}));
+  EXPECT_EQ(segments.Of(12 * kSecond), 1);
+  EXPECT_EQ(segments.Of(20 * kSecond), 2);
+  EXPECT_EQ(segments.Of(35 * kSecond), std::nullopt);
+}
+
 }  // namespace
 }  // namespace joulefarm

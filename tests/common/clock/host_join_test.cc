@@ -99,9 +99,44 @@ TEST(HostJoinTest, NothingAcrossTheDevicesSleep) {
   EXPECT_GT(none, 0);
 }
 
+// Its clock gains 600 us somewhere in the fourth gap between bursts: 300 ppm of those 2 s.
+TEST(HostJoinTest, NothingAcrossASlewOfTheControllersClock) {
+  const SimulatedLink link(Source(), 1);
+  HostClock clock = Recorded(link);
+  const auto slewed_ns = static_cast<std::int64_t>(link.start_ns() + 7e9);
+  std::int64_t before_ns = 0;
+  std::int64_t after_ns = 0;
+  for (v1::ClockExchange& exchange : clock.exchanges) {
+    if (exchange.t1_ns() < slewed_ns) {
+      before_ns = exchange.t4_ns();
+      continue;
+    }
+    if (after_ns == 0) after_ns = exchange.t4_ns();
+    exchange.set_t2_ns(exchange.t2_ns() + 600'000);
+    exchange.set_t3_ns(exchange.t3_ns() + 600'000);
+  }
+  const HostOffsets offsets(clock);
+  EXPECT_EQ(offsets.violation(), std::nullopt);
+  ASSERT_EQ(offsets.segments().count(), 2);
+  EXPECT_GE(offsets.segments().breaks()[0].end_ns, after_ns);
+  EXPECT_LT(offsets.segments().breaks()[0].start_ns, before_ns);
+  const FeasibleOffset& offset = offsets.by_peer().begin()->second;
+  EXPECT_EQ(offset.At(slewed_ns), std::nullopt);
+  for (std::int64_t t = link.start_ns(); t <= link.end_ns(); t += 100'000'000) {
+    const auto at = offset.At(t);
+    if (!at) continue;
+    const double truth = link.TrueOffset(t) + (t > slewed_ns ? 600e3 : 0);
+    EXPECT_LE(std::abs(static_cast<double>(at->offset_ns) - truth),
+              static_cast<double>(at->bound_ns));
+  }
+  // Who does not say how its crystal ran is taken at its word.
+  for (v1::ClockExchange& exchange : clock.exchanges) exchange.clear_peer_raw_ns();
+  EXPECT_EQ(HostOffsets(clock).segments().count(), 1);
+}
+
 TEST(HostJoinTest, TheWorstContradictionIsTold) {
   LinkModel racing = Source();
-  racing.fixed_rate = 5 * kMostRate;
+  racing.fixed_rate = 5 * kMostPeerRate;
   const HostOffsets offsets(Recorded(SimulatedLink(racing, 1)));
   ASSERT_TRUE(offsets.violation().has_value());
   EXPECT_GT(offsets.violation()->by_ns, 1e6);

@@ -19,11 +19,11 @@ namespace joulefarm {
 
 struct LinkModel {
   double seconds = 60;
-  double rho = kMostRate;  // the rate wanders within
-  double fixed_rate = 0;   // all the time, instead of wandering, where it is not 0
-  double there_ms = 0.1;   // constant part of the delay to the controller
-  double back_ms = 0.1;    // and from it
-  double uniform_ms = 0;   // jitter up to this
+  double rho = kMostPeerRate;  // the rate wanders within
+  double fixed_rate = 0;       // all the time, instead of wandering, where it is not 0
+  double there_ms = 0.1;       // constant part of the delay to the controller
+  double back_ms = 0.1;        // and from it
+  double uniform_ms = 0;       // jitter up to this
   double exponential_ms = 0.1;
   double spike_share = 0;
   double spike_ms = 0;  // mean
@@ -34,7 +34,7 @@ struct LinkModel {
   double start_s = 1000;      // of the own clock
   double offset_s = 54321;    // of the controller's to it at first
   int burst = 8;
-  double period_s = 5;
+  double period_s = 2;
   std::string boot_id = "controller";
 };
 
@@ -155,6 +155,7 @@ class SimulatedLink {
         exchange.set_t3_ns(PeerAt(answered));
         exchange.set_t4_ns(t4);
         exchange.set_peer_boot_id(model_.boot_id);
+        exchange.set_peer_raw_ns(exchange.t3_ns());
         t1 = t4 + 10'000;
       }
     }

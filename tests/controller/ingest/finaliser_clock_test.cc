@@ -301,7 +301,7 @@ TEST(FinaliserClockTest, AMeterWhoseClockRunsWildGivesNoEnergy) {
 TEST(FinaliserClockTest, ExchangesThatContradictEachOtherGiveNoEnergy) {
   for (const bool device : {true, false}) {
     LinkModel wild = device ? DeviceLink() : MeterLink();
-    wild.fixed_rate = 20 * kMostRate;
+    wild.fixed_rate = 20 * kMostPeerRate;
     TwoHosts hosts(device ? wild : DeviceLink(), device ? MeterLink() : wild, 1);
     hosts.ExchangeStamps();
     const AttemptResults results = hosts.attempt().Finalised();
@@ -314,7 +314,9 @@ TEST(FinaliserClockTest, ExchangesThatContradictEachOtherGiveNoEnergy) {
 }
 
 TEST(FinaliserClockTest, WhileAClockWasSlewedThereIsNoEnergyAndElsewhereThereIs) {
-  TwoHosts hosts(DeviceLink(), MeterLink(), 3);
+  LinkModel seldom = MeterLink();
+  seldom.period_s = 5;
+  TwoHosts hosts(DeviceLink(), seldom, 3);
   hosts.ExchangeStamps();
   // Between the bursts at 5 s and 10 s the meter's host says that its clock was slewed.
   for (v1::Event& event : hosts.Helper()) {

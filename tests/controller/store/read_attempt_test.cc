@@ -163,6 +163,7 @@ TEST_F(ReadAttemptTest, ClockExchangesAndTicksComeBehindTheEvents) {
     exchange->set_t3_ns(1'001 + i);
     exchange->set_t4_ns(14 + i);
     exchange->set_peer_boot_id("boot");
+    if (i == 1) exchange->set_peer_raw_ns(900);
     events[i].set_t_ns(14 + i);
   }
   for (int i = 2; i < 4; ++i) {

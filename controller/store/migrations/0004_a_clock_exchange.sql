@@ -1,0 +1,2 @@
+-- Whether the controller's clock ran evenly between two exchanges.
+ALTER TABLE clock_exchange ADD COLUMN peer_raw_ns INTEGER;
