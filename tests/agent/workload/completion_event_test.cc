@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/agent/workload/recorded.h"
+
 namespace joulefarm::agent {
 namespace {
 
@@ -10,14 +12,8 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-// Verbatim from llama-server build 11669, generation_settings left out of the last.
-constexpr char kHeldBack[] =
-    R"({"index":0,"content":"�5","tokens":[56],"stop":false,"id_slot":-1,"tokens_predicted":3,"tokens_evaluated":8,"timings":{"cache_n":0,"prompt_n":8,"prompt_ms":4.388,"prompt_per_token_ms":0.5485,"prompt_per_second":1823.1540565177759,"predicted_n":3,"predicted_ms":2.025,"predicted_per_token_ms":1.0125,"predicted_per_second":987.6543209876544}})";
-constexpr char kLast[] =
-    R"({"index":0,"content":"","tokens":[],"id_slot":0,"stop":true,"model":"m.gguf","tokens_predicted":64,"tokens_evaluated":8,"prompt":"<s> the power of the model is energy","has_new_line":false,"truncated":false,"stop_type":"limit","stopping_word":"","tokens_cached":71,"timings":{"cache_n":0,"prompt_n":8,"prompt_ms":4.388,"predicted_n":64,"predicted_ms":54.087}})";
-
 TEST(CompletionEvent, TokensHaveTheEnginesIndex) {
-  const auto event = ParseCompletionEvent(kHeldBack);
+  const auto event = ParseCompletionEvent(kHeldBackEvent);
   ASSERT_TRUE(event.ok()) << event.status();
   EXPECT_FALSE(event->final);
   EXPECT_EQ(event->index, 3);
@@ -31,7 +27,7 @@ TEST(CompletionEvent, TokensHaveTheEnginesIndex) {
 }
 
 TEST(CompletionEvent, TheLastHasTheTotals) {
-  const auto event = ParseCompletionEvent(kLast);
+  const auto event = ParseCompletionEvent(kLastEvent);
   ASSERT_TRUE(event.ok()) << event.status();
   EXPECT_TRUE(event->final);
   EXPECT_EQ(event->index, 64);
@@ -66,6 +62,25 @@ TEST(CompletionEvent, GarbageAndErrorsAreTold) {
   const auto error = ParseCompletionEvent(R"({"error":{"code":500,"message":"no room"}})");
   EXPECT_EQ(error.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(error.status().message()), HasSubstr("no room"));
+}
+
+TEST(CompletionEvent, WhatCannotBeIsAbsent) {
+  const auto event = ParseCompletionEvent(
+      R"({"content":"a","tokens":[1,-1,4294967301,7],"timings":{"prompt_ms":-3.5}})");
+  ASSERT_TRUE(event.ok()) << event.status();
+  EXPECT_THAT(event->ids, ElementsAre(1, 7));
+  EXPECT_EQ(event->prompt_ms, std::nullopt);
+}
+
+// Writing it out would take more stack than there is.
+TEST(CompletionEvent, NothingIsNestedBeyondSense) {
+  constexpr std::size_t kLevels = 1'000'000;
+  const std::string deep =
+      "{\"error\":" + std::string(kLevels, '[') + std::string(kLevels, ']') + "}";
+  EXPECT_EQ(ParseCompletionEvent(deep).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(ErrorMessageIn(deep), HasSubstr("[[["));
+  const auto brackets = ParseCompletionEvent("{\"content\":\"" + std::string(200, '[') + "\"}");
+  EXPECT_TRUE(brackets.ok()) << "text is not nested: " << brackets.status();
 }
 
 TEST(CompletionEvent, ErrorBodiesAreRead) {

@@ -3,26 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "absl/strings/str_cat.h"
+#include "tests/agent/workload/recorded.h"
 
 namespace joulefarm::agent {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::SizeIs;
-
-// The shape of llama-server's stream: empty lines between events, UTF-8 of several bytes, a last
-// event without a token.
-constexpr char kRecorded[] =
-    "data: "
-    "{\"index\":0,\"content\":\"5\",\"tokens\":[56],\"stop\":false,\"timings\":{\"predicted_n\":1}}"
-    "\n\n"
-    "data: {\"index\":0,\"content\":\"\xEF\xBF\xBD"
-    "5\",\"tokens\":[56],\"stop\":false,\"timings\":{\"predicted_n\":3}}\n\n"
-    ": a comment\r\n"
-    "data: "
-    "{\"index\":0,\"content\":\"\",\"tokens\":[],\"stop\":true,\"timings\":{\"predicted_n\":3}}"
-    "\r\n\r\n";
 
 std::vector<std::string> DataOf(const std::vector<SseEvent>& events) {
   std::vector<std::string> data;
@@ -41,7 +28,7 @@ std::vector<std::string> Parse(const std::vector<absl::string_view>& pieces) {
 }
 
 TEST(SseParser, EverySplitOfARecordedStreamGivesTheSameEvents) {
-  const absl::string_view whole(kRecorded);
+  const absl::string_view whole(kRecordedStream);
   const std::vector<std::string> expected = Parse({whole});
   ASSERT_THAT(expected, SizeIs(3));
   for (std::size_t first = 0; first <= whole.size(); ++first) {
@@ -57,10 +44,10 @@ TEST(SseParser, EverySplitOfARecordedStreamGivesTheSameEvents) {
 TEST(SseParser, ByteByByte) {
   SseParser parser;
   std::vector<SseEvent> events;
-  for (const char& byte : absl::string_view(kRecorded)) {
+  for (const char& byte : absl::string_view(kRecordedStream)) {
     ASSERT_TRUE(parser.Feed(absl::string_view(&byte, 1), events).ok());
   }
-  EXPECT_EQ(DataOf(events), Parse({kRecorded}));
+  EXPECT_EQ(DataOf(events), Parse({kRecordedStream}));
   EXPECT_TRUE(parser.idle());
 }
 

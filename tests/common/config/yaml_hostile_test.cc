@@ -1,8 +1,7 @@
-// Any bytes may come over the network as an experiment: they end in a status, soon.
+// Any bytes may come over the network as an experiment: they end in a status, soon. Mutations of a
+// good one are in tests/fuzz.
 #include <cstddef>
-#include <random>
 #include <string>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/config/yaml_proto.h"
@@ -10,6 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "joulefarm/config/v1/experiment.pb.h"
+#include "tests/common/config/every_style.h"
 
 namespace joulefarm {
 namespace {
@@ -17,32 +17,6 @@ namespace {
 using testing::HasSubstr;
 
 constexpr size_t kMegabyte = 1024 * 1024;
-
-constexpr char kValid[] = R"(# fuzz seed
-name: quant-sweep
-workloads:
-  chat:
-    kind: generate
-    prompts: [{text: "Sch\u00f6n \"guten\" Tag"}, {text: 'it''s'}]
-    max_tokens: 64
-    options: {temperature: 0.0, top_k: 1, ctx: 2048, ignore_eos: true}
-  block:
-    kind: generate
-    prompts:
-      - text: |
-          several
-          lines
-      - text: >-
-          folded
-  run: {kind: command, command: ["prog", "--threads", "{threads}"]}
-matrix:
-  model: [tiny-f16, tiny-q8_0]
-  threads: [1, 2]
-exclude:
-  - {model: tiny-f16, threads: 1}
-devices: {selector: "os=linux,ram_mib>=1024", count: all}
-plan: {settle: 30s, idle: 10s}
-)";
 
 absl::Status Parse(absl::string_view text) {
   config::v1::Experiment experiment;
@@ -119,62 +93,12 @@ TEST(HostileYaml, LongLinesOfFlowStayLinear) {
 }
 
 TEST(HostileYaml, EveryPrefixOfAFile) {
-  const std::string valid = kValid;
+  const std::string valid = kEveryStyle;
   for (size_t n = 0; n <= valid.size(); ++n) {
     const absl::Status status = Parse(valid.substr(0, n));
     EXPECT_TRUE(status.ok() || status.code() == absl::StatusCode::kInvalidArgument);
   }
   EXPECT_TRUE(Parse(valid).ok()) << Parse(valid);
-}
-
-TEST(HostileYaml, RandomMutations) {
-  std::mt19937_64 random(20240607);
-  const std::string valid = kValid;
-  const std::string spice = "[]{}:,-?&*!|>'\"%@`#\n\t \\~<=0aé\xFF\x01";
-  int accepted = 0;
-  for (int round = 0; round < 20000; ++round) {
-    std::string text = valid;
-    const size_t edits = 1 + random() % 6;
-    for (size_t i = 0; i < edits; ++i) {
-      const size_t at = random() % (text.size() + 1);
-      switch (random() % 4) {
-        case 0:
-          text.insert(at, 1, spice[random() % spice.size()]);
-          break;
-        case 1:
-          text.erase(at, random() % 8);
-          break;
-        case 2:
-          if (at < text.size()) text[at] = spice[random() % spice.size()];
-          break;
-        default: {
-          const std::string piece = text.substr(random() % text.size(), random() % 40);
-          text.insert(at, piece);
-        }
-      }
-    }
-    const absl::Status status = Parse(text);
-    if (status.ok()) {
-      ++accepted;
-    } else {
-      ASSERT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << text;
-      ASSERT_EQ(status.message().substr(0, 2), "f:") << text;
-    }
-  }
-  // The mutations are neither all harmless nor all fatal.
-  EXPECT_GT(accepted, 500);
-  EXPECT_LT(accepted, 15000);
-}
-
-TEST(HostileYaml, RandomBytes) {
-  std::mt19937_64 random(99);
-  for (int round = 0; round < 5000; ++round) {
-    std::string text(random() % 200, ' ');
-    for (char& c : text) c = static_cast<char>(random());
-    EXPECT_NE(Parse(text).code(), absl::StatusCode::kInternal);
-    for (char& c : text) c = static_cast<char>(32 + (static_cast<unsigned char>(c) % 95));
-    EXPECT_NE(Parse(text).code(), absl::StatusCode::kInternal);
-  }
 }
 
 }  // namespace

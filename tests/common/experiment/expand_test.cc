@@ -8,6 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/common/experiment/fake_catalogue.h"
+#include "tests/common/experiment/sound_expansion.h"
 
 namespace joulefarm {
 namespace {
@@ -369,6 +370,13 @@ TEST(Expand, ExactlyTheLimitOfCellsIsPossible) {
                             "matrix: {a: [", values, "], b: [1, 2]}\n"));
   EXPECT_EQ(e.cells.size(), 100000u);
   EXPECT_EQ(e.cells.back().text, "a=49999,b=2");
+}
+
+// What tests/fuzz begins with.
+TEST(Expand, ABitOfEverythingIsSound) {
+  const Expansion expansion = Expanded(kSmallExperiment);
+  EXPECT_EQ(UnsoundIn(expansion), "");
+  EXPECT_EQ(expansion.cells.size(), 4U);
 }
 
 }  // namespace
