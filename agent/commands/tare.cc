@@ -30,9 +30,12 @@ int Refuse(absl::string_view why, std::ostream& err) {
 absl::StatusOr<const FoundMeter*> Choose(const FoundMeters& here, const std::string& name) {
   std::vector<std::string> keys;
   for (const FoundMeter& meter : here.meters) {
-    if (!name.empty() && (KeyOf(meter) == name || IdOf(meter) == name)) return &meter;
+    if (IdOf(meter) == name) return &meter;
     keys.push_back(KeyOf(meter));
   }
+  const std::vector<const FoundMeter*> named = MetersNamed(name, here);
+  if (named.size() == 1) return named[0];
+  if (!named.empty()) return absl::NotFoundError(Ambiguous(name, named));
   if (name.empty() && here.meters.size() == 1) return here.meters.data();
   std::string text = name.empty()
                          ? "there is no meter here"
@@ -55,7 +58,7 @@ std::string Describe(const MeterTare& tare) {
   std::string text =
       absl::StrFormat("%.4g %s, standard deviation %.2g %s, %d samples",
                       current ? *tare.current_a : tare.power_w.value_or(0), current ? "A" : "W",
-                      tare.sd, current ? "A" : "W", tare.samples);
+                      tare.sd.value_or(0), current ? "A" : "W", tare.samples);
   if (tare.voltage_v) absl::StrAppend(&text, absl::StrFormat(", at %.3f V", *tare.voltage_v));
   return text;
 }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "agent/power/meter/registry.h"
+#include "agent/power/stated_meters.h"
 
 namespace joulefarm::agent {
 namespace {
@@ -12,6 +13,8 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
 
 class FoundMetersTest : public testing::Test {
  protected:
@@ -25,6 +28,7 @@ class FoundMetersTest : public testing::Test {
     return meter;
   }
   void Add(bool every = false, const std::string& named = "") {
+    TellTwinsApart(here_);
     AddMeters(here_, config_, every, named, found_);
   }
   std::vector<std::string> Channels() const {
@@ -148,16 +152,21 @@ TEST_F(FoundMetersTest, ItsTareIsItsOwnAndHasTheSignOfTheDevice) {
   settings.serial = "A1";
   settings.negate = true;
   config_.meters = {settings};
-  config_.tares["meter:km003c:A1"] = {
-      .model = "km003c", .current_a = 0.002, .voltage_v = 5, .taken_at = "2026-11-21T19:00:00Z"};
+  config_.tares["meter:km003c:A1"] = {.model = "km003c",
+                                      .current_a = 0.002,
+                                      .sd = 0.0002,
+                                      .voltage_v = 5,
+                                      .taken_at = "2026-11-21T19:00:00Z"};
   Add(true);
   const MeterReport tared = *found_.sources[0]->Meter();
   EXPECT_EQ(tared.settings.tare_a, -0.002);
   EXPECT_EQ(tared.settings.tare_v, 5);
+  EXPECT_NEAR(found_.sources[0]->channels()[0].offset_u(), 0.001, 1e-9);
   EXPECT_EQ(tared.settings.tare_at, "2026-11-21T19:00:00Z");
   const MeterReport other = *found_.sources[1]->Meter();
   EXPECT_EQ(other.settings.tare_a, std::nullopt);
   EXPECT_EQ(other.settings.tare_at, "");
+  EXPECT_FALSE(found_.sources[1]->channels()[0].has_offset_u()) << "its maker states none";
 }
 
 TEST_F(FoundMetersTest, ASimulatedOneIsLabelledSo) {
@@ -165,6 +174,150 @@ TEST_F(FoundMetersTest, ASimulatedOneIsLabelledSo) {
   Add();
   for (const v1::ChannelInfo& channel : found_.sources[0]->channels())
     EXPECT_EQ(channel.provenance(), v1::PROVENANCE_SIMULATED);
+}
+
+TEST_F(FoundMetersTest, TwinsOfOneSerialNumberAreToldByTheirPorts) {
+  Plug("0001A0", "3-1");
+  Plug("0001A0", "3-2");
+  Plug("B2", "3-3");
+  Add(true);
+  EXPECT_THAT(Channels(), ElementsAre("km003c", "km003c@3-2", "km003c@B2"));
+  EXPECT_EQ(found_.sources[0]->Meter()->id, "meter:km003c:3-1");
+  EXPECT_EQ(found_.sources[1]->Meter()->id, "meter:km003c:3-2");
+  EXPECT_EQ(found_.sources[1]->Meter()->serial, "0001A0");
+  EXPECT_EQ(found_.sources[2]->Meter()->id, "meter:km003c:B2");
+  EXPECT_THAT(found_.obstacles, ElementsAre(AllOf(HasSubstr("3 meters are here"),
+                                                  HasSubstr("meter: {serial: 3-1}"))));
+}
+
+TEST_F(FoundMetersTest, ABindingByTheSerialNumberOfTwinsIsRefused) {
+  Plug("0001A0", "3-1");
+  Plug("0001A0", "3-2");
+  config_.device.serial = "0001A0";
+  Add();
+  EXPECT_THAT(Channels(), IsEmpty());
+  EXPECT_TRUE(found_.meter_missing);
+  EXPECT_THAT(found_.obstacles,
+              ElementsAre(AllOf(HasSubstr("USB port 3-1"), HasSubstr("USB port 3-2"),
+                                HasSubstr("serial: 3-1"), Not(HasSubstr("not here")))));
+}
+
+TEST_F(FoundMetersTest, ABindingByPortTakesTheTwinInIt) {
+  Plug("0001A0", "3-1");
+  Plug("0001A0", "3-2");
+  config_.device.serial = "3-2";
+  Add();
+  EXPECT_THAT(Totals(), ElementsAre("km003c@3-2"));
+  EXPECT_EQ(found_.sources[0]->Meter()->place, "USB port 3-2");
+  EXPECT_THAT(found_.obstacles, IsEmpty());
+}
+
+TEST_F(FoundMetersTest, APortNamesAMeterWithASerialNumberOfItsOwnToo) {
+  Plug("A1", "3-1");
+  Plug("B2", "3-2");
+  config_.device.serial = "3-2";
+  Add();
+  EXPECT_EQ(found_.sources[0]->Meter()->id, "meter:km003c:B2");
+}
+
+TEST_F(FoundMetersTest, WhatIsStatedOfOneTwinIsNotStatedOfTheOther) {
+  Plug("0001A0", "3-1");
+  Plug("0001A0", "3-2");
+  MeterSettings settings;
+  settings.serial = "3-2";
+  settings.gain_u = 0.001;
+  config_.meters = {settings};
+  Add(true);
+  ASSERT_THAT(found_.sources, SizeIs(2));
+  EXPECT_NE(found_.sources[0]->channels()[0].gain_u(), 0.001);
+  EXPECT_EQ(found_.sources[1]->channels()[0].gain_u(), 0.001);
+}
+
+TEST_F(FoundMetersTest, ItIsOpenedWhereItIsNow) {
+  FoundMeter meter = Plug("A1", "3-1");
+  UsbDevice moved = meter.device;
+  moved.path = "3-4";
+  EXPECT_EQ(DeviceOf(meter, {moved})->path, "3-4");
+  // A twin came and it is still in its port.
+  EXPECT_EQ(DeviceOf(meter, {moved, meter.device})->path, "3-1");
+  // Two of them, and neither is where it was.
+  UsbDevice twin = moved;
+  twin.path = "3-5";
+  const absl::Status either = DeviceOf(meter, {moved, twin}).status();
+  EXPECT_TRUE(absl::IsUnavailable(either));
+  EXPECT_THAT(std::string(either.message()),
+              AllOf(HasSubstr("USB port 3-4"), HasSubstr("USB port 3-5")));
+  EXPECT_THAT(std::string(DeviceOf(meter, {}).status().message()), HasSubstr("not plugged in"));
+  // A twin is opened in its port or not at all.
+  meter.shares_serial = true;
+  EXPECT_TRUE(absl::IsUnavailable(DeviceOf(meter, {moved}).status()));
+  EXPECT_EQ(DeviceOf(meter, {moved, meter.device})->path, "3-1");
+}
+
+class StatedMetersTest : public FoundMetersTest {
+ protected:
+  std::vector<std::string> Unused(const std::string& serial, const std::string& model = "") {
+    MeterSettings settings;
+    settings.serial = serial;
+    settings.model = model;
+    settings.negate = true;
+    config_.meters = {settings};
+    TellTwinsApart(here_);
+    return UnusedStatements(here_, config_.meters);
+  }
+  bool Reversed(std::size_t meter = 0) {
+    return SettingsFor(here_.meters[meter], here_, config_).negate;
+  }
+};
+
+TEST_F(StatedMetersTest, WhatIsAboutAMeterThatIsNotHereIsSaid) {
+  Plug("B2", "3-1");
+  EXPECT_THAT(Unused("A1"), ElementsAre(AllOf(HasSubstr("serial: A1"), HasSubstr("serial B2"),
+                                              HasSubstr("; plug it in"))));
+  EXPECT_FALSE(Reversed());
+  EXPECT_THAT(Unused("B2"), IsEmpty());
+  EXPECT_TRUE(Reversed());
+  EXPECT_THAT(Unused("3-1"), IsEmpty());
+  EXPECT_TRUE(Reversed());
+  here_.meters.clear();
+  EXPECT_THAT(Unused(""), ElementsAre(HasSubstr("there are: none")));
+}
+
+TEST_F(StatedMetersTest, WhatSeveralMayBeMeantByIsAboutNone) {
+  Plug("A1", "3-1");
+  Plug("A1", "3-2");
+  EXPECT_THAT(Unused("A1"),
+              ElementsAre(AllOf(HasSubstr("USB port 3-1"), HasSubstr("USB port 3-2"))));
+  EXPECT_FALSE(Reversed(0));
+  EXPECT_FALSE(Reversed(1));
+  EXPECT_THAT(Unused(""), ElementsAre(HasSubstr("2 meters are here")));
+  EXPECT_FALSE(Reversed(0));
+}
+
+TEST_F(StatedMetersTest, AModelThatIsNotReadIsSaid) {
+  Plug("A1", "3-1");
+  EXPECT_THAT(Unused("", "nonsense"), ElementsAre(HasSubstr("no model \"nonsense\"")));
+  EXPECT_FALSE(Reversed()) << "it is about another model than the meter's";
+  EXPECT_THAT(Unused("", "odpm"), ElementsAre(HasSubstr("meters decode odpm")));
+  EXPECT_FALSE(Reversed());
+  EXPECT_THAT(Unused("", "um25c"), ElementsAre(HasSubstr("state its node")));
+  EXPECT_THAT(Unused("A1", "tc66"), ElementsAre(HasSubstr("about no meter here")));
+  EXPECT_FALSE(Reversed());
+  EXPECT_THAT(Unused("", "km003c"), IsEmpty());
+  EXPECT_TRUE(Reversed());
+}
+
+TEST(FindMetersTest, WhatIsStatedOfAMeterThatIsNotHereIsAnObstacle) {
+  MeterConfig config;
+  MeterSettings settings;
+  settings.serial = "no such meter";
+  config.meters = {settings};
+  EXPECT_THAT(FindMeters(config).obstacles, testing::Contains(HasSubstr("serial: no such meter")));
+}
+
+TEST(MeterModelsTest, OfTheseNobodyStatesTheZero) {
+  for (const char* name : {"km003c", "monsoon", "ptdaemon"})
+    EXPECT_FALSE(FindMeterModel(name)->offset_u_w) << name;
 }
 
 TEST(FindMetersTest, AMeterThatIsNotHereCannotBeMade) {
