@@ -63,14 +63,19 @@ Level LevelOf(absl::Span<const PowerPoint> points) {
 
 }  // namespace
 
-PortCut::PortCut(HostPaths paths, std::filesystem::path journal, SwitchOpener open)
-    : paths_(std::move(paths)), journal_(std::move(journal)), open_(std::move(open)) {}
+PortCut::PortCut(HostPaths paths, std::filesystem::path journal, ProcessJournal* processes,
+                 SwitchOpener open)
+    : paths_(std::move(paths)),
+      journal_(std::move(journal)),
+      processes_(processes),
+      open_(std::move(open)) {}
 
 PortCut::~PortCut() { Restore().IgnoreError(); }
 
 absl::StatusOr<PowerSwitch*> PortCut::Switch(const SwitchedPort& port) {
   if (switch_ == nullptr) {
-    absl::StatusOr<std::unique_ptr<PowerSwitch>> opened = open_(paths_, port.power_switch);
+    absl::StatusOr<std::unique_ptr<PowerSwitch>> opened =
+        open_(paths_, port.power_switch, processes_);
     if (!opened.ok()) return opened.status();
     switch_ = *std::move(opened);
   }
@@ -140,11 +145,11 @@ absl::StatusOr<std::string> PortCut::RestoreLeft() {
 
 std::optional<bool> PowerChanged(absl::Span<const PowerPoint> before,
                                  absl::Span<const PowerPoint> after) {
-  constexpr std::size_t kFewest = 5;
   constexpr double kSigmas = 4;
   constexpr double kShare = 0.02;
   constexpr double kLeastW = 0.02;
-  if (before.size() < kFewest || after.size() < kFewest) return std::nullopt;
+  if (before.size() < kFewestPointsOfACut || after.size() < kFewestPointsOfACut)
+    return std::nullopt;
   const Level was = LevelOf(before);
   const Level is = LevelOf(after);
   const double limit =

@@ -42,9 +42,9 @@ class PortCutTest : public ::testing::Test {
  protected:
   std::unique_ptr<PortCut> Make() {
     return std::make_unique<PortCut>(
-        HostPaths(dir_.path()), journal(),
-        [this](const HostPaths&,
-               const SwitchSettings& settings) -> absl::StatusOr<std::unique_ptr<PowerSwitch>> {
+        HostPaths(dir_.path()), journal(), nullptr,
+        [this](const HostPaths&, const SwitchSettings& settings,
+               ProcessJournal*) -> absl::StatusOr<std::unique_ptr<PowerSwitch>> {
           hub_.opened = settings;
           return std::make_unique<FakeSwitch>(&hub_);
         });
@@ -130,7 +130,7 @@ TEST_F(PortCutTest, APortThatWasOffStaysOff) {
 TEST_F(PortCutTest, AJournalThatCannotBeReadIsSaid) {
   std::ofstream(journal()) << "{";
   EXPECT_THAT(std::string(Make()->RestoreLeft().status().message()), HasSubstr("by hand"));
-  EXPECT_EQ(*PortCut(HostPaths(dir_.path()), dir_.path() / "none").RestoreLeft(), "");
+  EXPECT_EQ(*PortCut(HostPaths(dir_.path()), dir_.path() / "none", nullptr).RestoreLeft(), "");
 }
 
 std::vector<PowerPoint> Points(double mean, double noise, int n) {
