@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/commands/commands.h"
+#include "cli/output/text.h"
 
 namespace joulefarm::cli {
 namespace {
