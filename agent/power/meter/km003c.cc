@@ -288,7 +288,7 @@ absl::Status Km003cDriver::ReadReply(Link& link, MeterBatch& batch) {
     if (batch.arrived_ns - *batch.asked_ns > kLongestRoundTripNs) {
       ++batch.lost;
       batch.refusal =
-          absl::StrFormat("a round trip took %.1f ms, more than %.1f ms",
+          absl::StrFormat("a round trip took %.7g ms, more than %.7g ms",
                           static_cast<double>(batch.arrived_ns - *batch.asked_ns) * 1e-6,
                           static_cast<double>(kLongestRoundTripNs) * 1e-6);
       return absl::OkStatus();
