@@ -1,9 +1,11 @@
 #include "agent/run/port_cut.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -109,13 +111,23 @@ absl::Status PortCut::Cut(const SwitchedPort& port, absl::Span<const std::string
   return absl::Status(status.code(), absl::StrCat(status.message(), "; ", restored.message()));
 }
 
+absl::Status PortCut::SwitchOn() {
+  constexpr int kTries = 30;
+  constexpr std::chrono::milliseconds kPause(100);
+  for (int tried = 1;; ++tried) {
+    const absl::StatusOr<PowerSwitch*> power_switch = Switch(*cut_);
+    const absl::Status status =
+        power_switch.ok() ? (*power_switch)->Set(cut_->port, true) : power_switch.status();
+    if (status.ok()) return status;
+    switch_ = nullptr;  // it may have been plugged in again
+    if (!absl::IsResourceExhausted(status) || tried == kTries) return status;
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
 absl::Status PortCut::Restore() {
   if (!cut_) return absl::OkStatus();
-  const absl::StatusOr<PowerSwitch*> power_switch = Switch(*cut_);
-  absl::Status status = power_switch.status();
-  if (power_switch.ok()) status = (*power_switch)->Set(cut_->port, true);
-  if (!status.ok()) {
-    switch_ = nullptr;  // it may have been plugged in again
+  if (const absl::Status status = SwitchOn(); !status.ok()) {
     return absl::FailedPreconditionError(absl::StrCat(Title(*cut_),
                                                       " is still without power: ", status.message(),
                                                       "; the agent tries again at its next start"));

@@ -43,7 +43,7 @@ class PortCut {
   // True while something is cut by this.
   bool cut() const { return cut_.has_value(); }
   // An error says what is still without power; it stays in the journal, to be tried again. Repeated
-  // calls do nothing.
+  // calls do nothing. A switch that another process holds is waited for, a few seconds.
   absl::Status Restore();
   // What an earlier process did not give back. FAILED_PRECONDITION where the journal cannot be
   // read. The text says what was done, for the log; empty: nothing was to be done.
@@ -51,6 +51,7 @@ class PortCut {
 
  private:
   absl::StatusOr<PowerSwitch*> Switch(const SwitchedPort& port);
+  absl::Status SwitchOn();
 
   const HostPaths paths_;
   const std::filesystem::path journal_;

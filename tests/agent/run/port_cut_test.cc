@@ -16,6 +16,7 @@ using ::testing::HasSubstr;
 struct Hub {
   bool on = true;
   bool here = true;
+  int held = 0;  // so many attempts to switch it on find another process there
   int sets = 0;
   SwitchSettings opened;
 };
@@ -25,6 +26,10 @@ class FakeSwitch : public PowerSwitch {
   explicit FakeSwitch(Hub* hub) : hub_(hub) {}
   absl::Status Set(int /*port*/, bool on) override {
     if (!hub_->here) return absl::UnavailableError("it was unplugged");
+    if (on && hub_->held > 0) {
+      --hub_->held;
+      return absl::ResourceExhaustedError("it is held by another process");
+    }
     ++hub_->sets;
     hub_->on = on;
     return absl::OkStatus();
@@ -56,6 +61,16 @@ class PortCutTest : public ::testing::Test {
   const SwitchedPort port_{
       {.name = "hub1", .kind = "sysfs", .place = "1-1", .command = {{"a"}, {"b c"}, {}}}, 2};
 };
+
+TEST_F(PortCutTest, ASwitchThatAnotherProcessHoldsIsWaitedFor) {
+  const auto cut = Make();
+  ASSERT_TRUE(cut->Cut(port_, {}).ok());
+  hub_.held = 2;
+  EXPECT_TRUE(cut->Restore().ok());
+  EXPECT_TRUE(hub_.on);
+  EXPECT_EQ(hub_.held, 0);
+  EXPECT_FALSE(std::filesystem::exists(journal()));
+}
 
 TEST_F(PortCutTest, PowerComesBackAndNothingIsLeft) {
   const auto cut = Make();
