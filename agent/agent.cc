@@ -172,9 +172,11 @@ absl::Status Agent::Shell::Open() {
   status = OpenSpool();
   if (!status.ok()) return status;
   environment_.run_dir = options_.state_dir / "run";
-  environment_.journals = {options_.state_dir / "environment", options_.state_dir / "port"};
+  environment_.journals = {options_.state_dir / "environment", options_.state_dir / "port",
+                           spool_.get()};
   Environment left_set(HostPaths(options_.root), environment_.journals.environment);
-  PortCut left_cut(HostPaths(options_.root), environment_.journals.port);
+  PortCut left_cut(HostPaths(options_.root), environment_.journals.port,
+                   environment_.journals.processes);
   const absl::StatusOr<Recovered> recovered =
       Recover(*spool_, environment_.run_dir, left_set, left_cut);
   if (!recovered.ok()) return recovered.status();

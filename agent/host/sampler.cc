@@ -95,6 +95,10 @@ void Sampler::LeaveOutMeter(const absl::Status& why) {
 }
 
 void Sampler::StartSources() {
+  if (!options_.meter_left_out.ok()) {
+    recorder_->Log("agent", absl::StrCat("meter left out: ", options_.meter_left_out.message()));
+    LeaveOutMeter(options_.meter_left_out);
+  }
   const std::optional<ChannelPlace> chosen = FindPrimary(
       options_.power,
       absl::MakeConstSpan(options_.ranking).subspan(0, options_.ranking.empty() ? 0 : 1));

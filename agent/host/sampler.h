@@ -40,6 +40,8 @@ struct SamplerOptions {
   std::vector<std::unique_ptr<PowerSource>> power;
   // Names of energy channels, best first: the first whose source starts is declared primary.
   std::vector<std::string> ranking;
+  // Why the meter that results were to be reported from is not among these.
+  absl::Status meter_left_out;
   // Of this agent, for records of meters.
   std::string agent_id;
 };
@@ -61,7 +63,7 @@ class Sampler {
   // the ranking, no other sensor passes for it: only the estimate is left, and the reason
   // meter_left_out says so.
   void Start();
-  // After Start: why that meter did not start.
+  // After Start: why that meter did not start, or was left out before.
   const absl::Status& meter_status() const { return meter_status_; }
   // Takes a last sample that shows the counters as they were at the call (it waits for the slowest
   // refresh), hands out what is left and ends the thread.

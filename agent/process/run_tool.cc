@@ -17,11 +17,11 @@ constexpr std::size_t kShownBytes = 400;
 
 }  // namespace
 
-absl::StatusOr<std::string> RunTool(std::vector<std::string> argv) {
+absl::StatusOr<std::string> RunTool(std::vector<std::string> argv, ProcessJournal* journal) {
   const std::string command = absl::StrJoin(argv, " ");
   ProcessOptions options;
   options.argv = std::move(argv);
-  auto child = ChildProcess::Start(std::move(options), nullptr);
+  auto child = ChildProcess::Start(std::move(options), journal);
   if (!child.ok()) {
     return absl::Status(child.status().code(),
                         absl::StrCat(command, ": ", child.status().message()));

@@ -31,6 +31,14 @@ WorkloadOutcome Infra(std::string reason) {
           .reason = std::move(reason)};
 }
 
+WorkloadOutcome RequiredMeterFailed(const absl::Status& why) {
+  return {.outcome = v1::OUTCOME_FAILED,
+          .failure_class = v1::FAILURE_CLASS_DEVICE,
+          .reason = absl::StrCat("the experiment requires measured power, and the meter did not "
+                                 "start: ",
+                                 why.message())};
+}
+
 }  // namespace
 
 AttemptRunner::AttemptRunner(v1::Grant grant, const RunEnvironment& environment,
@@ -123,12 +131,7 @@ WorkloadOutcome AttemptRunner::Execute(SpoolRecorder& recorder, bool& clean) {
   if (!workload.ok()) {
     return Infra(absl::StrCat("this agent cannot run the workload: ", workload.status().message()));
   }
-  // Not INFRA: nothing about the device changes by trying again.
-  if (const absl::StatusOr<PowerSelection> power = ChoosePower(); !power.ok()) {
-    return WorkloadOutcome{.outcome = v1::OUTCOME_FAILED,
-                           .failure_class = v1::FAILURE_CLASS_POLICY,
-                           .reason = std::string(power.status().message())};
-  }
+  if (auto failed = CheckPower()) return *std::move(failed);
   // Held to the end of the attempt: what an engine uses is not thrown out.
   const absl::StatusOr<std::optional<CachedArtifact>> model = FetchModel();
   if (!model.ok()) return Infra(std::string(model.status().message()));
@@ -160,12 +163,27 @@ WorkloadOutcome AttemptRunner::Execute(SpoolRecorder& recorder, bool& clean) {
   return *std::move(ended);
 }
 
-absl::StatusOr<PowerSelection> AttemptRunner::ChoosePower() {
+std::optional<WorkloadOutcome> AttemptRunner::CheckPower() {
+  const absl::StatusOr<ChosenPower> power = ChoosePower();
+  if (!power.ok()) {
+    // Not INFRA: nothing about the device changes by trying again.
+    return WorkloadOutcome{.outcome = v1::OUTCOME_FAILED,
+                           .failure_class = v1::FAILURE_CLASS_POLICY,
+                           .reason = std::string(power.status().message())};
+  }
+  if (!power->meter.ok() && grant_.spec().power() == v1::POWER_REQUIRE_REQUIRED)
+    return RequiredMeterFailed(power->meter);
+  return std::nullopt;
+}
+
+absl::StatusOr<AttemptRunner::ChosenPower> AttemptRunner::ChoosePower() {
   PowerWish wish = WishOf(grant_.spec());
   // A meter that was not granted may measure another device just now.
   wish.no_meter = true;
-  PowerSelection power = SelectPower(wish, environment_.paths, environment_.power);
-  if (wish.require == v1::POWER_REQUIRE_NONE) return power;
+  ChosenPower chosen;
+  PowerSelection& power = chosen.selection;
+  power = SelectPower(wish, environment_.paths, environment_.power);
+  if (wish.require == v1::POWER_REQUIRE_NONE) return chosen;
   if (const std::optional<std::string> missing =
           MissingMeter(grant_, environment_.power.meter.device)) {
     power.obstacles.push_back(*missing);
@@ -174,25 +192,33 @@ absl::StatusOr<PowerSelection> AttemptRunner::ChoosePower() {
   if (IsMeasuredElsewhere(grant_)) {
     // The result comes from there; what this host has is beside it.
     power.ranking.clear();
-    return power;
+    return chosen;
   }
   for (const v1::GrantedResource& granted : MetersHere(grant_)) {
-    absl::StatusOr<std::unique_ptr<PowerSource>> meter =
-        environment_.meters == nullptr ? absl::UnavailableError("no meter is here")
-                                       : environment_.meters->Open(granted.resource_id());
+    absl::StatusOr<std::unique_ptr<PowerSource>> meter = OpenMeter(granted);
     if (!meter.ok()) {
-      power.obstacles.emplace_back(meter.status().message());
+      chosen.meter = meter.status();
       // No other sensor passes for it.
       power.ranking = {kEstimatedChannel};
-      continue;
+      return chosen;
     }
-    if (const std::optional<std::string> primary = PrimaryOf(granted, **meter))
-      power.ranking.insert(power.ranking.begin(), *primary);
+    power.ranking.insert(power.ranking.begin(), *PrimaryOf(granted, **meter));
     power.sources.insert(power.sources.begin(), *std::move(meter));
   }
   const absl::Status enough = CheckRequired(wish, power);
   if (!enough.ok()) return enough;
-  return power;
+  return chosen;
+}
+
+absl::StatusOr<std::unique_ptr<PowerSource>> AttemptRunner::OpenMeter(
+    const v1::GrantedResource& granted) {
+  if (environment_.meters == nullptr) return absl::UnavailableError("no meter is here");
+  absl::StatusOr<std::unique_ptr<PowerSource>> meter =
+      environment_.meters->Open(granted.resource_id());
+  if (!meter.ok() || PrimaryOf(granted, **meter)) return meter;
+  return absl::NotFoundError(absl::StrCat(
+      granted.resource_id(), " has no channel ",
+      granted.channel().empty() ? "of power" : absl::StrCat("\"", granted.channel(), "\"")));
 }
 
 absl::StatusOr<std::optional<CachedArtifact>> AttemptRunner::FetchModel() {
@@ -230,14 +256,15 @@ WorkloadOutcome AttemptRunner::RunWorkload(Workload& workload, RunPlan& plan,
   SamplerOptions sampling;
   sampling.paths = environment_.paths;
   sampling.agent_id = environment_.agent_id;
-  absl::StatusOr<PowerSelection> power = ChoosePower();
+  absl::StatusOr<ChosenPower> power = ChoosePower();
   if (!power.ok()) return Infra(std::string(power.status().message()));
   if (grant_.spec().power() != v1::POWER_REQUIRE_NONE) {
     const auto missing = MissingMeter(grant_, environment_.power.meter.device);
     if (missing) recorder.Log("agent", *missing);
   }
-  sampling.power = std::move(power->sources);
-  sampling.ranking = std::move(power->ranking);
+  sampling.power = std::move(power->selection.sources);
+  sampling.ranking = std::move(power->selection.ranking);
+  sampling.meter_left_out = std::move(power->meter);
   Sampler sampler(std::move(sampling), &recorder);
   // First: who looks at the device between attempts then lets go of its meter.
   const LiveAttempt::Offer offer(environment_.live, grant_.fence(),
@@ -245,11 +272,7 @@ WorkloadOutcome AttemptRunner::RunWorkload(Workload& workload, RunPlan& plan,
   sampler.Start();
   if (const absl::Status& meter = sampler.meter_status();
       !meter.ok() && grant_.spec().power() == v1::POWER_REQUIRE_REQUIRED) {
-    return {.outcome = v1::OUTCOME_FAILED,
-            .failure_class = v1::FAILURE_CLASS_DEVICE,
-            .reason = absl::StrCat("the experiment requires measured power, and the meter did not "
-                                   "start: ",
-                                   meter.message())};
+    return RequiredMeterFailed(meter);
   }
   bool engine_up = false;
   WorkloadContext context;

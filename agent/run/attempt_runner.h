@@ -65,8 +65,16 @@ class AttemptRunner : public Runner {
  private:
   void Run();
   WorkloadOutcome Execute(SpoolRecorder& recorder, bool& clean);
+  struct ChosenPower {
+    PowerSelection selection;
+    // Why the meter that was granted cannot be used: then only the estimate is left.
+    absl::Status meter;
+  };
   // What of the power is sampled: this host's own sensors, and the meter where it was granted.
-  absl::StatusOr<PowerSelection> ChoosePower();
+  absl::StatusOr<ChosenPower> ChoosePower();
+  // Before anything takes time: whether what the job requires is there.
+  std::optional<WorkloadOutcome> CheckPower();
+  absl::StatusOr<std::unique_ptr<PowerSource>> OpenMeter(const v1::GrantedResource& granted);
   absl::StatusOr<std::optional<CachedArtifact>> FetchModel();
   WorkloadOutcome RunWorkload(Workload& workload, RunPlan& plan, SpoolRecorder& recorder,
                               std::optional<std::filesystem::path> model, bool& clean);

@@ -65,7 +65,7 @@ RunPlan::RunPlan(const v1::JobSpec& spec, const HostPaths& paths, const PlanSett
       moved_(std::move(moved)),
       device_(paths),
       environment_(paths, journals.environment),
-      port_cut_(paths, journals.port) {}
+      port_cut_(paths, journals.port, journals.processes) {}
 
 void RunPlan::Tell(v1::AttemptState state, const std::string& text) {
   const std::int64_t now_ns = BoottimeNs();
@@ -145,9 +145,9 @@ std::optional<WorkloadOutcome> RunPlan::CutPort(Sampler& sampler,
                   "power.cut_usb is asked for, and the agent's configuration has no usb_port");
   }
   const SwitchedPort& port = *settings_.usb_port;
-  if (stop_.SleepUntil(BoottimeNs() + settings_.cut_look_ns) == Wake::kStop)
+  const std::optional<std::vector<PowerPoint>> before = LookAtPower(sampler);
+  if (!before)
     return BrokenOff(v1::FAILURE_CLASS_DEVICE, "power to look at before the USB port is cut");
-  const std::vector<PowerPoint> before = sampler.RecentPower(settings_.cut_look_ns);
   const absl::Status cut = port_cut_.Cut(port, meters);
   if (!cut.ok()) {
     return Failed(v1::FAILURE_CLASS_INFRA,
@@ -157,11 +157,13 @@ std::optional<WorkloadOutcome> RunPlan::CutPort(Sampler& sampler,
     recorder_->Log("agent", "the USB port was without power already");
     return std::nullopt;
   }
-  if (stop_.SleepUntil(BoottimeNs() + settings_.cut_wait_ns + settings_.cut_look_ns) == Wake::kStop)
+  std::optional<std::vector<PowerPoint>> after;
+  if (stop_.SleepUntil(BoottimeNs() + settings_.cut_wait_ns) != Wake::kStop)
+    after = LookAtPower(sampler);
+  if (!after)
     return BrokenOff(v1::FAILURE_CLASS_DEVICE, "power to change after the USB port was cut");
   std::optional<bool> changed;
-  if (sampler.Live().provenance == v1::PROVENANCE_MEASURED)
-    changed = PowerChanged(before, sampler.RecentPower(settings_.cut_look_ns));
+  if (sampler.Live().provenance == v1::PROVENANCE_MEASURED) changed = PowerChanged(*before, *after);
   RecordPort(port, false, !changed ? "no_meter" : *changed ? "seen" : "not_seen");
   if (changed && !*changed) {
     v1::Reason reason;
@@ -174,6 +176,20 @@ std::optional<WorkloadOutcome> RunPlan::CutPort(Sampler& sampler,
                                          port.port, " is cut, and the power does not show it"));
   }
   return std::nullopt;
+}
+
+std::optional<std::vector<PowerPoint>> RunPlan::LookAtPower(Sampler& sampler) {
+  const std::int64_t start_ns = BoottimeNs();
+  const std::int64_t longest_ns = start_ns + settings_.longest_cut_look_ns;
+  std::int64_t until_ns = start_ns + settings_.cut_look_ns;
+  while (true) {
+    if (stop_.SleepUntil(until_ns) == Wake::kStop) return std::nullopt;
+    const std::int64_t now_ns = BoottimeNs();
+    std::vector<PowerPoint> points = sampler.RecentPower(now_ns - start_ns);
+    const bool measured = sampler.Live().provenance == v1::PROVENANCE_MEASURED;
+    if (!measured || points.size() >= kFewestPointsOfACut || now_ns >= longest_ns) return points;
+    until_ns = std::min(longest_ns, now_ns + std::max(kShortestPollNs, settings_.cut_look_ns / 5));
+  }
 }
 
 absl::Status RunPlan::PutBack() {

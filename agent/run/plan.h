@@ -33,9 +33,11 @@ struct PlanSettings {
   std::map<std::string, std::string> operator_stated;
   // The switched port that the device hangs on, cut where a job asks for it.
   std::optional<SwitchedPort> usb_port;
-  // Power is looked at for so long before the port is cut and after, and so long after the cut it
-  // is left to itself: what hangs on it draws on from its capacitors.
+  // Power is looked at for so long before the port is cut and after, and longer where the meter is
+  // too slow to be judged by then; so long after the cut it is left to itself: what hangs on it
+  // draws on from its capacitors.
   std::int64_t cut_look_ns = 1'000'000'000;
+  std::int64_t longest_cut_look_ns = 10'000'000'000;
   std::int64_t cut_wait_ns = 2'000'000'000;
   std::optional<double> battery_wh;  // as stated
   // How often gates and settling look.
@@ -46,6 +48,7 @@ struct PlanSettings {
 struct PlanJournals {
   std::filesystem::path environment;
   std::filesystem::path port;
+  ProcessJournal* processes = nullptr;  // of programs that switch; may be null
 };
 
 class RunPlan {
@@ -73,6 +76,8 @@ class RunPlan {
 
  private:
   std::optional<WorkloadOutcome> CutPort(Sampler& sampler, absl::Span<const std::string> meters);
+  // What was measured meanwhile; nullopt: stopped.
+  std::optional<std::vector<PowerPoint>> LookAtPower(Sampler& sampler);
   std::optional<WorkloadOutcome> Settle(Sampler& sampler);
   void RecordStated();
   // What is waited for, now and then.

@@ -1,9 +1,11 @@
 #include "agent/run/port_cut.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -63,14 +65,19 @@ Level LevelOf(absl::Span<const PowerPoint> points) {
 
 }  // namespace
 
-PortCut::PortCut(HostPaths paths, std::filesystem::path journal, SwitchOpener open)
-    : paths_(std::move(paths)), journal_(std::move(journal)), open_(std::move(open)) {}
+PortCut::PortCut(HostPaths paths, std::filesystem::path journal, ProcessJournal* processes,
+                 SwitchOpener open)
+    : paths_(std::move(paths)),
+      journal_(std::move(journal)),
+      processes_(processes),
+      open_(std::move(open)) {}
 
 PortCut::~PortCut() { Restore().IgnoreError(); }
 
 absl::StatusOr<PowerSwitch*> PortCut::Switch(const SwitchedPort& port) {
   if (switch_ == nullptr) {
-    absl::StatusOr<std::unique_ptr<PowerSwitch>> opened = open_(paths_, port.power_switch);
+    absl::StatusOr<std::unique_ptr<PowerSwitch>> opened =
+        open_(paths_, port.power_switch, processes_);
     if (!opened.ok()) return opened.status();
     switch_ = *std::move(opened);
   }
@@ -104,13 +111,23 @@ absl::Status PortCut::Cut(const SwitchedPort& port, absl::Span<const std::string
   return absl::Status(status.code(), absl::StrCat(status.message(), "; ", restored.message()));
 }
 
+absl::Status PortCut::SwitchOn() {
+  constexpr int kTries = 30;
+  constexpr std::chrono::milliseconds kPause(100);
+  for (int tried = 1;; ++tried) {
+    const absl::StatusOr<PowerSwitch*> power_switch = Switch(*cut_);
+    const absl::Status status =
+        power_switch.ok() ? (*power_switch)->Set(cut_->port, true) : power_switch.status();
+    if (status.ok()) return status;
+    switch_ = nullptr;  // it may have been plugged in again
+    if (!absl::IsResourceExhausted(status) || tried == kTries) return status;
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
 absl::Status PortCut::Restore() {
   if (!cut_) return absl::OkStatus();
-  const absl::StatusOr<PowerSwitch*> power_switch = Switch(*cut_);
-  absl::Status status = power_switch.status();
-  if (power_switch.ok()) status = (*power_switch)->Set(cut_->port, true);
-  if (!status.ok()) {
-    switch_ = nullptr;  // it may have been plugged in again
+  if (const absl::Status status = SwitchOn(); !status.ok()) {
     return absl::FailedPreconditionError(absl::StrCat(Title(*cut_),
                                                       " is still without power: ", status.message(),
                                                       "; the agent tries again at its next start"));
@@ -140,11 +157,11 @@ absl::StatusOr<std::string> PortCut::RestoreLeft() {
 
 std::optional<bool> PowerChanged(absl::Span<const PowerPoint> before,
                                  absl::Span<const PowerPoint> after) {
-  constexpr std::size_t kFewest = 5;
   constexpr double kSigmas = 4;
   constexpr double kShare = 0.02;
   constexpr double kLeastW = 0.02;
-  if (before.size() < kFewest || after.size() < kFewest) return std::nullopt;
+  if (before.size() < kFewestPointsOfACut || after.size() < kFewestPointsOfACut)
+    return std::nullopt;
   const Level was = LevelOf(before);
   const Level is = LevelOf(after);
   const double limit =

@@ -2,7 +2,8 @@
 // before it is cut, so that it comes back on every way out and by the next agent process after a
 // crash.
 //
-// Threads: one. Ownership: owns the journal file while something is cut.
+// Threads: one. Ownership: owns the journal file while something is cut; `processes`
+// outlives it.
 #pragma once
 
 #include <filesystem>
@@ -22,12 +23,14 @@
 namespace joulefarm::agent {
 
 using SwitchOpener = std::function<absl::StatusOr<std::unique_ptr<PowerSwitch>>(
-    const HostPaths&, const SwitchSettings&)>;
+    const HostPaths&, const SwitchSettings&, ProcessJournal*)>;
 
 class PortCut {
  public:
-  // `journal` is a file in the agent's state directory.
-  PortCut(HostPaths paths, std::filesystem::path journal, SwitchOpener open = OpenSwitch);
+  // `journal` is a file in the agent's state directory; `processes`, which may be null, is that of
+  // OpenSwitch.
+  PortCut(HostPaths paths, std::filesystem::path journal, ProcessJournal* processes,
+          SwitchOpener open = OpenSwitch);
   // Gives power back.
   ~PortCut();
   PortCut(const PortCut&) = delete;
@@ -40,7 +43,7 @@ class PortCut {
   // True while something is cut by this.
   bool cut() const { return cut_.has_value(); }
   // An error says what is still without power; it stays in the journal, to be tried again. Repeated
-  // calls do nothing.
+  // calls do nothing. A switch that another process holds is waited for, a few seconds.
   absl::Status Restore();
   // What an earlier process did not give back. FAILED_PRECONDITION where the journal cannot be
   // read. The text says what was done, for the log; empty: nothing was to be done.
@@ -48,13 +51,18 @@ class PortCut {
 
  private:
   absl::StatusOr<PowerSwitch*> Switch(const SwitchedPort& port);
+  absl::Status SwitchOn();
 
   const HostPaths paths_;
   const std::filesystem::path journal_;
+  ProcessJournal* const processes_;
   const SwitchOpener open_;
   std::optional<SwitchedPort> cut_;  // as in the journal
   std::unique_ptr<PowerSwitch> switch_;
 };
+
+// Points before, and after, from which a cut can be told.
+inline constexpr std::size_t kFewestPointsOfACut = 5;
 
 // Whether power changed between the points before and those after a cut, beyond their noise: a hub
 // that acknowledges and does not cut leaves it as it was. nullopt: too few points to tell.

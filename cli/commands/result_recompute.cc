@@ -1,9 +1,11 @@
 #include <CLI/App.hpp>
-#include <algorithm>
+#include <cstdint>
 #include <optional>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "cli/commands/commands.h"
+#include "cli/output/text.h"
 
 namespace joulefarm::cli {
 namespace {
@@ -13,6 +15,36 @@ struct RecomputeOptions {
   std::optional<std::int64_t> attempt;
   std::string format = "table";
 };
+
+struct Agreement {
+  std::int64_t same = 0;
+  std::int64_t absent = 0;  // an energy on neither side, for the same reasons
+  std::int64_t differ = 0;
+};
+
+Agreement CountOutcomes(const Table& table) {
+  Agreement counts;
+  for (const RowValues& row : table.rows) {
+    const std::string outcome = PlainText(table.At(row, "outcome"));
+    if (outcome == "same") {
+      ++counts.same;
+    } else if (outcome == "absent") {
+      ++counts.absent;
+    } else {
+      ++counts.differ;
+    }
+  }
+  return counts;
+}
+
+// What can be computed is the same to the last bit.
+std::string AgreementText(const Agreement& counts) {
+  if (counts.same + counts.absent == 0) return "no energies are stored, and none come out";
+  if (counts.absent == 0)
+    return absl::StrCat("all ", counts.same, " energies are the same to the last bit");
+  return absl::StrCat(counts.same, " the same to the last bit, ", counts.absent,
+                      " absent in both (the column reasons of table energy says why)");
+}
 
 int RunRecompute(Session& session, const RecomputeOptions& options) {
   const auto client = session.Client();
@@ -33,18 +65,17 @@ int RunRecompute(Session& session, const RecomputeOptions& options) {
   } else if (!table.rows.empty()) {
     RenderRaw(table, console.LookOfOut(), console.out);
   }
-  const auto differ = std::count_if(
-      table.rows.begin(), table.rows.end(),
-      [&](const RowValues& row) { return table.At(row, "identical") != Value(true); });
-  if (differ == 0) {
-    console.err << (table.rows.empty() ? "no energies are stored, and none come out\n"
-                                       : absl::StrCat("all ", table.rows.size(),
-                                                      " energies are the same to the last bit\n"));
+  const Agreement counts = CountOutcomes(table);
+  if (counts.differ == 0) {
+    console.err << AgreementText(counts) << '\n';
     return kExitOk;
   }
-  console.err << differ << " of " << table.rows.size()
-              << " energies differ from what the raw data gives now: the column differs says in "
-                 "what. Either the database was changed, or it was written by another version\n";
+  console.err
+      << counts.differ << " of " << table.rows.size()
+      << " energies differ from what the raw data gives now, " << counts.same << " the same, "
+      << counts.absent
+      << " absent in both: the column differs says in what. Either the database was changed, "
+         "or it was written by another version\n";
   return kExitJobFailed;
 }
 
@@ -59,7 +90,9 @@ void AddResultRecompute(CLI::App& group, Session& session) {
       "  joulefarm result recompute job-7 --attempt 9",
       "Decodes every sample that is stored, integrates it as when the attempt ended, and compares "
       "every column of\n"
-      "table energy to the last bit. Nothing is changed. Exit status: 0 all the same, 1 not.");
+      "table energy to the last bit. Nothing is changed. Each is the same, absent (no energy on "
+      "either side, for the\n"
+      "same reasons) or differs. Exit status: 1 when one differs, else 0.");
   recompute->add_option("JOB", options->subject, "a job's id, or an experiment's id or name")
       ->required();
   recompute

@@ -47,6 +47,19 @@ void AppendForPeople(const Json& json, const std::string& indent, std::vector<st
   }
 }
 
+std::string Brief(const Json& json) {
+  if (!json.is_structured()) return Scalar(json);
+  if (json.empty()) return "none";
+  std::vector<std::string> parts;
+  for (const auto& [key, value] : json.items()) {
+    const bool named = json.is_array() && value.is_object() && value.contains("name");
+    std::string text = named ? Scalar(value["name"]) : Brief(value);
+    if (!named && value.is_structured() && !value.empty()) text = absl::StrCat("(", text, ")");
+    parts.push_back(json.is_array() ? text : absl::StrCat(OneLine(key), "=", text));
+  }
+  return absl::StrJoin(parts, ", ");
+}
+
 }  // namespace
 
 std::string JsonObjectLines(const std::vector<Column>& columns, const RowValues& row) {
@@ -67,6 +80,11 @@ std::vector<std::string> JsonForPeople(absl::string_view json) {
   std::vector<std::string> lines;
   AppendForPeople(*parsed, "", lines);
   return lines;
+}
+
+std::string JsonInBrief(absl::string_view json) {
+  const std::optional<Json> parsed = Parse(json);
+  return parsed ? Brief(*parsed) : OneLine(json);
 }
 
 }  // namespace joulefarm::cli

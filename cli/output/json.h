@@ -21,4 +21,8 @@ std::string JsonObjectLines(const std::vector<Column>& columns, const RowValues&
 // it is no JSON.
 std::vector<std::string> JsonForPeople(absl::string_view json);
 
+// The same in one line, for a cell of a table: `key=value` of an object, and of a list's objects
+// only their names, where they have one.
+std::string JsonInBrief(absl::string_view json);
+
 }  // namespace joulefarm::cli

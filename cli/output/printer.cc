@@ -126,7 +126,11 @@ class WidePrinter : public TableSink {
       const bool numeric = (number != nullptr && !truth) || std::holds_alternative<double>(row[i]);
       if (numeric) any_number_[i] = true;
       if (!numeric && !IsNull(row[i])) only_numbers_[i] = false;
-      cells.push_back(truth ? CellOf(row[i], ColumnKind::kBoolean) : FullCellOf(row[i]));
+      const auto* text = std::get_if<std::string>(&row[i]);
+      cells.push_back(truth ? CellOf(row[i], ColumnKind::kBoolean)
+                      : text != nullptr && columns_[i].kind == ColumnKind::kJson
+                          ? TextCell{JsonInBrief(*text)}
+                          : FullCellOf(row[i]));
     }
     table_.rows.push_back(std::move(cells));
   }

@@ -24,6 +24,12 @@ void AddColumns(v1::TableChunk& chunk) {
     add(name, v1::COLUMN_KIND_NUMBER);
   add("identical", v1::COLUMN_KIND_BOOLEAN);
   add("differs", v1::COLUMN_KIND_JSON);
+  add("outcome", v1::COLUMN_KIND_TEXT);
+}
+
+const char* OutcomeOf(const Recomputed& of) {
+  if (!of.differs.empty()) return "differs";
+  return of.stored.energy_j ? "same" : "absent";
 }
 
 void AddRow(Fence attempt, const Recomputed& of, v1::TableChunk& chunk) {
@@ -49,6 +55,7 @@ void AddRow(Fence attempt, const Recomputed& of, v1::TableChunk& chunk) {
   real(of.recomputed.energy_u_j);
   row.add_cells()->set_boolean(of.differs.empty());
   row.add_cells()->set_text(JsonArray(of.differs));
+  row.add_cells()->set_text(OutcomeOf(of));
 }
 
 }  // namespace

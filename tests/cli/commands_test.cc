@@ -65,6 +65,16 @@ TEST_F(Commands, EveryListingInEveryFormat) {
   }
 }
 
+TEST_F(Commands, AWideListingOfResourcesFitsAScreen) {
+  const CliOutcome outcome = cli_.Run({"resource", "list", "-o", "wide"});
+  ASSERT_EQ(outcome.exit, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("km003c, km003c.voltage"));
+  EXPECT_THAT(outcome.out, Not(HasSubstr("{")));
+  EXPECT_THAT(outcome.out, Not(HasSubstr("QUANTITY_POWER_W")));
+  const CliOutcome json = cli_.Run({"resource", "list", "-o", "json"});
+  EXPECT_EQ(Json::parse(json.out)[0]["channels"][0]["quantity"], "QUANTITY_POWER_W");
+}
+
 TEST_F(Commands, JsonHasEveryKeyWithExplicitNulls) {
   const CliOutcome outcome = cli_.Run({"result", "list", "--job", "job-1", "-o", "json"});
   ASSERT_EQ(outcome.exit, 0) << outcome.err;

@@ -307,7 +307,10 @@ Table SampleResources() {
                    {"channels", ColumnKind::kJson}};
   table.rows = {
       {"meter:km003c:007965", "lab-host", "METER", "km003c", "007965", "3-1.2", "ONLINE", "LEASED",
-       "ENABLED", "GOOD", Int(7), Value(), "{}", "[]"},
+       "ENABLED", "GOOD", Int(7), Value(), "{}",
+       R"([{"name":"km003c","quantity":"QUANTITY_POWER_W","scale":1e-06,"nominal_hz":1000,)"
+       R"("description":"POWER-Z KM003C 007965: what flows through it"},)"
+       R"({"name":"km003c.voltage","quantity":"QUANTITY_VOLTAGE_V","scale":0.0001}])"},
       {"port:ykush:Y1:2", "lab-host", "PORT", "ykush", "Y1", Value(), "ONLINE", "FREE", "ENABLED",
        "GOOD", Value(), "permission denied: install the udev rules", "{}", "[]"}};
   return table;

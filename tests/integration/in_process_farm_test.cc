@@ -260,7 +260,11 @@ std::vector<std::string> Recomputed(v1::FarmService::Stub& stub, const std::stri
   v1::TableChunk chunk;
   while (reader->Read(&chunk)) {
     for (const v1::Row& row : chunk.rows()) {
-      EXPECT_EQ(row.cells_size(), 12);
+      EXPECT_EQ(row.cells_size(), 13);
+      const bool energy = row.cells(6).has_real();
+      EXPECT_EQ(row.cells(12).text(), !row.cells(10).boolean() ? "differs"
+                                      : energy                 ? "same"
+                                                               : "absent");
       rows.push_back(absl::StrCat(row.cells(4).text(), " ", row.cells(5).text(), ": ",
                                   row.cells(10).boolean() ? "identical" : row.cells(11).text()));
     }

@@ -120,9 +120,8 @@ absl::StatusOr<std::unique_ptr<Link>> OpenHid(const std::string& node) {
   if (lock < 0) return OpenError(node, errno);
   if (flock(lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
     close(lock);
-    return absl::ResourceExhaustedError(
-        absl::StrCat(node, ": another process of Joulefarm holds it; end that (sudo fuser -v ",
-                     node, " says which one it is)"));
+    return HeldError(node, "another process of Joulefarm",
+                     absl::StrCat("end that (sudo fuser -v ", node, " says which one it is)"));
   }
   const std::lock_guard<std::mutex> held(HidapiMutex());
   errno = 0;

@@ -11,7 +11,7 @@
 namespace joulefarm::agent {
 
 // `node` such as "/dev/hidraw0". UNAVAILABLE: it is not there; PERMISSION_DENIED: and what to do;
-// RESOURCE_EXHAUSTED: another process of Joulefarm holds it.
+// HeldError: another process of Joulefarm has it.
 absl::StatusOr<std::unique_ptr<Link>> OpenHid(const std::string& node);
 
 }  // namespace joulefarm::agent

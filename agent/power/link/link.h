@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 
 namespace joulefarm::agent {
@@ -23,7 +24,7 @@ struct ControlRequest {
 
 // Errors of all: UNAVAILABLE, the device is gone (open it again); DEADLINE_EXCEEDED, nothing
 // within the time; PERMISSION_DENIED, with the cure; INTERNAL otherwise. What opens a link answers
-// RESOURCE_EXHAUSTED where another program holds the device.
+// HeldError where another program holds the device.
 class Link {
  public:
   virtual ~Link() = default;
@@ -36,5 +37,9 @@ class Link {
   virtual absl::Status Control(const ControlRequest& request, std::vector<std::uint8_t>& data,
                                int timeout_ms);
 };
+
+// RESOURCE_EXHAUSTED: "WHAT is held by BY: CURE". Whoever holds it may be done in a moment: asking
+// again is worth it.
+absl::Status HeldError(absl::string_view what, absl::string_view by, absl::string_view cure);
 
 }  // namespace joulefarm::agent

@@ -79,9 +79,8 @@ std::string Holder(const std::string& path) {
 }
 
 absl::Status Held(const std::string& path, const std::string& holder) {
-  return absl::UnavailableError(
-      absl::StrCat(path, " is held by ", holder.empty() ? "another process" : holder,
-                   ": stop it, or keep it away (ModemManager: our udev rule in deploy/udev)"));
+  return HeldError(path, holder.empty() ? "another process" : holder,
+                   "stop it, or keep it away (ModemManager: our udev rule in deploy/udev)");
 }
 
 absl::Status OpenError(const std::string& path, int error) {

@@ -13,8 +13,8 @@
 
 namespace joulefarm::agent {
 
-// PERMISSION_DENIED: with the cure. UNAVAILABLE: it is not there, or another process holds it, and
-// which one if that can be seen. INVALID_ARGUMENT: no line has this baud rate.
+// PERMISSION_DENIED: with the cure. UNAVAILABLE: it is not there. HeldError: another process has
+// it, and which one if that can be seen. INVALID_ARGUMENT: no line has this baud rate.
 absl::StatusOr<std::unique_ptr<Link>> OpenSerial(const std::string& path, int baud);
 
 }  // namespace joulefarm::agent

@@ -205,20 +205,18 @@ absl::StatusOr<std::unique_ptr<Link>> OpenUsbLink(const UsbDevice& device,
       libusb_kernel_driver_active(handle->get(), options.usb_interface) == 1) {
     if (!options.take_from_kernel ||
         libusb_detach_kernel_driver(handle->get(), options.usb_interface) != LIBUSB_SUCCESS) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat(NameOf(device),
-                       ": a driver of the kernel (powerz, of Linux 6.7 and later) has interface ",
-                       options.usb_interface,
-                       " and does not give it up; unload it: echo blacklist powerz | sudo tee "
-                       "/etc/modprobe.d/joulefarm.conf && sudo modprobe -r powerz"));
+      return HeldError(absl::StrCat("interface ", options.usb_interface, " of ", NameOf(device)),
+                       "a driver of the kernel (powerz, of Linux 6.7 and later)",
+                       "it does not give it up; unload it: echo blacklist powerz | sudo tee "
+                       "/etc/modprobe.d/joulefarm.conf && sudo modprobe -r powerz");
     }
     taken = true;
     code = libusb_claim_interface(handle->get(), options.usb_interface);
   }
   if (code == LIBUSB_ERROR_BUSY) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat(NameOf(device), ": another program holds it; end that (sudo fuser -v ",
-                     device.node, " says which one it is)"));
+    return HeldError(
+        NameOf(device), "another program",
+        absl::StrCat("end that (sudo fuser -v ", device.node, " says which one it is)"));
   }
   if (code != LIBUSB_SUCCESS) {
     return Failed(NameOf(device),

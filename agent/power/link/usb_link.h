@@ -23,7 +23,7 @@ struct UsbLinkOptions {
 };
 
 // Opens device.node and claims the interface. PERMISSION_DENIED with the cure; UNAVAILABLE, it is
-// not there (any more); RESOURCE_EXHAUSTED, somebody else holds it, and who.
+// not there (any more); HeldError, another program or a driver of the kernel has it.
 absl::StatusOr<std::unique_ptr<Link>> OpenUsbLink(const UsbDevice& device,
                                                   const UsbLinkOptions& options);
 

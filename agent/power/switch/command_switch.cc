@@ -15,10 +15,13 @@ namespace {
 
 class CommandSwitch : public PowerSwitch {
  public:
-  explicit CommandSwitch(CommandSwitchSettings settings) : settings_(std::move(settings)) {}
+  CommandSwitch(CommandSwitchSettings settings, ProcessJournal* journal)
+      : settings_(std::move(settings)), journal_(journal) {}
 
   absl::Status Set(int port, bool on) override {
-    const absl::StatusOr<std::string> ran = Run(on ? settings_.on : settings_.off, port);
+    // Power comes back also where nothing can be written any more.
+    const absl::StatusOr<std::string> ran =
+        on ? Run(settings_.on, port, nullptr) : Run(settings_.off, port, journal_);
     if (!ran.ok()) return ran.status();
     set_[port] = on;
     if (settings_.status.empty()) return absl::OkStatus();
@@ -36,7 +39,7 @@ class CommandSwitch : public PowerSwitch {
       if (known != set_.end()) return known->second;
       return absl::FailedPreconditionError("the switch has no status command");
     }
-    const absl::StatusOr<std::string> output = Run(settings_.status, port);
+    const absl::StatusOr<std::string> output = Run(settings_.status, port, nullptr);
     if (!output.ok()) return output.status();
     for (absl::string_view line : absl::StrSplit(*output, '\n')) {
       const std::string word = absl::AsciiStrToLower(absl::StripAsciiWhitespace(line));
@@ -47,25 +50,28 @@ class CommandSwitch : public PowerSwitch {
   }
 
  private:
-  static absl::StatusOr<std::string> Run(const std::vector<std::string>& argv, int port) {
+  static absl::StatusOr<std::string> Run(const std::vector<std::string>& argv, int port,
+                                         ProcessJournal* journal) {
     std::vector<std::string> filled;
     for (const std::string& word : argv)
       filled.push_back(absl::StrReplaceAll(word, {{"{port}", absl::StrCat(port)}}));
-    return RunTool(std::move(filled));
+    return RunTool(std::move(filled), journal);
   }
 
   const CommandSwitchSettings settings_;
+  ProcessJournal* const journal_;
   std::map<int, bool> set_;
 };
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<PowerSwitch>> MakeCommandSwitch(CommandSwitchSettings settings) {
+absl::StatusOr<std::unique_ptr<PowerSwitch>> MakeCommandSwitch(CommandSwitchSettings settings,
+                                                               ProcessJournal* journal) {
   if (settings.on.empty() || settings.off.empty()) {
     return absl::InvalidArgumentError(
         "a switch of kind command needs `on` and `off`, each a program with its arguments");
   }
-  return std::make_unique<CommandSwitch>(std::move(settings));
+  return std::make_unique<CommandSwitch>(std::move(settings), journal);
 }
 
 }  // namespace joulefarm::agent

@@ -1,6 +1,6 @@
 // A relay, a smart plug or anything else that the operator's own programs switch.
 //
-// Threads: one at a time. Ownership: values.
+// Threads: one at a time. Ownership: the journal outlives the switch.
 #pragma once
 
 #include <memory>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "agent/power/switch/power_switch.h"
+#include "agent/process/process_journal.h"
 
 namespace joulefarm::agent {
 
@@ -22,7 +23,9 @@ struct CommandSwitchSettings {
 };
 
 // INVALID_ARGUMENT where on or off is missing. Without a status Get answers what was set last, and
-// FAILED_PRECONDITION before that.
-absl::StatusOr<std::unique_ptr<PowerSwitch>> MakeCommandSwitch(CommandSwitchSettings settings);
+// FAILED_PRECONDITION before that. `journal`, which may be null, remembers the program that cuts:
+// one that outlives a crash would cut again what the next agent process has given back.
+absl::StatusOr<std::unique_ptr<PowerSwitch>> MakeCommandSwitch(CommandSwitchSettings settings,
+                                                               ProcessJournal* journal = nullptr);
 
 }  // namespace joulefarm::agent

@@ -107,13 +107,14 @@ std::string PortResourceId(const SwitchedPort& port) {
 }
 
 absl::StatusOr<std::unique_ptr<PowerSwitch>> OpenSwitch(const HostPaths& paths,
-                                                        const SwitchSettings& settings) {
+                                                        const SwitchSettings& settings,
+                                                        ProcessJournal* journal) {
   absl::StatusOr<std::unique_ptr<PowerSwitch>> opened =
       settings.kind == "ykush"   ? OpenYkush(settings)
       : settings.kind == "sysfs" ? MakeSysfsSwitch(paths, settings.place)
       : settings.kind == "hub"   ? OpenHubSwitch(paths, settings)
       : settings.kind == "command"
-          ? MakeCommandSwitch(settings.command)
+          ? MakeCommandSwitch(settings.command, journal)
           : absl::InvalidArgumentError(absl::StrCat("kind \"", settings.kind,
                                                     "\" is none of ykush, hub, sysfs and command"));
   if (opened.ok()) return opened;

@@ -41,9 +41,10 @@ absl::StatusOr<SwitchedPort> FindPort(absl::string_view name_and_port,
 // "port:sysfs:hub1:2".
 std::string PortResourceId(const SwitchedPort& port);
 
-// Opens it; errors say what to do.
+// Opens it; errors say what to do. `journal`: see MakeCommandSwitch.
 absl::StatusOr<std::unique_ptr<PowerSwitch>> OpenSwitch(const HostPaths& paths,
-                                                        const SwitchSettings& settings);
+                                                        const SwitchSettings& settings,
+                                                        ProcessJournal* journal = nullptr);
 
 // The place on the bus below which everything loses power with the port, such as "1-1.2"; absent:
 // not known (kind command). Of a YKUSH it is the whole hub: which of its ports is which is not

@@ -254,6 +254,23 @@ TEST_F(AMeterThatDoesNotStart, IsReplacedByNoOtherSensor) {
   EXPECT_THAT(recorder_.reasons[0].detail(), HasSubstr("another holds it"));
 }
 
+TEST_F(AMeterThatDoesNotStart, OrCannotEvenBeOpened) {
+  SamplerOptions options = Fast();
+  for (const char* name : {"rapl.package", "estimated"})
+    options.power.push_back(std::make_unique<FakePower>(name));
+  options.ranking = {"rapl.package", "estimated"};
+  options.meter_left_out = absl::UnavailableError("meter:x is not plugged in");
+  Sampler sampler(std::move(options), &recorder_);
+  sampler.Start();
+  EXPECT_TRUE(absl::IsUnavailable(sampler.meter_status()));
+  EXPECT_FALSE(recorder_.declared["rapl.package"].primary());
+  EXPECT_TRUE(recorder_.declared["estimated"].primary());
+  ASSERT_EQ(recorder_.reasons.size(), 1U);
+  EXPECT_EQ(recorder_.reasons[0].code(), "meter_left_out");
+  EXPECT_EQ(recorder_.reasons[0].quality(), v1::QUALITY_SUSPECT);
+  EXPECT_EQ(recorder_.reasons[0].detail(), "meter:x is not plugged in");
+}
+
 TEST_F(AMeterThatDoesNotStart, MattersNotWhereResultsComeFromElsewhere) {
   Run({"rapl.package", "meter", "estimated"});
   EXPECT_TRUE(status_.ok());

@@ -187,10 +187,10 @@ TEST_F(MeterOnBusTest, HeldByAnotherProcess) {
   timing_.first_sample_ns = 200 * kMs;
   const absl::Status held = Source().Start();
   EXPECT_TRUE(absl::IsResourceExhausted(held)) << held;
-  EXPECT_THAT(std::string(held.message()), HasSubstr("another program holds it"));
+  EXPECT_THAT(std::string(held.message()), HasSubstr("is held by another program"));
   // The listing says it as well.
   const MetersReport report = ReadMeters(HostPaths(), PowerSettings());
-  EXPECT_THAT(report.obstacles, Contains(HasSubstr("another program holds it")));
+  EXPECT_THAT(report.obstacles, Contains(HasSubstr("is held by another program")));
   kill(other, SIGKILL);
   int status = 0;
   waitpid(other, &status, 0);

@@ -80,8 +80,11 @@ class HeldMeter : public MeterShelf {
   };
   std::vector<v1::ResourceAnnouncement> Look() override { return {}; }
   absl::StatusOr<std::unique_ptr<PowerSource>> Open(const std::string&) override {
+    if (!open.ok()) return open;
     return std::make_unique<Source>();
   }
+
+  absl::Status open;
 };
 
 class AttemptRunnerTest : public testing::Test {
@@ -163,6 +166,27 @@ class AttemptRunnerTest : public testing::Test {
       for (const v1::LogLine& line : batch.lines()) absl::StrAppend(&text, line.text(), "\n");
     }
     return text;
+  }
+  // The reasons that were stored, "code:detail".
+  std::vector<std::string> Reasons() {
+    std::vector<std::string> reasons;
+    for (const StoredFrame& stored : ReadAll(*spool_)) {
+      v1::EventBatch batch;
+      if (stored.frame.stream() != v1::STREAM_EVENT) continue;
+      EXPECT_TRUE(batch.ParseFromString(stored.frame.payload()));
+      for (const v1::Event& event : batch.events()) {
+        if (event.has_reason())
+          reasons.push_back(absl::StrCat(event.reason().code(), ":", event.reason().detail()));
+      }
+    }
+    return reasons;
+  }
+  void GrantMeter(MeterShelf& shelf, v1::PowerRequire power) {
+    environment_.meters = &shelf;
+    v1::GrantedResource& granted = *grant_.add_resources();
+    granted.set_resource_id("meter:test:1");
+    granted.set_source(grant_.source());
+    grant_.mutable_spec()->set_power(power);
   }
 
   TempDir dir_;
@@ -415,11 +439,7 @@ TEST_F(PlannedAttemptTest, WhatTheWorkloadPreparesAfterSettlingIsSettling) {
 
 TEST_F(AttemptRunnerTest, ARequiredMeterThatDoesNotStartEndsTheAttempt) {
   HeldMeter meter;
-  environment_.meters = &meter;
-  v1::GrantedResource& granted = *grant_.add_resources();
-  granted.set_resource_id("meter:test:1");
-  granted.set_source(grant_.source());
-  grant_.mutable_spec()->set_power(v1::POWER_REQUIRE_REQUIRED);
+  GrantMeter(meter, v1::POWER_REQUIRE_REQUIRED);
   bool ran = false;
   script_ = [&](WorkloadContext&) {
     ran = true;
@@ -487,6 +507,35 @@ TEST_F(MeterNotGrantedTest, RequiredPowerIsRefusedWithTheReason) {
   const v1::Final final_word = Run();
   EXPECT_EQ(final_word.failure_class(), v1::FAILURE_CLASS_POLICY);
   EXPECT_THAT(final_word.reason(), HasSubstr("meter ZZ was not granted"));
+}
+
+TEST_F(AttemptRunnerTest, ARequiredMeterThatCannotBeOpenedEndsTheAttempt) {
+  HeldMeter meter;
+  meter.open = absl::UnavailableError("meter:test:1 is not plugged in");
+  GrantMeter(meter, v1::POWER_REQUIRE_REQUIRED);
+  const v1::Final final_word = Run();
+  EXPECT_EQ(final_word.outcome(), v1::OUTCOME_FAILED);
+  EXPECT_EQ(final_word.failure_class(), v1::FAILURE_CLASS_DEVICE);
+  EXPECT_THAT(final_word.reason(), HasSubstr("meter:test:1 is not plugged in"));
+  runner_.reset();
+}
+
+TEST_F(AttemptRunnerTest, AMeterThatCannotBeOpenedIsLeftOutWithAReason) {
+  HeldMeter meter;
+  meter.open = absl::UnavailableError("meter:test:1 is not plugged in");
+  GrantMeter(meter, v1::POWER_REQUIRE_OPTIONAL);
+  EXPECT_EQ(Run().outcome(), v1::OUTCOME_SUCCEEDED);
+  EXPECT_THAT(Reasons(), testing::Contains("meter_left_out:meter:test:1 is not plugged in"));
+  runner_.reset();
+}
+
+TEST_F(AttemptRunnerTest, AMeterWithoutTheChannelThatWasAskedForIsLeftOutWithAReason) {
+  HeldMeter meter;
+  GrantMeter(meter, v1::POWER_REQUIRE_OPTIONAL);
+  grant_.mutable_resources(0)->set_channel("other");
+  EXPECT_EQ(Run().outcome(), v1::OUTCOME_SUCCEEDED);
+  EXPECT_THAT(Reasons(), testing::Contains("meter_left_out:meter:test:1 has no channel \"other\""));
+  runner_.reset();
 }
 
 TEST_F(AttemptRunnerTest, ExceptionIsAFailureNotACrash) {

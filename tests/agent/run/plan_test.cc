@@ -350,6 +350,32 @@ TEST_F(RunPlanTest, APortIsCutWhileItIsMeasuredAndTheMeterHasToShowIt) {
   EXPECT_TRUE(suspect);
 }
 
+TEST_F(RunPlanTest, ASlowMeterIsLookedAtUntilItCanTell) {
+  const std::filesystem::path relay = dir_.path() / "relay";
+  settings_.usb_port = Relay(relay);
+  // Within which the counter gives no five points.
+  settings_.cut_look_ns = 20 * kMs;
+  settings_.cut_wait_ns = 0;
+  spec_.mutable_plan()->set_settle_ns(0);
+  spec_.set_cut_usb(true);
+  const auto verified = [&] {
+    std::ofstream(relay) << "on\n";
+    recorder_.events.clear();
+    RunPlan& plan = Plan();
+    EXPECT_FALSE(plan.Begin(StartSampler(v1::PROVENANCE_MEASURED), {}));
+    EXPECT_TRUE(plan.PutBack().ok());
+    sampler_->Stop();
+    std::vector<std::string> words;
+    for (const v1::Event& event : recorder_.events) {
+      if (event.has_port()) words.push_back(event.port().verified());
+    }
+    return words;
+  };
+  EXPECT_THAT(verified(), ElementsAre("not_seen", ""));
+  settings_.longest_cut_look_ns = 60 * kMs;
+  EXPECT_THAT(verified(), ElementsAre("no_meter", "")) << "it cannot tell for ever";
+}
+
 TEST_F(RunPlanTest, WithoutAPortAJobThatWantsItCutFails) {
   spec_.set_cut_usb(true);
   const auto outcome = Plan().Begin(StartSampler(std::nullopt), {});

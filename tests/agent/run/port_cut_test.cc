@@ -16,6 +16,7 @@ using ::testing::HasSubstr;
 struct Hub {
   bool on = true;
   bool here = true;
+  int held = 0;  // so many attempts to switch it on find another process there
   int sets = 0;
   SwitchSettings opened;
 };
@@ -25,6 +26,10 @@ class FakeSwitch : public PowerSwitch {
   explicit FakeSwitch(Hub* hub) : hub_(hub) {}
   absl::Status Set(int /*port*/, bool on) override {
     if (!hub_->here) return absl::UnavailableError("it was unplugged");
+    if (on && hub_->held > 0) {
+      --hub_->held;
+      return absl::ResourceExhaustedError("it is held by another process");
+    }
     ++hub_->sets;
     hub_->on = on;
     return absl::OkStatus();
@@ -42,9 +47,9 @@ class PortCutTest : public ::testing::Test {
  protected:
   std::unique_ptr<PortCut> Make() {
     return std::make_unique<PortCut>(
-        HostPaths(dir_.path()), journal(),
-        [this](const HostPaths&,
-               const SwitchSettings& settings) -> absl::StatusOr<std::unique_ptr<PowerSwitch>> {
+        HostPaths(dir_.path()), journal(), nullptr,
+        [this](const HostPaths&, const SwitchSettings& settings,
+               ProcessJournal*) -> absl::StatusOr<std::unique_ptr<PowerSwitch>> {
           hub_.opened = settings;
           return std::make_unique<FakeSwitch>(&hub_);
         });
@@ -56,6 +61,16 @@ class PortCutTest : public ::testing::Test {
   const SwitchedPort port_{
       {.name = "hub1", .kind = "sysfs", .place = "1-1", .command = {{"a"}, {"b c"}, {}}}, 2};
 };
+
+TEST_F(PortCutTest, ASwitchThatAnotherProcessHoldsIsWaitedFor) {
+  const auto cut = Make();
+  ASSERT_TRUE(cut->Cut(port_, {}).ok());
+  hub_.held = 2;
+  EXPECT_TRUE(cut->Restore().ok());
+  EXPECT_TRUE(hub_.on);
+  EXPECT_EQ(hub_.held, 0);
+  EXPECT_FALSE(std::filesystem::exists(journal()));
+}
 
 TEST_F(PortCutTest, PowerComesBackAndNothingIsLeft) {
   const auto cut = Make();
@@ -130,7 +145,7 @@ TEST_F(PortCutTest, APortThatWasOffStaysOff) {
 TEST_F(PortCutTest, AJournalThatCannotBeReadIsSaid) {
   std::ofstream(journal()) << "{";
   EXPECT_THAT(std::string(Make()->RestoreLeft().status().message()), HasSubstr("by hand"));
-  EXPECT_EQ(*PortCut(HostPaths(dir_.path()), dir_.path() / "none").RestoreLeft(), "");
+  EXPECT_EQ(*PortCut(HostPaths(dir_.path()), dir_.path() / "none", nullptr).RestoreLeft(), "");
 }
 
 std::vector<PowerPoint> Points(double mean, double noise, int n) {

@@ -12,7 +12,7 @@ namespace {
 
 absl::StatusOr<Recovered> RecoverIn(const TempDir& dir, Spool& spool) {
   Environment environment(HostPaths(dir.path() / "root"), dir.path() / "environment");
-  PortCut port(HostPaths(dir.path() / "root"), dir.path() / "port");
+  PortCut port(HostPaths(dir.path() / "root"), dir.path() / "port", nullptr);
   return Recover(spool, dir.path() / "run", environment, port);
 }
 

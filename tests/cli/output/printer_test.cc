@@ -89,7 +89,7 @@ TEST(Printer, WideShowsEveryColumnUnclipped) {
   const auto printer = MakeWidePrinter(out, Look{20, false});
   EXPECT_EQ(Print(*printer, Example(), out),
             "name               id      n  ok     more\n"
-            "a, \"quoted\"\\nline  id-1  0.5  true   {\"k\":1}\n"
+            "a, \"quoted\"\\nline  id-1  0.5  true   k=1\n"
             "                   id-2    -  false  -\n");
 }
 

@@ -114,7 +114,7 @@ TEST(HidLinkTest, OneProcessAtATime) {
   ASSERT_TRUE(first.ok()) << first.status();
   const absl::Status second = OpenHid(node).status();
   EXPECT_TRUE(absl::IsResourceExhausted(second)) << second;
-  EXPECT_THAT(std::string(second.message()), HasSubstr("another process"));
+  EXPECT_THAT(std::string(second.message()), HasSubstr("is held by another process"));
   first->reset();
   EXPECT_TRUE(OpenHid(node).ok());
 }

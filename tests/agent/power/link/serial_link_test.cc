@@ -152,7 +152,7 @@ TEST(SerialLinkTest, ASecondOpeningIsRefused) {
   auto first = OpenSerial(peer.path(), kBaud);
   ASSERT_TRUE(first.ok()) << first.status();
   const absl::Status second = OpenSerial(peer.path(), kBaud).status();
-  EXPECT_TRUE(absl::IsUnavailable(second)) << second;
+  EXPECT_TRUE(absl::IsResourceExhausted(second)) << second;
   EXPECT_THAT(std::string(second.message()), HasSubstr("is held by another process"));
   first->reset();
   EXPECT_TRUE(OpenSerial(peer.path(), kBaud).ok()) << "free again";
@@ -174,7 +174,7 @@ TEST(SerialLinkTest, AnotherProcessIsNamed) {
   ASSERT_EQ(read(opened[0], &answer, 1), 1);
   EXPECT_EQ(answer, 'y');
   const absl::Status held = OpenSerial(peer.path(), kBaud).status();
-  EXPECT_TRUE(absl::IsUnavailable(held)) << held;
+  EXPECT_TRUE(absl::IsResourceExhausted(held)) << held;
   EXPECT_THAT(std::string(held.message()), HasSubstr(absl::StrCat("(pid ", child, ")")));
   kill(child, SIGKILL);
   EXPECT_EQ(waitpid(child, nullptr, 0), child);
@@ -194,7 +194,7 @@ TEST(SerialLinkTest, ReservedAgainstOthersThanRoot) {
   EXPECT_LT(fd, 0);
   EXPECT_EQ(errno, EBUSY);
   const absl::Status held = OpenSerial(peer.path(), kBaud).status();
-  EXPECT_TRUE(absl::IsUnavailable(held)) << held;
+  EXPECT_TRUE(absl::IsResourceExhausted(held)) << held;
 }
 
 TEST(SerialLinkTest, NoPermissionSaysTheCure) {

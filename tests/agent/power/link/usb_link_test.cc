@@ -113,8 +113,8 @@ TEST_F(UsbLinkTest, WhatAnotherHoldsIsSaidToBeHeld) {
   std::unique_ptr<Link> first = Open();
   const absl::Status second = OpenUsbLink(Device(), kOptions).status();
   EXPECT_TRUE(absl::IsResourceExhausted(second)) << second;
-  EXPECT_THAT(std::string(second.message()),
-              AllOf(HasSubstr("another program holds it"), HasSubstr("fuser -v /dev/bus/usb/003")));
+  EXPECT_THAT(std::string(second.message()), AllOf(HasSubstr("is held by another program"),
+                                                   HasSubstr("fuser -v /dev/bus/usb/003")));
   first.reset();
   EXPECT_NE(Open(), nullptr);
 }

@@ -303,6 +303,10 @@ TEST_F(Km003cDriverTest, ASampleWhoseTimeIsNotKnownWellIsLost) {
   EXPECT_THAT(batch.samples, IsEmpty());
   EXPECT_EQ(batch.lost, 1);
   EXPECT_THAT(batch.refusal, HasSubstr("round trip took 4.6 ms"));
+  // By a nanosecond, which shows.
+  Answer(kAdc2);
+  link_.reply_ns = 3'900'001;
+  EXPECT_THAT(Step().refusal, HasSubstr("took 4.000001 ms, more than 4 ms"));
 }
 
 TEST_F(Km003cDriverTest, AMeterThatIsGoneIsAnError) {

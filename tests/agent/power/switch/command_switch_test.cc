@@ -20,6 +20,19 @@ CommandSwitchSettings Relay(const std::filesystem::path& dir) {
           .status = {"sh", "-c", "echo relay {port}; cat " + file + ".{port}"}};
 }
 
+class CountingJournal : public ProcessJournal {
+ public:
+  absl::Status Started(pid_t /*pid*/, std::uint64_t /*start_ticks*/) override {
+    ++started;
+    return answer;
+  }
+  void Ended(pid_t /*pid*/) override { ++ended; }
+
+  absl::Status answer;
+  int started = 0;
+  int ended = 0;
+};
+
 TEST(CommandSwitchTest, RunsTheOperatorsPrograms) {
   const TempDir dir;
   const auto relay = MakeCommandSwitch(Relay(dir.path()));
@@ -37,6 +50,21 @@ TEST(CommandSwitchTest, WithoutAStatusOnlyWhatWasSetIsKnown) {
   EXPECT_TRUE(absl::IsFailedPrecondition((*plug)->Get(1).status()));
   ASSERT_TRUE((*plug)->Set(1, false).ok());
   EXPECT_FALSE(*(*plug)->Get(1));
+}
+
+TEST(CommandSwitchTest, WhatCutsIsRememberedAndPowerComesBackAlsoWhereNothingCanBe) {
+  const TempDir dir;
+  CountingJournal journal;
+  const auto relay = MakeCommandSwitch(Relay(dir.path()), &journal);
+  ASSERT_TRUE(relay.ok()) << relay.status();
+  ASSERT_TRUE((*relay)->Set(1, false).ok());
+  EXPECT_EQ(journal.started, 1);
+  EXPECT_EQ(journal.ended, 1);
+  journal.answer = absl::ResourceExhaustedError("the disk is full");
+  EXPECT_TRUE((*relay)->Set(1, true).ok());
+  EXPECT_TRUE(*(*relay)->Get(1));
+  EXPECT_TRUE(absl::IsResourceExhausted((*relay)->Set(1, false)));
+  EXPECT_TRUE(*(*relay)->Get(1)) << "what nobody could undo after a crash is not done";
 }
 
 TEST(CommandSwitchTest, AFailureSaysWhatTheProgramSaid) {
