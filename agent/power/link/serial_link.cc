@@ -160,7 +160,7 @@ class SerialLink final : public Link {
       if (absl::Status ready = Await(POLLIN, end); !ready.ok()) return ready;
       const ssize_t got = read(fd_, bytes.data(), bytes.size());
       if (got > 0) {
-        bytes.resize(static_cast<std::size_t>(got));
+        bytes.resize(ReadMore(bytes, static_cast<std::size_t>(got)));
         return bytes;
       }
       // Ready and nothing there: the other end hung up.
@@ -170,6 +170,18 @@ class SerialLink final : public Link {
   }
 
  private:
+  // What else has arrived, behind the first `size` of `bytes`; how many are then there. One read
+  // gives at most what the line discipline holds, 4095 bytes: of a fast meter, too little. An error
+  // is met again by the next read.
+  std::size_t ReadMore(std::vector<std::uint8_t>& bytes, std::size_t size) const {
+    while (size < bytes.size()) {
+      const ssize_t got = read(fd_, bytes.data() + size, bytes.size() - size);
+      if (got < 0 && errno == EINTR) continue;
+      if (got <= 0) break;
+      size += static_cast<std::size_t>(got);
+    }
+    return size;
+  }
   absl::Status Await(short event, steady_clock::time_point end) {
     while (true) {
       const auto left = std::chrono::ceil<milliseconds>(end - steady_clock::now()).count();

@@ -1,5 +1,6 @@
 // A serial line: CDC-ACM, a CH340, Bluetooth SPP. Raw, 8 data bits, no parity, one stop bit, no
-// flow control, for this process alone.
+// flow control, for this process alone. Reading it gives all that has arrived, however many reads
+// of the system that takes.
 //
 // Threads: one. Ownership: a link owns its descriptor and closes it in its destructor.
 #pragma once

@@ -19,8 +19,8 @@ namespace joulefarm::agent {
 // error: the device must not be used now (FAILED_PRECONDITION).
 absl::Status DecodeInto(MeterDecoder& decoder, Bytes bytes, MeterBatch& batch);
 
-// One read of at most `most` bytes within `timeout_ms`, stamped and decoded into `batch`. OK with
-// nothing arrived.
+// All that has arrived, but at most `most` bytes, and the first within `timeout_ms`: stamped and
+// decoded into `batch`. OK with nothing arrived.
 absl::Status ReadInto(Link& link, std::size_t most, int timeout_ms, MeterDecoder& decoder,
                       MeterBatch& batch);
 

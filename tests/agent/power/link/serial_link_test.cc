@@ -65,6 +65,34 @@ TEST(SerialLinkTest, AskedForFewGivesFew) {
   EXPECT_EQ((*few)[0], 0);
 }
 
+// More than one read() gives: a meter at 400 kB/s is read 50 times a second.
+TEST(SerialLinkTest, AllThatWaitsAtOnce) {
+  int master = -1;
+  int slave = -1;
+  std::array<char, 64> name{};
+  ASSERT_EQ(openpty(&master, &slave, name.data(), nullptr, nullptr), 0);
+  {
+    const auto link = OpenSerial(name.data(), kBaud);
+    ASSERT_TRUE(link.ok()) << link.status();
+    ASSERT_EQ(fcntl(master, F_SETFL, O_NONBLOCK), 0);
+    constexpr std::size_t kOneRead = 4095;
+    const std::vector<std::uint8_t> piece = EveryByte();
+    std::vector<std::uint8_t> sent;
+    while (sent.size() <= 2 * kOneRead) {
+      const ssize_t taken = write(master, piece.data(), piece.size());
+      ASSERT_GT(taken, 0) << "after " << sent.size();
+      sent.insert(sent.end(), piece.begin(), piece.begin() + taken);
+    }
+    const auto all = (*link)->Read(std::size_t{1} << 16, kLongMs);
+    ASSERT_TRUE(all.ok()) << all.status();
+    EXPECT_EQ(all->size(), sent.size());
+    EXPECT_EQ(*all, sent);
+    EXPECT_TRUE(absl::IsDeadlineExceeded((*link)->Read(1, 0).status()));
+  }
+  close(master);
+  close(slave);
+}
+
 TEST(SerialLinkTest, SettingsOfTheLine) {
   PtyPeer peer(Silent);
   const auto link = OpenSerial(peer.path(), 9600);
