@@ -19,8 +19,8 @@ namespace joulefarm::agent {
 // What one step of the conversation brought.
 struct MeterBatch {
   std::vector<MeterSample> samples;
-  // BOOTTIME of this host, ns. `asked_ns`: right before the request these samples answer was
-  // written; absent: they came by themselves. `arrived_ns`: the first line after the read returned.
+  // BOOTTIME of this host, ns. `asked_ns`: right before what they answer was asked, or the last
+  // that they did not yet; absent: unasked. `arrived_ns`: the first line after the read returned.
   std::optional<std::int64_t> asked_ns;
   std::int64_t arrived_ns = 0;
   // The ticks of these samples are not of one piece with those before: how many were missing in

@@ -169,7 +169,9 @@ MeterModel PtdaemonModel() {
   model.text = true;
   model.tcp_port = 8888;
   model.max_rate_hz = 1;
-  model.own_clock = true;
+  // Its host's local time is in every line, but that is a clock of nobody here: when a sample was
+  // taken is told by which question it was the first to answer.
+  model.stamp_bound_ns = PtdaemonDriver::kLongestSpanNs / 2;
   model.kind = SampleKind::kAveraged;
   model.smoothing_ns = 1'000'000'000;
   model.resolution_w = 1e-6;

@@ -13,8 +13,10 @@ namespace joulefarm::agent {
 // "ch1_a" and so on. Replies to commands are legal and give no sample.
 //
 // The driver says Hello and Identify, starts an untimed measurement of one sample a second
-// ("Go,1000,0"), asks for those it has not seen ("RL") and ends with "Stop". It leaves the
-// analyser's ranges alone: set them before, MLPerf's rules say how.
+// ("Go,1000,0"), asks 40 times a second for those it has not seen ("RL") and ends with "Stop". A
+// sample's stamp is the middle between the last question that it did not answer and the reply that
+// it came in; where these are too far apart, or several came in one, it counts as lost. It leaves
+// the analyser's ranges alone: set them before, MLPerf's rules say how.
 MeterModel PtdaemonModel();
 
 }  // namespace joulefarm::agent

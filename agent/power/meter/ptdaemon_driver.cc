@@ -9,19 +9,21 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "agent/power/meter/ptdaemon.h"
 #include "agent/power/meter/text_decoder.h"
-#include "agent/process/boottime.h"
 
 namespace joulefarm::agent {
 namespace {
 
 constexpr int kReplyMs = 2'000;
 constexpr int kDrainMs = 20;
-// Of a step; also between questions where there was nothing new.
+// Of a step.
 constexpr int kWaitMs = 200;
+// Between questions where there was nothing new: a sample's time is known to that and a round trip.
+constexpr int kPollMs = 25;
 constexpr std::size_t kMostBytes = 16'384;
 constexpr std::size_t kMostText = 65'536;
 // It keeps no more; a reply that promises more is damaged.
@@ -39,7 +41,8 @@ absl::StatusOr<std::int64_t> Count(const std::string& reply) {
 
 }  // namespace
 
-PtdaemonDriver::PtdaemonDriver() : decoder_(PtdaemonModel().make_decoder()) {}
+PtdaemonDriver::PtdaemonDriver(std::function<std::int64_t()> now)
+    : now_(std::move(now)), decoder_(PtdaemonModel().make_decoder()) {}
 
 absl::StatusOr<MeterIdentity> PtdaemonDriver::Start(Link& link, double /*rate_hz*/) {
   decoder_->Reset();
@@ -54,6 +57,8 @@ absl::StatusOr<MeterIdentity> PtdaemonDriver::Start(Link& link, double /*rate_hz
         absl::StrCat("this is no PTDaemon: it answers Hello with ", Shown(*hello)));
   absl::StatusOr<std::string> identity = Ask(link, "Identify");
   if (!identity.ok()) return identity.status();
+  // No sample is older.
+  asked_ns_ = now_();
   const absl::StatusOr<std::string> started = Ask(link, "Go,1000,0");
   if (!started.ok()) return started.status();
   if (!absl::StartsWith(*started, "Starting"))
@@ -64,6 +69,7 @@ absl::StatusOr<MeterIdentity> PtdaemonDriver::Start(Link& link, double /*rate_hz
 
 absl::Status PtdaemonDriver::Step(Link& link, MeterBatch& batch) {
   if (!asked_) {
+    before_ns_ = std::exchange(asked_ns_, now_());
     if (absl::Status sent = Send(link, "RL"); !sent.ok()) return sent;
     asked_ = true;
     expected_ = 0;
@@ -73,6 +79,7 @@ absl::Status PtdaemonDriver::Step(Link& link, MeterBatch& batch) {
     const absl::StatusOr<std::optional<std::string>> header = Await(link);
     if (!header.ok()) return header.status();
     if (!*header) return absl::OkStatus();
+    replied_ns_ = now_();
     const absl::StatusOr<std::int64_t> count = Count(**header);
     if (!count.ok()) return count.status();
     if (*count == 0) return Idle(link, batch);
@@ -82,8 +89,8 @@ absl::Status PtdaemonDriver::Step(Link& link, MeterBatch& batch) {
     const absl::StatusOr<std::optional<std::string>> line = Await(link);
     if (!line.ok()) return line.status();
     if (!*line) return absl::OkStatus();
-    Take(**line, batch);
     --expected_;
+    Take(**line, expected_, batch);
   }
   asked_ = false;
   return absl::OkStatus();
@@ -104,7 +111,7 @@ absl::StatusOr<std::optional<std::string>> PtdaemonDriver::Await(Link& link) {
 
 absl::Status PtdaemonDriver::Idle(Link& link, MeterBatch& batch) {
   asked_ = false;
-  const absl::StatusOr<std::string> unasked = ReadLine(link, kWaitMs);
+  const absl::StatusOr<std::string> unasked = ReadLine(link, kPollMs);
   if (unasked.ok()) {
     ++batch.rejected;
     batch.refusal = absl::StrCat("PTDaemon says unasked: ", Shown(*unasked));
@@ -114,17 +121,28 @@ absl::Status PtdaemonDriver::Idle(Link& link, MeterBatch& batch) {
   return absl::OkStatus();
 }
 
-void PtdaemonDriver::Take(const std::string& line, MeterBatch& batch) {
-  batch.arrived_ns = BoottimeNs();
+void PtdaemonDriver::Take(const std::string& line, std::int64_t behind, MeterBatch& batch) {
   const std::string whole = line + "\n";
   const absl::StatusOr<std::vector<MeterSample>> samples =
       decoder_->Decode(Bytes(reinterpret_cast<const std::uint8_t*>(whole.data()), whole.size()));
-  if (samples.ok()) {
-    batch.samples.insert(batch.samples.end(), samples->begin(), samples->end());
-  } else {
+  if (!samples.ok()) {
     ++batch.rejected;
     batch.refusal = std::string(samples.status().message());
+    return;
   }
+  const std::int64_t span_ns = replied_ns_ - before_ns_;
+  if (span_ns > kLongestSpanNs || behind > 0) {
+    batch.lost += static_cast<std::int64_t>(samples->size());
+    batch.refusal =
+        behind > 0 ? "of several samples at once only the last one's time is known"
+                   : absl::StrFormat("when a sample was taken is known to %.0f ms, not to %.0f ms",
+                                     static_cast<double>(span_ns) * 1e-6,
+                                     static_cast<double>(kLongestSpanNs) * 1e-6);
+    return;
+  }
+  batch.asked_ns = before_ns_;
+  batch.arrived_ns = replied_ns_;
+  batch.samples.insert(batch.samples.end(), samples->begin(), samples->end());
 }
 
 void PtdaemonDriver::Stop(Link& link) { Ask(link, "Stop").IgnoreError(); }
