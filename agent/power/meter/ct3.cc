@@ -45,6 +45,8 @@ constexpr int kStepMs = 250;
 constexpr int kQuietMs = 30;
 constexpr std::size_t kReadSize = 4096;
 constexpr double kMaxRateHz = 1000;
+// Slower ones are read frame by frame.
+constexpr std::int64_t kPileUpBelowNs = 5'000'000;
 
 bool Begins(Bytes bytes) { return bytes[0] == kBegin; }
 
@@ -138,6 +140,9 @@ class Ct3Decoder final : public StreamDecoder {
 
 class Ct3Driver final : public MeterDriver {
  public:
+  Ct3Driver(std::function<std::int64_t()> now, std::function<void()> pile_up)
+      : now_(std::move(now)), pile_up_(std::move(pile_up)) {}
+
   absl::StatusOr<MeterIdentity> Start(Link& link, double rate_hz) override {
     decoder_.Reset();
     decoder_.set_interval_ns(0);
@@ -151,7 +156,8 @@ class Ct3Driver final : public MeterDriver {
     constexpr double kSlowestMs = 60'000;
     const auto interval_ms =
         static_cast<std::uint32_t>(std::round(std::min(kMsPerSecond / rate, kSlowestMs)));
-    decoder_.set_interval_ns(std::int64_t{interval_ms} * 1'000'000);
+    interval_ns_ = std::int64_t{interval_ms} * 1'000'000;
+    decoder_.set_interval_ns(interval_ns_);
     std::vector<std::uint8_t> interval;
     for (int shift = 0; shift < 32; shift += 8) {
       interval.push_back(static_cast<std::uint8_t>(interval_ms >> shift));
@@ -163,8 +169,16 @@ class Ct3Driver final : public MeterDriver {
   absl::Status Step(Link& link, MeterBatch& batch) override {
     batch = std::exchange(early_, MeterBatch());
     if (!batch.samples.empty()) return absl::OkStatus();
-    LetPileUp();
-    return ReadInto(link, kReadSize, kStepMs, decoder_, batch);
+    if (interval_ns_ < kPileUpBelowNs) {
+      pile_up_();
+      const absl::Status read = ReadInto(link, kReadSize, 0, decoder_, batch, now_);
+      if (!read.ok()) return read;
+    }
+    // To the instant at which a frame comes. What was there before it was late by chance, or, where
+    // the wait is about a multiple of the interval, by as much each time.
+    const absl::Status read = ReadInto(link, kReadSize, kStepMs, decoder_, batch, now_);
+    // What has piled up is not given up for a line that broke; the next step meets the error again.
+    return batch.samples.empty() ? read : absl::OkStatus();
   }
 
   void Stop(Link& link) override { Command(link, kStop, {}).IgnoreError(); }
@@ -180,9 +194,10 @@ class Ct3Driver final : public MeterDriver {
     frame.push_back(Xor8(payload));
     frame.push_back(kEnd);
     if (absl::Status written = link.Write(frame, kWriteMs); !written.ok()) return written;
-    const std::int64_t end_ns = BoottimeNs() + std::int64_t{kReplyMs} * 1'000'000;
-    for (int reads = 0; reads < kLeastReads || BoottimeNs() < end_ns; ++reads) {
-      if (absl::Status read = ReadInto(link, kReadSize, kReplyMs / kLeastReads, decoder_, early_);
+    const std::int64_t end_ns = now_() + std::int64_t{kReplyMs} * 1'000'000;
+    for (int reads = 0; reads < kLeastReads || now_() < end_ns; ++reads) {
+      if (absl::Status read =
+              ReadInto(link, kReadSize, kReplyMs / kLeastReads, decoder_, early_, now_);
           !read.ok()) {
         return read;
       }
@@ -193,6 +208,9 @@ class Ct3Driver final : public MeterDriver {
                      ": not a meter of this family, or its menu or script mode is in the way"));
   }
 
+  const std::function<std::int64_t()> now_;
+  const std::function<void()> pile_up_;
+  std::int64_t interval_ns_ = 0;
   Ct3Decoder decoder_;
   MeterBatch early_;
   std::uint8_t request_ = 0;
@@ -223,6 +241,11 @@ UsbMatch Match(const UsbDevice& device) {
 
 }  // namespace
 
+std::unique_ptr<MeterDriver> MakeCt3Driver(std::function<std::int64_t()> now,
+                                           std::function<void()> pile_up) {
+  return std::make_unique<Ct3Driver>(std::move(now), std::move(pile_up));
+}
+
 MeterModel Ct3Model() {
   MeterModel model;
   model.name = "ct3";
@@ -240,7 +263,7 @@ MeterModel Ct3Model() {
   model.gain_u = 0.005;
   model.offset_u_w = 0.005;
   model.make_decoder = [] { return std::make_unique<Ct3Decoder>(); };
-  model.make_driver = [] { return std::make_unique<Ct3Driver>(); };
+  model.make_driver = [] { return MakeCt3Driver(BoottimeNs, LetPileUp); };
   model.tested = "derived bytes";
   return model;
 }

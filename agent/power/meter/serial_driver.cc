@@ -51,10 +51,11 @@ absl::Status DecodeInto(MeterDecoder& decoder, Bytes bytes, MeterBatch& batch) {
 }
 
 absl::Status ReadInto(Link& link, std::size_t most, int timeout_ms, MeterDecoder& decoder,
-                      MeterBatch& batch) {
+                      MeterBatch& batch, const std::function<std::int64_t()>& now) {
   const absl::StatusOr<std::vector<std::uint8_t>> bytes = link.Read(most, timeout_ms);
-  batch.arrived_ns = BoottimeNs();
+  const std::int64_t arrived_ns = now();
   if (absl::IsDeadlineExceeded(bytes.status())) return absl::OkStatus();
+  batch.arrived_ns = arrived_ns;
   if (!bytes.ok()) return bytes.status();
   return DecodeInto(decoder, *bytes, batch);
 }

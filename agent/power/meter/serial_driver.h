@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "agent/power/link/link.h"
 #include "agent/power/meter/decoder.h"
 #include "agent/power/meter/driver.h"
+#include "agent/process/boottime.h"
 
 namespace joulefarm::agent {
 
@@ -22,10 +24,11 @@ absl::Status DecodeInto(MeterDecoder& decoder, Bytes bytes, MeterBatch& batch);
 // All that has arrived, but at most `most` bytes, and the first within `timeout_ms`: stamped and
 // decoded into `batch`. OK with nothing arrived.
 absl::Status ReadInto(Link& link, std::size_t most, int timeout_ms, MeterDecoder& decoder,
-                      MeterBatch& batch);
+                      MeterBatch& batch, const std::function<std::int64_t()>& now = BoottimeNs);
 
 // Lets what a fast meter sends pile up for a moment, so that its thread wakes about 50 times a
-// second and not for every frame; the kernel keeps more than that.
+// second and not for every frame; the kernel keeps more than that. What has piled up says little
+// about when it arrived: that a following read, which waits for the next frame, tells.
 void LetPileUp();
 
 // Throws away what has arrived, until nothing comes for `quiet_ms`. DATA_LOSS: it does not end.
