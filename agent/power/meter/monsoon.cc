@@ -27,7 +27,10 @@ constexpr std::uint8_t kTypeMask = 0x30;
 constexpr std::uint8_t kMeasurement = 0x00;
 constexpr std::uint8_t kZero = 0x10;
 constexpr std::uint8_t kReference = 0x30;
+// Of the flags. What these two mean is in the document of its API alone; its maker's own program
+// does not look at them.
 constexpr std::uint8_t kOverCurrent = 0x10;
+constexpr std::uint8_t kOutputOn = 0x20;
 constexpr std::int64_t kPeriodNs = 200'000;
 
 // Volts per count of the ADC, before the divider in front of it.
@@ -110,17 +113,22 @@ class MonsoonDecoder : public MeterDecoder {
           absl::StrCat("a packet of ", bytes.size(), " bytes cannot have ", n, " observations"));
     CountDropped(U16Le(bytes, 0));
     std::vector<MeterSample> samples;
+    std::int64_t measurements = 0;
     bool beyond = false;
     for (std::size_t i = 0; i < n; ++i) {
-      const bool over_current = (bytes[2] & kOverCurrent) != 0;
-      if (!Observe(bytes.subspan(kHeader + i * kObservation, kObservation), over_current, samples))
-        beyond = true;
+      const Bytes observation = bytes.subspan(kHeader + i * kObservation, kObservation);
+      if ((observation[kTypeAt] & kTypeMask) == kMeasurement) ++measurements;
+      if (!Observe(observation, samples)) beyond = true;
       ++observations_;
     }
-    if (beyond)
-      return absl::DataLossError(
+    absl::Status usable = CheckOutput(bytes[2]);
+    if (usable.ok() && beyond) {
+      usable = absl::DataLossError(
           absl::StrCat("a current beyond ", kMostA, " A: damaged, or its calibration was"));
-    return samples;
+    }
+    if (usable.ok() || measurements == 0) return samples;
+    lost_ += measurements;
+    return usable;
   }
 
   std::int64_t TakeLost() override { return std::exchange(lost_, 0); }
@@ -138,6 +146,21 @@ class MonsoonDecoder : public MeterDecoder {
   }
 
  private:
+  // Measurements of an output that is off are about 0 W, and nothing of the device.
+  static absl::Status CheckOutput(std::uint8_t flags) {
+    if ((flags & kOverCurrent) != 0) {
+      return absl::DataLossError(
+          "the monitor says over-current (bit 4 of its flags, which one document describes): it "
+          "has switched its output off or is about to");
+    }
+    if ((flags & kOutputOn) == 0) {
+      return absl::DataLossError(
+          "the monitor says that its output is off (bit 5 of its flags, which one document "
+          "describes): set its voltage, or supply_v");
+    }
+    return absl::OkStatus();
+  }
+
   void CountDropped(std::uint16_t dropped) {
     if (dropped_) {
       const auto more = static_cast<std::uint16_t>(dropped - *dropped_);
@@ -164,7 +187,7 @@ class MonsoonDecoder : public MeterDecoder {
   }
 
   // False: a current that cannot be.
-  bool Observe(Bytes observation, bool over_current, std::vector<MeterSample>& samples) {
+  bool Observe(Bytes observation, std::vector<MeterSample>& samples) {
     const std::uint8_t type = observation[kTypeAt] & kTypeMask;
     if (type == kZero || type == kReference) {
       for (Channel* channel : {&main_, &usb_}) {
@@ -187,7 +210,6 @@ class MonsoonDecoder : public MeterDecoder {
     sample.more.emplace_back("usb_voltage_v", Raw(observation, kUsbVoltage) * 2 / kAdcCountsPerV);
     if (const std::optional<double> usb_a = Amperes(usb_, observation))
       sample.more.emplace_back("usb_current_a", *usb_a);
-    if (over_current) sample.more.emplace_back("over_current", 1);
     return true;
   }
 

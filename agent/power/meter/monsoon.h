@@ -33,8 +33,8 @@ MonsoonCalibration NominalMonsoonCalibration();
 // and these, 200 µs apart. An observation is a measurement, or one of the two calibrations that the
 // device inserts (zero and reference current), of which the means of the last five turn raw values
 // into amperes; before both have been there, measurements give nothing. t_ns: 200 µs per
-// observation, dropped ones included, since Reset. More: usb_voltage_v, usb_current_a, and
-// over_current 1 where the device says so.
+// observation, dropped ones included, since Reset. More: usb_voltage_v, usb_current_a. Measurements
+// while its output is off, or it says over-current, are refused: they are not the device's.
 std::unique_ptr<MeterDecoder> MakeMonsoonDecoder(const MonsoonCalibration& calibration);
 
 // One model, because only asking the device tells the two apart.

@@ -128,6 +128,21 @@ TEST(MonsoonDriverTest, SamplesOfAWholeTransfer) {
   EXPECT_TRUE(absl::IsUnavailable(driver.Step(link, nothing)));
 }
 
+TEST(MonsoonDriverTest, AnOutputThatIsOffIsSaidAndCounted) {
+  FakeMonsoon link;
+  MonsoonDriver driver({});
+  ASSERT_TRUE(driver.Start(link, 0).ok());
+  Packet off = kMeasurement;
+  off[2] = 0x01;
+  link.transfers_ = {kZero + kReference + off + off};
+  MeterBatch batch;
+  ASSERT_TRUE(driver.Step(link, batch).ok());
+  EXPECT_THAT(batch.samples, IsEmpty());
+  EXPECT_EQ(batch.rejected, 2);
+  EXPECT_EQ(batch.lost, 2 + 2) << "two dropped before";
+  EXPECT_THAT(batch.refusal, HasSubstr("its output is off"));
+}
+
 TEST(MonsoonDriverTest, TheDevicesOwnCalibrationCounts) {
   FakeMonsoon link;
   link.values_[0x1A] = 73'000;

@@ -127,11 +127,31 @@ TEST_F(MonsoonTest, TheLowVoltageModelHasSignsAndAnotherDivider) {
   EXPECT_EQ(samples[0].voltage_v, 2.1);
 }
 
-TEST_F(MonsoonTest, OverCurrentIsSaid) {
+TEST_F(MonsoonTest, AnOutputThatIsOffIsNotADeviceAtZeroWatts) {
   Calibrate();
-  Frame frame = Measurement();
-  frame[2] |= 0x10;
-  EXPECT_EQ(Decode(frame)[0].more.back(), std::pair(std::string("over_current"), 1.0));
+  Frame off = Measurement();
+  off[2] = 0x01;
+  EXPECT_THAT(Refused(off), HasSubstr("its output is off (bit 5 of its flags, which one document"));
+  EXPECT_EQ(decoder_->TakeLost(), 2) << "the third is not a measurement";
+  Frame tripped = Measurement();
+  tripped[2] |= 0x10;
+  EXPECT_THAT(Refused(tripped), HasSubstr("over-current (bit 4 of its flags, which one document"));
+  EXPECT_EQ(decoder_->TakeLost(), 2);
+  tripped[2] = 0x11;
+  EXPECT_THAT(Refused(tripped), HasSubstr("over-current")) << "off, and why";
+  const std::vector<MeterSample> samples = Decode(Measurement());
+  ASSERT_THAT(samples, SizeIs(2)) << "it is on again";
+  EXPECT_EQ(samples[0].t_ns, (2 + 3 * 3) * 200'000);
+}
+
+// They are of the monitor itself.
+TEST_F(MonsoonTest, CalibrationsCountWhileItsOutputIsOff) {
+  Frame zero = Zero();
+  Frame reference = Reference();
+  zero[2] = reference[2] = 0;
+  EXPECT_THAT(Decode(zero), IsEmpty());
+  EXPECT_THAT(Decode(reference), IsEmpty());
+  EXPECT_THAT(Decode(Measurement()), SizeIs(2));
 }
 
 TEST_F(MonsoonTest, WhatIsNoPacketIsRefused) {
