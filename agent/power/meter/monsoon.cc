@@ -102,15 +102,11 @@ class MonsoonDecoder : public MeterDecoder {
   }
 
   absl::StatusOr<std::vector<MeterSample>> Decode(Bytes bytes) override {
-    if (bytes.size() < kHeader + kObservation || bytes.size() > kPacket)
-      return absl::DataLossError(absl::StrCat("a packet of ", bytes.size(), " bytes, not ",
-                                              kHeader + kObservation, " to ", kPacket));
+    if (absl::Status whole = CheckPacket(bytes); !whole.ok()) {
+      Pass(Held(bytes));
+      return whole;
+    }
     const std::size_t n = bytes[3];
-    if (n == 0 || n > kMostObservations)
-      return absl::DataLossError(absl::StrCat("a packet says it has ", n, " observations"));
-    if (bytes.size() < kHeader + n * kObservation)
-      return absl::DataLossError(
-          absl::StrCat("a packet of ", bytes.size(), " bytes cannot have ", n, " observations"));
     CountDropped(U16Le(bytes, 0));
     std::vector<MeterSample> samples;
     std::int64_t measurements = 0;
@@ -146,6 +142,31 @@ class MonsoonDecoder : public MeterDecoder {
   }
 
  private:
+  static absl::Status CheckPacket(Bytes bytes) {
+    if (bytes.size() < kHeader + kObservation || bytes.size() > kPacket)
+      return absl::DataLossError(absl::StrCat("a packet of ", bytes.size(), " bytes, not ",
+                                              kHeader + kObservation, " to ", kPacket));
+    const std::size_t n = bytes[3];
+    if (n == 0 || n > kMostObservations)
+      return absl::DataLossError(absl::StrCat("a packet says it has ", n, " observations"));
+    if (bytes.size() < kHeader + n * kObservation)
+      return absl::DataLossError(
+          absl::StrCat("a packet of ", bytes.size(), " bytes cannot have ", n, " observations"));
+    return absl::OkStatus();
+  }
+  // How many observations a damaged packet had: what it says where that can be, else what it has
+  // room for.
+  static std::int64_t Held(Bytes bytes) {
+    if (bytes.size() < kHeader || bytes.size() > kPacket) return 0;
+    const std::size_t n = bytes[3];
+    if (n > 0 && n <= kMostObservations) return static_cast<std::int64_t>(n);
+    return static_cast<std::int64_t>((bytes.size() - kHeader) / kObservation);
+  }
+  // Their time passes without them.
+  void Pass(std::int64_t lost) {
+    lost_ += lost;
+    observations_ += lost;
+  }
   // Measurements of an output that is off are about 0 W, and nothing of the device.
   static absl::Status CheckOutput(std::uint8_t flags) {
     if ((flags & kOverCurrent) != 0) {
@@ -163,9 +184,7 @@ class MonsoonDecoder : public MeterDecoder {
 
   void CountDropped(std::uint16_t dropped) {
     if (dropped_) {
-      const auto more = static_cast<std::uint16_t>(dropped - *dropped_);
-      lost_ += more;
-      observations_ += more;
+      Pass(static_cast<std::uint16_t>(dropped - *dropped_));
     }
     dropped_ = dropped;
   }

@@ -117,7 +117,8 @@ TEST(MonsoonDriverTest, SamplesOfAWholeTransfer) {
   ASSERT_TRUE(driver.Step(link, batch).ok());
   ASSERT_THAT(batch.samples, SizeIs(3)) << "the last packet is short";
   EXPECT_NEAR(batch.samples[0].current_a.value_or(0), 21.597479e-3, 5e-10);
-  EXPECT_EQ(batch.lost, 2);
+  EXPECT_EQ(batch.lost, 2 + 3) << "dropped by the monitor, and those of the damaged packet";
+  EXPECT_EQ(batch.samples[1].t_ns.value_or(0) - batch.samples[0].t_ns.value_or(0), 4 * 200'000);
   EXPECT_EQ(batch.rejected, 1);
   EXPECT_THAT(batch.refusal, HasSubstr("9 observations"));
   EXPECT_GT(batch.arrived_ns, 0);

@@ -168,6 +168,27 @@ TEST_F(MonsoonTest, WhatIsNoPacketIsRefused) {
   EXPECT_THAT(Refused(frame), HasSubstr("cannot have 3 observations"));
 }
 
+TEST_F(MonsoonTest, WhatARefusedPacketHeldIsLostAndTakesItsTime) {
+  Calibrate();
+  Frame damaged = Measurement();
+  damaged[3] = 9;
+  Refused(damaged);
+  EXPECT_EQ(decoder_->TakeLost(), 3) << "as many as there is room for";
+  EXPECT_EQ(Decode(Measurement())[0].t_ns, (2 + 3) * 200'000);
+  Frame cut = Measurement();
+  cut.resize(57);
+  Refused(cut);
+  EXPECT_EQ(decoder_->TakeLost(), 3) << "as many as it says";
+  Frame shorter = Measurement();
+  shorter[3] = 0;
+  shorter.resize(41);
+  Refused(shorter);
+  EXPECT_EQ(decoder_->TakeLost(), 2);
+  Refused({});
+  EXPECT_EQ(decoder_->TakeLost(), 0);
+  EXPECT_EQ(Decode(Measurement())[0].t_ns, (2 + 3 + 3 + 3 + 2) * 200'000);
+}
+
 TEST_F(MonsoonTest, ACurrentThatCannotBeIsRefused) {
   Frame reference = Reference();
   reference[4] = 0x02;  // coarse: 2 counts above its zero
@@ -175,6 +196,7 @@ TEST_F(MonsoonTest, ACurrentThatCannotBeIsRefused) {
   Decode(Zero());
   Decode(reference);
   EXPECT_THAT(Refused(Measurement()), HasSubstr("a current beyond 16 A"));
+  EXPECT_EQ(decoder_->TakeLost(), 2);
 }
 
 TEST_F(MonsoonTest, StandsDamage) {
