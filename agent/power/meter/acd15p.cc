@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "agent/power/meter/bytes.h"
 #include "agent/power/meter/km001pro.h"
+#include "agent/power/meter/round_trip.h"
 #include "agent/process/boottime.h"
 
 namespace joulefarm::agent {
@@ -22,6 +23,8 @@ constexpr double kMaxA = 10;
 constexpr std::int64_t kSecondNs = 1'000'000'000;
 constexpr std::int64_t kMaxWaitNs = 250'000'000;
 constexpr std::int64_t kSilenceNs = 5 * kSecondNs;
+// An answer that took longer is refused: a stamp is the middle, so none is off by more than half.
+constexpr std::int64_t kLongestRoundTripNs = kSecondNs;
 constexpr int kWriteMs = 500;
 
 int WaitMs(std::int64_t left_ns) {
@@ -72,7 +75,7 @@ class Acd15pDriver : public MeterDriver {
     } else if (!absl::IsDeadlineExceeded(report.status())) {
       return report.status();
     }
-    if (now_() - asked_ns_ >= kSecondNs) waiting_ = false;
+    if (now_() - asked_ns_ >= kLongestRoundTripNs) waiting_ = false;
     if (now_() - heard_ns_ < kSilenceNs + period_ns_) return absl::OkStatus();
     return absl::UnavailableError(
         absl::StrCat("no answer for ", (now_() - heard_ns_) / 1'000'000, " ms"));
@@ -89,6 +92,13 @@ class Acd15pDriver : public MeterDriver {
       return;
     }
     if (samples->empty()) return;
+    const std::int64_t took_ns = batch.arrived_ns - asked_ns_;
+    if (took_ns > kLongestRoundTripNs) {
+      batch.lost += static_cast<std::int64_t>(samples->size());
+      ++batch.rejected;
+      batch.refusal = LongRoundTrip(took_ns, kLongestRoundTripNs);
+      return;
+    }
     batch.samples = *std::move(samples);
     batch.asked_ns = asked_ns_;
     heard_ns_ = batch.arrived_ns;
@@ -151,6 +161,7 @@ MeterModel Acd15pModel() {
   model.max_rate_hz = 1;
   // Nobody states what it averages over; its values may be as old as the second between them.
   model.refresh_ns = kSecondNs;
+  model.stamp_bound_ns = kLongestRoundTripNs / 2;
   model.resolution_w = 1e-6;
   model.max_voltage_v = kMaxV;
   model.max_current_a = kMaxA;

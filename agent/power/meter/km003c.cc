@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "agent/power/meter/bytes.h"
+#include "agent/power/meter/round_trip.h"
 
 namespace joulefarm::agent {
 namespace {
@@ -288,10 +289,7 @@ absl::Status Km003cDriver::ReadReply(Link& link, MeterBatch& batch) {
     }
     if (batch.arrived_ns - *batch.asked_ns > kLongestRoundTripNs) {
       ++batch.lost;
-      batch.refusal =
-          absl::StrFormat("a round trip took %.1f ms, more than %.1f ms",
-                          static_cast<double>(batch.arrived_ns - *batch.asked_ns) * 1e-6,
-                          static_cast<double>(kLongestRoundTripNs) * 1e-6);
+      batch.refusal = LongRoundTrip(batch.arrived_ns - *batch.asked_ns, kLongestRoundTripNs);
       return absl::OkStatus();
     }
     batch.samples = *std::move(samples);

@@ -9,7 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "agent/process/boottime.h"
+#include "agent/power/meter/round_trip.h"
 
 namespace joulefarm::agent {
 namespace {
@@ -27,11 +27,6 @@ constexpr auto kPileUp = std::chrono::milliseconds(20);
 void Refuse(MeterBatch& batch, std::string why) {
   ++batch.rejected;
   batch.refusal = std::move(why);
-}
-
-int MsUntil(std::int64_t end_ns) {
-  const std::int64_t left = (end_ns - BoottimeNs() + kNsPerMs - 1) / kNsPerMs;
-  return static_cast<int>(std::clamp<std::int64_t>(left, 0, kStepMs));
 }
 
 }  // namespace
@@ -73,13 +68,18 @@ absl::Status DrainLine(Link& link, int quiet_ms) {
       "it does not stop sending: not the meter it was taken for, or another baud rate");
 }
 
+int PolledLine::MsUntil(std::int64_t end_ns) const {
+  const std::int64_t left = (end_ns - now_() + kNsPerMs - 1) / kNsPerMs;
+  return static_cast<int>(std::clamp<std::int64_t>(left, 0, kStepMs));
+}
+
 void PolledLine::Start(double rate_hz) {
   constexpr double kNsPerSecond = 1e9;
   period_ns_ = fastest_ms_ * kNsPerMs;
   if (rate_hz > 0) {
     period_ns_ = std::max(period_ns_, static_cast<std::int64_t>(kNsPerSecond / rate_hz));
   }
-  next_ns_ = BoottimeNs();
+  next_ns_ = now_();
   in_step_ = false;
 }
 
@@ -88,7 +88,7 @@ absl::Status PolledLine::AwaitTurn(Link& link, MeterBatch& batch, bool& my_turn)
     if (absl::Status quiet = DrainLine(link, kQuietMs); !quiet.ok()) return quiet;
     in_step_ = true;
   }
-  const std::int64_t end_ns = std::min(next_ns_, BoottimeNs() + kStepMs * kNsPerMs);
+  const std::int64_t end_ns = std::min(next_ns_, now_() + kStepMs * kNsPerMs);
   my_turn = end_ns == next_ns_;
   const absl::StatusOr<std::vector<std::uint8_t>> stray =
       link.Read(reply_size_ + 1, MsUntil(end_ns));
@@ -102,27 +102,33 @@ absl::Status PolledLine::AwaitTurn(Link& link, MeterBatch& batch, bool& my_turn)
 
 absl::Status PolledLine::Poll(Link& link, MeterDecoder& decoder, MeterBatch& batch) {
   batch = MeterBatch();
-  batch.arrived_ns = BoottimeNs();
+  batch.arrived_ns = now_();
   bool my_turn = false;
   if (absl::Status turn = AwaitTurn(link, batch, my_turn); !turn.ok() || !my_turn) return turn;
   decoder.Reset();
-  const std::int64_t asked_ns = BoottimeNs();
+  const std::int64_t asked_ns = now_();
   next_ns_ = std::max(next_ns_ + period_ns_, asked_ns);
   if (absl::Status written = link.Write(request_, kStepMs); !written.ok()) return written;
   batch.asked_ns = asked_ns;
-  const std::int64_t end_ns = asked_ns + kStepMs * kNsPerMs;
+  const std::int64_t end_ns = asked_ns + kLongestRoundTripNs;
   std::vector<std::uint8_t> reply;
   do {
     // One byte more than a reply shows that this is none.
     const absl::StatusOr<std::vector<std::uint8_t>> bytes =
         link.Read(reply_size_ + 1 - reply.size(), MsUntil(end_ns));
-    batch.arrived_ns = BoottimeNs();
+    batch.arrived_ns = now_();
     if (absl::IsDeadlineExceeded(bytes.status())) break;
     if (!bytes.ok()) return bytes.status();
     reply.insert(reply.end(), bytes->begin(), bytes->end());
-    // Late or not: what has arrived is read, for it was this host that stood still.
+    // Late or not: what has arrived is read, or the next question's reply would come behind it.
   } while (reply.size() < reply_size_);
   in_step_ = reply.size() == reply_size_;
+  const std::int64_t took_ns = batch.arrived_ns - asked_ns;
+  if (in_step_ && took_ns > kLongestRoundTripNs) {
+    ++batch.lost;
+    Refuse(batch, LongRoundTrip(took_ns, kLongestRoundTripNs));
+    return absl::OkStatus();
+  }
   if (in_step_) return DecodeInto(decoder, reply, batch);
   if (!reply.empty()) {
     Refuse(batch, absl::StrCat("a reply of ", reply.size(), " bytes, not ", reply_size_));

@@ -37,9 +37,17 @@ absl::Status DrainLine(Link& link, int quiet_ms);
 // Asks a meter that only answers, at most at its rate.
 class PolledLine {
  public:
-  // `reply_size`: of the whole reply to `request`; `fastest_ms`: between two requests.
-  PolledLine(std::vector<std::uint8_t> request, std::size_t reply_size, int fastest_ms)
-      : request_(std::move(request)), reply_size_(reply_size), fastest_ms_(fastest_ms) {}
+  // A reply that took longer is refused: a stamp is the middle, so none is off by more than half.
+  static constexpr std::int64_t kLongestRoundTripNs = 250'000'000;
+
+  // `reply_size`: of the whole reply to `request`; `fastest_ms`: between two requests; `now`:
+  // BOOTTIME, ns, tests have their own.
+  PolledLine(std::vector<std::uint8_t> request, std::size_t reply_size, int fastest_ms,
+             std::function<std::int64_t()> now = BoottimeNs)
+      : request_(std::move(request)),
+        reply_size_(reply_size),
+        fastest_ms_(fastest_ms),
+        now_(std::move(now)) {}
 
   // 0: as fast as the meter allows.
   void Start(double rate_hz);
@@ -49,10 +57,12 @@ class PolledLine {
 
  private:
   absl::Status AwaitTurn(Link& link, MeterBatch& batch, bool& my_turn);
+  int MsUntil(std::int64_t end_ns) const;
 
   const std::vector<std::uint8_t> request_;
   const std::size_t reply_size_;
   const int fastest_ms_;
+  const std::function<std::int64_t()> now_;
   std::int64_t period_ns_ = 0;
   std::int64_t next_ns_ = 0;
   bool in_step_ = false;  // nothing of an older reply can still arrive

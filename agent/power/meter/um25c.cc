@@ -135,6 +135,7 @@ MeterModel Um25cModel() {
   model.kind = SampleKind::kAveraged;
   model.smoothing_ns = 500'000'000;
   model.refresh_ns = 500'000'000;
+  model.stamp_bound_ns = PolledLine::kLongestRoundTripNs / 2;
   model.latency_u_ns = 500'000'000;
   model.resolution_w = 1e-3;
   model.max_voltage_v = kMaxVoltage;

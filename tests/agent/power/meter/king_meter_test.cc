@@ -240,6 +240,24 @@ TEST(Acd15pDriverTest, ALateAnswerIsNotTheNextOnes) {
   EXPECT_EQ(samples, 4);
 }
 
+// The middle of such a round trip says too little.
+TEST(Acd15pDriverTest, AnAnswerReadTooLateIsRefused) {
+  ScriptedLink link;
+  link.on_write = [&link](const Frame&) {
+    link.Arrive(link.now_ns() + 7 * kMs, Acd15pVector());
+    link.Pass(1'200 * kMs);  // the host stands still
+  };
+  const auto driver = MakeAcd15pDriver(link.Clock());
+  ASSERT_TRUE(driver->Start(link, 0).ok());
+  MeterBatch batch;
+  ASSERT_TRUE(driver->Step(link, batch).ok());
+  EXPECT_TRUE(batch.samples.empty());
+  EXPECT_EQ(batch.lost, 1);
+  EXPECT_EQ(batch.rejected, 1);
+  EXPECT_EQ(batch.refusal, "a round trip took 1200.0 ms, more than 1000.0 ms");
+  EXPECT_EQ(Acd15pModel().stamp_bound_ns, 500 * kMs) << "half of the longest that is taken";
+}
+
 TEST(Acd15pDriverTest, SilenceAndGarbageEndInAnError) {
   for (const bool garbage : {false, true}) {
     ScriptedLink link;
