@@ -1,44 +1,17 @@
 #include "agent/commands/meters.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <map>
-#include <thread>
-#include <utility>
+
+#include "agent/commands/live_readings.h"
 
 namespace joulefarm::agent {
 namespace {
 
-constexpr std::chrono::milliseconds kBetweenReadings{250};
+constexpr std::int64_t kBetweenReadingsNs = 250'000'000;
 // Long enough for the rate of a meter.
-constexpr std::chrono::milliseconds kOfMeters{1000};
-
-struct Reading {
-  std::int64_t t_ns = 0;
-  std::int64_t raw = 0;
-};
-using Readings = std::map<std::string, Reading>;
-
-// The last reading of each channel; of a meter that samples by itself, the mean of what came.
-Readings Poll(const PowerSelection& selection) {
-  Readings readings;
-  for (const std::unique_ptr<PowerSource>& source : selection.sources) {
-    std::vector<PowerReading> polled;
-    std::int64_t lost = 0;
-    // What one channel cannot say is missing in the table.
-    source->Poll(polled, lost).IgnoreError();
-    std::map<int, std::pair<double, int>> sums;
-    for (const PowerReading& reading : polled) {
-      auto& [sum, count] = sums[reading.channel];
-      sum += static_cast<double>(reading.raw);
-      ++count;
-      readings[source->channels()[static_cast<std::size_t>(reading.channel)].name()] = {
-          reading.t_ns, source->buffered() ? std::llround(sum / count) : reading.raw};
-    }
-  }
-  return readings;
-}
+constexpr std::int64_t kOfMetersNs = 1'000'000'000;
 
 // raw * scale; a scale that is a power of ten gives the number that people would write.
 double Value(std::int64_t raw, double scale) {
@@ -47,7 +20,7 @@ double Value(std::int64_t raw, double scale) {
   return whole ? static_cast<double>(raw) / steps : static_cast<double>(raw) * scale;
 }
 
-void Fill(const Readings& before, const Readings& after, MeterNow& meter) {
+void Fill(const LiveReadings& before, const LiveReadings& after, MeterNow& meter) {
   const v1::ChannelInfo& channel = meter.channel;
   const auto now = after.find(channel.name());
   if (now == after.end()) return;
@@ -132,12 +105,12 @@ MetersReport ReadMeters(const HostPaths& paths, const PowerSettings& settings) {
   const bool meters =
       std::any_of(selection.sources.begin(), selection.sources.end(),
                   [](const std::unique_ptr<PowerSource>& source) { return source->buffered(); });
-  Readings before;
-  if ((counters || meters) && paths.live()) {
-    before = Poll(selection);
-    std::this_thread::sleep_for(meters ? kOfMeters : kBetweenReadings);
-  }
-  const Readings after = Poll(selection);
+  LiveReadings before;
+  const bool twice = (counters || meters) && paths.live();
+  if (twice) before = Look(selection.sources);
+  const LiveReadings after =
+      twice ? LookFor(selection.sources, meters ? kOfMetersNs : kBetweenReadingsNs, RealTime())
+            : Look(selection.sources);
   const std::map<std::string, MeterReport> reports = MetersOf(selection);
   for (const v1::ChannelInfo& channel : channels) {
     MeterNow& meter = report.meters.emplace_back();

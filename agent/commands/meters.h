@@ -34,7 +34,7 @@ struct MetersReport {
 };
 
 // Reads every channel once; counters twice, a quarter of a second apart, and meters for a second,
-// where the host is alive.
+// or for two and a half of their periods where that gives nothing, where the host is alive.
 MetersReport ReadMeters(const HostPaths& paths, const PowerSettings& settings);
 
 // For people.
