@@ -92,6 +92,8 @@ Json OrNull(const std::optional<T>& value) {
   return value ? Json(*value) : Json(nullptr);
 }
 
+Json TextOrNull(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
+
 // "km003c: ChargerLAB POWER-Z KM003C, serial 1, USB port 3-1, …".
 std::string Describe(const std::string& channel, const MeterReport& meter) {
   std::string text = absl::StrCat(channel, ": ", meter.title);
@@ -122,11 +124,10 @@ Json MeterAsJson(const std::optional<MeterReport>& meter) {
   object["model"] = meter->model;
   object["serial"] = OrNull(meter->serial);
   object["firmware"] = OrNull(meter->firmware);
-  object["place"] = meter->place;
+  object["place"] = TextOrNull(meter->place);
   object["tare_a"] = OrNull(meter->settings.tare_a);
   object["tare_w"] = OrNull(meter->settings.tare_w);
-  object["tare_at"] =
-      meter->settings.tare_at.empty() ? Json(nullptr) : Json(meter->settings.tare_at);
+  object["tare_at"] = TextOrNull(meter->settings.tare_at);
   object["distinct_hz"] = OrNull(meter->counts.distinct_hz);
   object["half_round_trip_ns"] = OrNull(meter->counts.half_round_trip_ns);
   object["samples"] = meter->counts.samples;
@@ -135,7 +136,7 @@ Json MeterAsJson(const std::optional<MeterReport>& meter) {
   object["out_of_range"] = meter->counts.out_of_range;
   object["out_of_order"] = meter->counts.out_of_order;
   object["reopened"] = meter->counts.reopened;
-  object["trouble"] = meter->trouble;
+  object["trouble"] = TextOrNull(meter->trouble);
   return object;
 }
 
@@ -189,7 +190,7 @@ void WriteMetersJson(const MetersReport& report, std::ostream& out, std::ostream
     object["scope"] =
         channel.scope() == v1::SCOPE_UNSPECIFIED ? Json(nullptr) : Json(ScopeWord(channel));
     object["provenance"] = ProvenanceWord(channel);
-    object["parent"] = channel.parent().empty() ? Json(nullptr) : Json(channel.parent());
+    object["parent"] = TextOrNull(channel.parent());
     object["total"] = meter.total;
     object["primary"] = channel.primary();
     object["power_w"] = OrNull(meter.power_w);
@@ -199,7 +200,7 @@ void WriteMetersJson(const MetersReport& report, std::ostream& out, std::ostream
     object["rate_hz"] = channel.nominal_hz();
     object["gain_u"] = channel.has_gain_u() ? Json(channel.gain_u()) : Json(nullptr);
     object["offset_u_w"] = channel.has_offset_u() ? Json(channel.offset_u()) : Json(nullptr);
-    object["description"] = channel.description();
+    object["description"] = TextOrNull(channel.description());
     object["meter"] = MeterAsJson(meter.meter);
     array.push_back(std::move(object));
   }

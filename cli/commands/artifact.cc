@@ -8,6 +8,7 @@
 #include "cli/output/text.h"
 #include "common/config/duration.h"
 #include "common/sha256/sha256.h"
+#include "common/text/no_such.h"
 
 namespace joulefarm::cli {
 namespace {
@@ -55,8 +56,7 @@ absl::StatusOr<v1::StatArtifactResponse> Find(FarmClient& client, const std::str
   const auto* sha256 = table.rows.empty()
                            ? nullptr
                            : std::get_if<std::string>(&table.At(table.rows.front(), "sha256"));
-  if (sha256 == nullptr)
-    return absl::NotFoundError(absl::StrCat("there is no artifact ", artifact));
+  if (sha256 == nullptr) return absl::NotFoundError(NoSuch("artifact", artifact));
   v1::StatArtifactRequest stat;
   stat.set_sha256(*sha256);
   return client.StatArtifact(stat);

@@ -29,6 +29,9 @@ Examined ExamineThisHost(Console& console) {
   auto findings = said.ok() ? ParseAgentFindings(*said) : said.status();
   if (findings.ok()) {
     host.findings = *std::move(findings);
+    // Which controller the agent here is told to dial is in flags and a file that only it knows;
+    // the one this program talks to is looked at below.
+    std::erase_if(host.findings, [](const Finding& one) { return one.area == "controller"; });
   } else {
     host.findings.push_back(
         {Level::kWarning, "host",
@@ -125,7 +128,8 @@ void AddDoctor(CLI::App& app, Session& session) {
       "  joulefarm doctor --thorough            also reads the whole database and every artifact\n"
       "  joulefarm doctor -o json",
       "This host: engines, sensors and their permissions, memory, disk, time, the agent's state "
-      "(by joulefarm-agent doctor).\n"
+      "(by joulefarm-agent doctor, which by itself also says whether it can dial its "
+      "controller).\n"
       "The controller: that it answers and writes, its database, disk, clock, artifacts, agents, "
       "devices and versions.\n"
       "Exit code 3 when something needed is broken, 0 otherwise.");

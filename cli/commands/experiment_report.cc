@@ -5,6 +5,7 @@
 #include "cli/output/part_file.h"
 #include "cli/query.h"
 #include "cli/view/report.h"
+#include "common/text/no_such.h"
 
 namespace joulefarm::cli {
 namespace {
@@ -44,8 +45,7 @@ absl::StatusOr<ReportData> LoadReport(FarmClient& client, const std::string& exp
                                   "submitted, text, overrides FROM experiment WHERE id = ",
                                   SqlExperiment(experiment))}});
   if (!status.ok()) return status;
-  if (data.experiment.rows.empty())
-    return absl::NotFoundError(absl::StrCat("no experiment has the id or name ", experiment));
+  if (data.experiment.rows.empty()) return absl::NotFoundError(NoSuch("experiment", experiment));
   const std::string id =
       std::get<std::string>(data.experiment.At(data.experiment.rows.front(), "id"));
   const std::string of = absl::StrCat("job.experiment = ", SqlText(id));

@@ -11,6 +11,8 @@
 namespace joulefarm::cli {
 namespace {
 
+constexpr char kEndedWithout[] = "The job ended without a log line.";
+
 struct LogOptions {
   std::string job;
   std::string format = "table";
@@ -117,7 +119,7 @@ class Follower {
   }
 
   int Ended(const v1::GetProgressResponse& progress) {
-    if (sink_.rows() == 0) console_.err << "The job ended without a log line." << std::endl;
+    if (sink_.rows() == 0) console_.err << kEndedWithout << std::endl;
     if (console_.err_is_terminal) {
       console_.err << options_.job
                    << (progress.succeeded() > 0 ? " succeeded." : " did not succeed.") << std::endl;
@@ -147,6 +149,22 @@ class Follower {
   OneTable sink_;
   std::optional<std::chrono::steady_clock::time_point> lost_at_;
 };
+
+// Says whether lines may still come. A job may have ended since it was asked for its log: what is
+// read after the end is all there is.
+int NoLines(Session& session, FarmClient& client, const v1::ListRequest& log, OneTable& sink) {
+  v1::GetProgressRequest request;
+  request.set_job(log.id());
+  const auto progress = client.GetProgress(request);
+  if (!progress.ok()) return session.Fail(progress.status());
+  if (progress->done()) {
+    const absl::Status status = client.List(log, sink);
+    if (!status.ok()) return session.Fail(status);
+    if (sink.rows() > 0) return kExitOk;
+  }
+  session.console().err << (progress->done() ? kEndedWithout : "No log lines yet.") << std::endl;
+  return kExitOk;
+}
 
 int RunLogs(Session& session, const LogOptions& options) {
   const auto client = session.Client();
@@ -178,8 +196,7 @@ int RunLogs(Session& session, const LogOptions& options) {
   OneTable counting(*printer);
   const absl::Status status = (*client)->List(request, counting);
   if (!status.ok()) return session.Fail(status);
-  if (counting.rows() == 0) console.err << "No log lines yet." << std::endl;
-  return kExitOk;
+  return counting.rows() > 0 ? kExitOk : NoLines(session, **client, request, counting);
 }
 
 }  // namespace

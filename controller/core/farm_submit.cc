@@ -5,6 +5,7 @@
 #include "absl/strings/str_join.h"
 #include "common/experiment/device_attributes.h"
 #include "common/experiment/selector.h"
+#include "common/text/no_such.h"
 #include "controller/core/farm.h"
 
 namespace joulefarm::controller {
@@ -12,11 +13,6 @@ namespace joulefarm::controller {
 namespace {
 
 constexpr std::size_t kMostJobs = 1'000'000;
-
-absl::Status NoSuch(const char* what, const std::string& id) {
-  return absl::NotFoundError(
-      absl::StrCat("no ", what, " \"", id, "\": `joulefarm ", what, " list` shows what there is"));
-}
 
 void DescribeCells(const SubmitRequested& input, const std::vector<std::string>& devices,
                    v1::SubmitExperimentResponse& response) {
@@ -254,7 +250,7 @@ void Farm::CancelActive(Job& job, v1::FailureClass failure, const std::string& w
 void Farm::On(const CancelJobRequested& input) {
   const auto it = jobs_.find(input.job);
   if (it == jobs_.end()) {
-    Refuse(input.token, NoSuch("job", input.job));
+    Refuse(input.token, absl::NotFoundError(NoSuch("job", input.job)));
     return;
   }
   CancelJob(it->second);
@@ -266,7 +262,7 @@ void Farm::On(const CancelJobRequested& input) {
 void Farm::On(const CancelExperimentRequested& input) {
   ExperimentState* experiment = FindExperiment(input.experiment);
   if (experiment == nullptr) {
-    Refuse(input.token, NoSuch("experiment", input.experiment));
+    Refuse(input.token, absl::NotFoundError(NoSuch("experiment", input.experiment)));
     return;
   }
   int jobs = 0;
@@ -333,13 +329,13 @@ void Farm::FillProgress(const ExperimentState& experiment, v1::GetProgressRespon
 void Farm::On(const ProgressRequested& input) {
   const auto job = input.job.empty() ? jobs_.end() : jobs_.find(input.job);
   if (!input.job.empty() && job == jobs_.end()) {
-    Refuse(input.token, NoSuch("job", input.job));
+    Refuse(input.token, absl::NotFoundError(NoSuch("job", input.job)));
     return;
   }
   const ExperimentState* experiment =
       FindExperiment(job == jobs_.end() ? input.experiment : job->second.experiment);
   if (experiment == nullptr) {
-    Refuse(input.token, NoSuch("experiment", input.experiment));
+    Refuse(input.token, absl::NotFoundError(NoSuch("experiment", input.experiment)));
     return;
   }
   if (job != jobs_.end() && !input.experiment.empty() &&

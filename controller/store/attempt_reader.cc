@@ -88,8 +88,11 @@ absl::StatusOr<std::vector<Fence>> AttemptReader::Find(const std::string& subjec
     const bool job = session_.Query("SELECT 1 FROM job WHERE id = ?", subject).Next();
     const std::optional<std::string> experiment =
         job ? std::nullopt : FindExperiment(session_, subject);
-    if (!job && !experiment)
-      return absl::NotFoundError(absl::StrCat("there is no job or experiment ", subject));
+    if (!job && !experiment) {
+      return absl::NotFoundError(absl::StrCat("there is no job or experiment \"", subject,
+                                              "\": `joulefarm job list` and `joulefarm "
+                                              "experiment list` show what there is"));
+    }
     std::vector<Fence> found;
     Rows rows = session_.Query(
         R"sql(

@@ -20,6 +20,12 @@ using google::protobuf::Reflection;
 
 std::string JsonNumber(double value) { return std::isfinite(value) ? ShortestReal(value) : "null"; }
 
+// A text without presence of its own is absent where it is empty.
+bool IsAbsent(const Message& message, const FieldDescriptor* field) {
+  return (field->has_presence() || field->cpp_type() == FieldDescriptor::CPPTYPE_STRING) &&
+         !message.GetReflection()->HasField(message, field);
+}
+
 // `index` is -1 for a singular field.
 std::string JsonField(const Message& message, const FieldDescriptor* field, int index) {
   const Reflection* of = message.GetReflection();
@@ -133,7 +139,7 @@ std::string JsonMessage(const Message& message) {
         out += JsonField(message, field, k);
       }
       out += ']';
-    } else if (field->has_presence() && !reflection->HasField(message, field)) {
+    } else if (IsAbsent(message, field)) {
       out += "null";
     } else {
       out += JsonField(message, field, -1);

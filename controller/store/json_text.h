@@ -32,8 +32,8 @@ std::string JsonObject(const std::map<std::string, std::string>& entries);
 // {"threads":2} in the order of the experiment file.
 std::string JsonParams(const v1::JobSpec& spec);
 
-// A message as an object of its fields by their proto names; absent fields are null, enums are
-// words, 64-bit numbers are numbers.
+// A message as an object of its fields by their proto names; absent fields and empty texts are
+// null, enums are words, 64-bit numbers are numbers.
 std::string JsonMessage(const google::protobuf::Message& message);
 
 // [{…},{…}] of any range of messages.

@@ -15,6 +15,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "common/config/suggest.h"
+#include "common/text/no_such.h"
 #include "controller/store/listing_words.h"
 #include "controller/store/why_queued.h"
 
@@ -222,13 +223,12 @@ absl::Status AddFilter(v1::Listing listing, const std::string& key, const std::s
   const bool hidden = std::find(columns.begin(), columns.end(), key) == columns.end();
   const std::string column = hidden ? absl::StrCat("_", key) : key;
   if (key == "experiment") {
-    query.checks.push_back(
-        {kExperimentExists, text, absl::StrCat("no experiment has the id or name ", text)});
+    query.checks.push_back({kExperimentExists, text, NoSuch("experiment", text)});
     AddCondition(conditions, query, "experiment = " JF_EXPERIMENT, text);
     return absl::OkStatus();
   }
   if (column == "_job" || column == "job_id") {
-    query.checks.push_back({kJobExists, text, absl::StrCat("no job has the id ", text)});
+    query.checks.push_back({kJobExists, text, NoSuch("job", text)});
   }
   const absl::StatusOr<std::string> meant = MeantWord(listing, key, text);
   if (!meant.ok()) return meant.status();
@@ -265,8 +265,7 @@ absl::StatusOr<ListingQuery> BuildListing(const v1::ListRequest& request,
   }
   std::vector<std::string> conditions;
   if (request.has_id()) {
-    query.checks.push_back({spec->id_exists, request.id(),
-                            absl::StrCat("there is no ", spec->noun, " ", request.id())});
+    query.checks.push_back({spec->id_exists, request.id(), NoSuch(spec->noun, request.id())});
     AddCondition(conditions, query, spec->id_condition, request.id());
   }
   // In a fixed order: the request's map has none.

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/config/suggest.h"
+#include "common/text/no_such.h"
 #include "controller/store/sqlite_status.h"
 #include "controller/store/table_writer.h"
 
@@ -57,7 +58,7 @@ absl::StatusOr<std::int64_t> AttemptOfJob(sqlite3* handle, const std::string& jo
                                           std::optional<std::int64_t> wanted) {
   const auto jobs = Rows(handle, "SELECT state, accepted_fence FROM job WHERE id = ?1", job);
   if (!jobs.ok()) return jobs.status();
-  if (jobs->empty()) return absl::NotFoundError(absl::StrCat("there is no job ", job));
+  if (jobs->empty()) return absl::NotFoundError(NoSuch("job", job));
   const auto attempts =
       Rows(handle, "SELECT fence FROM attempt WHERE job_id = ?1 ORDER BY fence", job);
   if (!attempts.ok()) return attempts.status();

@@ -192,6 +192,22 @@ TEST_F(Watch, LogsAreFollowedToTheLastLine) {
   EXPECT_THAT(offsets, ElementsAre(0, 1, 2, 3, 4));
 }
 
+TEST_F(Watch, WithoutLinesItIsSaidWhetherTheyMayStillCome) {
+  bool done = false;
+  farm_.OnProgress(
+      [&](const v1::GetProgressRequest& request) { return JobProgress(request, done); });
+  farm_.OnList([](const v1::ListRequest& request) { return GrowingLog(request, 0); });
+  EXPECT_EQ(cli_.Run({"job", "logs", "job-1"}).err, "No log lines yet.\n");
+  done = true;
+  EXPECT_EQ(cli_.Run({"job", "logs", "job-1"}).err, "The job ended without a log line.\n");
+  // It came while the job was asked after.
+  int asked = 0;
+  farm_.OnList([&](const v1::ListRequest& request) { return GrowingLog(request, asked++); });
+  const CliOutcome late = cli_.Run({"job", "logs", "job-1"});
+  EXPECT_THAT(late.out, HasSubstr("engine  line 0\n"));
+  EXPECT_EQ(late.err, "");
+}
+
 TEST_F(Watch, LogsAreFollowedOverARestartOfTheController) {
   farm_.OnList([this](const v1::ListRequest& request) {
     return GrowingLog(request, std::min(4, asked_.load()));

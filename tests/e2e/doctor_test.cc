@@ -35,6 +35,7 @@ TEST_F(DoctorTest, AFarmThatIsWellAndThenHasAnAgentLess) {
   EXPECT_THAT(well.out, HasSubstr("This host\n"));
   EXPECT_THAT(well.out, Not(HasSubstr("not checked")))
       << "joulefarm-agent lies beside joulefarm, and speaks its language";
+  EXPECT_THAT(well.out, Not(HasSubstr("127.0.0.1:7070"))) << "nobody named that controller";
   const nlohmann::json findings = CliJson({"doctor", "--thorough"});
   EXPECT_THAT(Of(findings, "controller"), HasSubstr("works and writes"));
   EXPECT_THAT(Of(findings, "database"), HasSubstr("OK "));
@@ -80,6 +81,20 @@ TEST_F(DoctorTest, TheAgentsOwnDoctorLooksAtATreeSomebodySent) {
   const auto findings = nlohmann::json::parse(said.out);
   EXPECT_THAT(Of(findings, "memory"), HasSubstr("WARNING 92.2 MB of 8.19 GB memory available"));
   EXPECT_EQ(Of(findings, "disk"), "");
+}
+
+TEST_F(DoctorTest, ATreeThatIsNotThereIsNoHostWithoutSensors) {
+  const std::string nowhere = (dir() / "nowhere").string();
+  for (const Args& command : {Args{"doctor"}, Args{"meters"}, Args{"meters", "latency"},
+                              Args{"meters", "tare"}, Args{"--state", (dir() / "s").string()}}) {
+    Args argv = {JF_AGENT};
+    argv.insert(argv.end(), command.begin(), command.end());
+    argv.insert(argv.end(), {"--root", nowhere});
+    const Ended refused = StartProgram("agent-nowhere", argv)->Finish();
+    EXPECT_EQ(refused.code, 2) << command.back();
+    EXPECT_THAT(refused.err, HasSubstr("--root " + nowhere + ": there is no such directory; "));
+    EXPECT_EQ(refused.out, "");
+  }
 }
 
 }  // namespace

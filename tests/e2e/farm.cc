@@ -1,7 +1,5 @@
 #include "tests/e2e/farm.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <sys/socket.h>
@@ -15,6 +13,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "tests/e2e/loopback.h"
 
 namespace joulefarm::e2e {
 namespace {
@@ -27,22 +26,6 @@ constexpr char kControllerConfig[] = "heartbeat: 500ms\nttl: 15s\ngrace: 1s\n";
 void PrintFile(const std::filesystem::path& path) {
   const std::string text = ReadFile(path);
   if (!text.empty()) std::cout << "---- " << path.filename().string() << "\n" << text << std::endl;
-}
-
-int Connect(const std::string& address) {
-  const std::size_t colon = address.rfind(':');
-  int port = 0;
-  if (colon == std::string::npos || !absl::SimpleAtoi(address.substr(colon + 1), &port)) return -1;
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(static_cast<std::uint16_t>(port));
-  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  const timeval patience{30, 0};
-  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  if (connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0) return fd;
-  close(fd);
-  return -1;
 }
 
 std::string Column(sqlite3_stmt* statement, int i) {
@@ -246,8 +229,10 @@ std::string FarmTest::Value(const std::string& query) {
 
 HttpAnswer FarmTest::Http(const std::string& path, const std::string& method) {
   HttpAnswer answer;
-  const int fd = Connect(http_address_);
+  const int fd = ConnectOnLoopback(http_address_);
   if (fd < 0) return answer;
+  const timeval patience{30, 0};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   const std::string request =
       absl::StrCat(method, " ", path, " HTTP/1.1\r\nHost: farm\r\nConnection: close\r\n\r\n");
   send(fd, request.data(), request.size(), MSG_NOSIGNAL);

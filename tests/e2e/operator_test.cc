@@ -91,6 +91,11 @@ std::vector<std::string> Sorted(std::vector<std::string> keys) {
   return keys;
 }
 
+bool HasEmptyText(const json& value) {
+  if (value.is_string()) return value.get_ref<const std::string&>().empty();
+  return value.is_structured() && std::any_of(value.begin(), value.end(), HasEmptyText);
+}
+
 class OperatorTest : public FarmTest {};
 
 TEST_F(OperatorTest, ASweepOnTwoDevicesGivesTheRowsItShould) {
@@ -160,6 +165,11 @@ TEST_F(OperatorTest, JsonHasExactlyTheDocumentedKeysAndExplicitNulls) {
   EXPECT_TRUE(devices[0]["gate_reason"].is_null());
   EXPECT_TRUE(devices[0]["facts"].is_object());
   EXPECT_TRUE(devices[0]["labels"].is_object());
+  EXPECT_FALSE(HasEmptyText(devices)) << devices.dump(2) << "\nwhat is absent is null";
+  const json& channels = devices[0]["facts"]["power_channels"];
+  EXPECT_TRUE(std::any_of(channels.begin(), channels.end(), [](const json& channel) {
+    return channel.at("name") == "estimated" && channel.at("meter").is_null();
+  }));
 
   const json jobs = CliJson({"job", "list"});
   ASSERT_THAT(jobs, SizeIs(1));

@@ -1,37 +1,22 @@
 #include "tests/e2e/stalling_proxy.h"
 
-#include <arpa/inet.h>
-#include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
+#include "tests/e2e/loopback.h"
 
 namespace joulefarm::e2e {
 namespace {
 
-sockaddr_in Loopback(int port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<std::uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  return address;
-}
+// Small: what is held back is held by the sender, not by the kernel.
+constexpr int kBufferBytes = 64 * 1024;
 
 }  // namespace
 
-StallingProxy::StallingProxy(const std::string& target) : target_(target) {
-  listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address = Loopback(0);
-  socklen_t size = sizeof(address);
-  EXPECT_EQ(::bind(listener_, reinterpret_cast<sockaddr*>(&address), size), 0);
-  EXPECT_EQ(::listen(listener_, 16), 0);
-  EXPECT_EQ(::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size), 0);
-  address_ = absl::StrCat("127.0.0.1:", ntohs(address.sin_port));
+StallingProxy::StallingProxy(const std::string& target)
+    : target_(target), listener_(ListenOnLoopback(address_)) {
   acceptor_ = std::thread([this] { Accept(); });
 }
 
@@ -76,18 +61,10 @@ void StallingProxy::Accept() {
   for (;;) {
     const int client = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
     if (client < 0) return;
-    int port = 0;
-    EXPECT_TRUE(absl::SimpleAtoi(target_.substr(target_.rfind(':') + 1), &port));
-    const int server = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const sockaddr_in address = Loopback(port);
-    // Small buffers: what is held back is held by the sender, not by the kernel.
-    const int buffer = 64 * 1024;
-    for (const int socket : {client, server}) {
-      ::setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof(buffer));
-      ::setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer));
-    }
-    if (::connect(server, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
-      ::close(server);
+    ::setsockopt(client, SOL_SOCKET, SO_RCVBUF, &kBufferBytes, sizeof(kBufferBytes));
+    ::setsockopt(client, SOL_SOCKET, SO_SNDBUF, &kBufferBytes, sizeof(kBufferBytes));
+    const int server = ConnectOnLoopback(target_, kBufferBytes);
+    if (server < 0) {
       ::close(client);
       continue;
     }

@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "tests/e2e/farm.h"
 
@@ -25,6 +26,13 @@ class WatchTest : public FarmTest {
   void Go() { WriteFile(dir() / "go", ""); }
   bool JobIs(const std::string& state) {
     return Eventually([&] { return Value("select state from job where id = 'job-1'") == state; });
+  }
+  // Of every table.
+  Rows RowCounts() {
+    std::vector<std::string> counts;
+    for (const auto& table : Sql("select name from sqlite_schema where type = 'table' order by 1"))
+      counts.push_back(absl::StrCat("select '", table[0], "', count(*) from ", table[0]));
+    return Sql(absl::StrJoin(counts, " union all "));
   }
   // Submits one job and waits until it runs.
   void RunOne() {
@@ -52,9 +60,19 @@ TEST_F(WatchTest, DevicesTellWhatTheyDoOnlyToWhoeverWatches) {
   }
   EXPECT_EQ(lines, 3);
   EXPECT_EQ(RunCli({"device", "watch", "nonsuch"}).code, 2);
-  // Nothing of it is stored.
   Go();
   ASSERT_TRUE(JobIs("SUCCEEDED"));
+  ASSERT_TRUE(Eventually([&] {
+    return Value("select count(*) from attempt where finalised = 1") == "1" &&
+           DeviceIs("a", "ONLINE FREE");
+  }));
+  // Nothing of it is stored. Between attempts, when nothing else is.
+  const Rows before = RowCounts();
+  EXPECT_GT(before.size(), 10U);
+  const Ended idle = RunCli({"device", "watch", "a", "-o", "jsonl", "--count", "3"});
+  ASSERT_EQ(idle.code, 0) << idle.err;
+  EXPECT_THAT(idle.out, HasSubstr("\"fence\": null"));
+  EXPECT_EQ(RowCounts(), before);
 }
 
 TEST_F(WatchTest, ALogIsFollowedOverARestartOfTheControllerToItsEnd) {

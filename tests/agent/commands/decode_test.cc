@@ -52,10 +52,11 @@ TEST(DecodeTest, FramesOfABusCapture) {
                               "  # reference\n   \n", "0000 2001 03847530\n", kMonsoonMeasurement));
   EXPECT_EQ(run.code, 0);
   EXPECT_EQ(run.out,
+            "{\"lost\":1}\n"
             "{\"error\":\"a packet of 8 bytes, not 22 to 64\"}\n"
             "{\"lost\":3}\n"
             "{\"voltage_v\":4.2,\"current_a\":0.02159747882004695,\"power_w\":0.09070941104419719,"
-            "\"t_ns\":1000000,\"usb_voltage_v\":5.0,\"usb_current_a\":-1.862815147494131e-05}\n");
+            "\"t_ns\":1200000,\"usb_voltage_v\":5.0,\"usb_current_a\":-1.862815147494131e-05}\n");
   EXPECT_EQ(run.err, "");
 }
 

@@ -76,6 +76,15 @@ TEST_F(Doctor, AControllerThatIsNotThereIsAFindingWithItsCure) {
   EXPECT_THAT(outcome.out, HasSubstr("→ start joulefarm-controller"));
 }
 
+TEST_F(Doctor, WhatAnAgentWithoutItsFlagsWouldDialSaysNothing) {
+  cli_.local_agent =
+      R"([{"level": "OK", "area": "engine", "text": "llama.cpp", "cure": null},
+          {"level": "WARNING", "area": "controller", "text": "nothing answers", "cure": "start"}])";
+  const CliOutcome outcome = cli_.Run({"doctor"});
+  EXPECT_THAT(outcome.out, HasSubstr("llama.cpp"));
+  EXPECT_THAT(outcome.out, Not(HasSubstr("nothing answers")));
+}
+
 TEST_F(Doctor, AnAgentThatSpeaksInTonguesIsAWarning) {
   cli_.local_agent = "joulefarm-agent: unknown command doctor";
   const CliOutcome outcome = cli_.Run({"doctor"});

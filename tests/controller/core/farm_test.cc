@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "common/text/no_such.h"
 #include "tests/controller/core/farm_bench.h"
 
 namespace joulefarm::controller {
@@ -583,7 +584,7 @@ TEST_F(FarmTest, ProgressOfOneJobSaysNothingOfTheOthers) {
   EXPECT_EQ(active.active_jobs(0).state(), "ACCEPTED");
   const auto queued = std::get<v1::GetProgressResponse>(ask("", "job-3").response);
   EXPECT_EQ(queued.queued(), 1);
-  EXPECT_TRUE(absl::IsNotFound(ask("", "job-9").status));
+  EXPECT_EQ(ask("", "job-9").status, absl::NotFoundError(NoSuch("job", "job-9")));
   EXPECT_TRUE(absl::IsNotFound(ask("nonsuch", "job-1").status));
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "joulefarm/v1/device.pb.h"
 #include "joulefarm/v1/measurement.pb.h"
 
@@ -35,13 +36,34 @@ TEST(JsonTextTest, AMessageIsAnObjectWithNullsForWhatIsAbsent) {
   facts.add_engines()->set_name("x");
   EXPECT_EQ(
       JsonMessage(facts),
-      "{\"kind\":\"laptop\",\"cpu_model\":null,\"cores\":null,\"ram_mib\":9007199254,\"os\":\"\","
+      "{\"kind\":\"laptop\",\"cpu_model\":null,\"cores\":null,\"ram_mib\":9007199254,\"os\":null,"
       "\"os_version\":null,\"kernel\":null,\"arch\":null,\"engines\":[{\"name\":\"x\",\"version\":"
-      "\"\","
-      "\"path\":\"\"}],\"hostname\":null,\"soc\":null,\"power_channels\":[],\"obstacles\":[]}");
+      "null,"
+      "\"path\":null}],\"hostname\":null,\"soc\":null,\"power_channels\":[],\"obstacles\":[]}");
   v1::DeviceFacts back;
   ASSERT_TRUE(ParseJsonMessage(JsonMessage(facts), back));
   EXPECT_EQ(back.SerializeAsString(), facts.SerializeAsString());
+}
+
+TEST(JsonTextTest, WhatAChannelIsNotPartOfIsNull) {
+  v1::ChannelInfo channel;
+  channel.set_name("BAT0");
+  channel.set_scope(v1::SCOPE_BATTERY);
+  const std::string json = JsonMessages(std::vector<v1::ChannelInfo>{channel});
+  for (const char* absent : {"parent", "clock", "meter", "description", "quantity", "gain_u"}) {
+    EXPECT_NE(json.find(absl::StrCat("\"", absent, "\":null")), std::string::npos) << json;
+  }
+  std::vector<v1::ChannelInfo> back;
+  ASSERT_TRUE(ParseJsonChannels(json, back));
+  ASSERT_EQ(back.size(), 1U);
+  EXPECT_EQ(back[0].SerializeAsString(), channel.SerializeAsString());
+}
+
+TEST(JsonTextTest, WhatOlderControllersWroteOfEmptyTextsIsRead) {
+  std::vector<v1::ChannelInfo> back;
+  ASSERT_TRUE(ParseJsonChannels("[{\"name\":\"x\",\"parent\":\"\",\"clock\":\"\"}]", back));
+  EXPECT_EQ(back.at(0).name(), "x");
+  EXPECT_EQ(back.at(0).parent(), "");
 }
 
 TEST(JsonTextTest, NumbersAreAsShortAsTheyCanBe) {

@@ -361,7 +361,7 @@ TEST_F(ListingTest, AnUnknownIdIsNotFound) {
     request.set_id("nonsuch");
     const absl::Status status = List(request);
     EXPECT_EQ(status.code(), absl::StatusCode::kNotFound) << v1::Listing_Name(listing);
-    EXPECT_NE(status.ToString().find("nonsuch"), std::string::npos) << status;
+    EXPECT_NE(status.ToString().find("\"nonsuch\": `joulefarm "), std::string::npos) << status;
   }
 }
 

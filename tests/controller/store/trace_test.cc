@@ -4,6 +4,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "common/text/no_such.h"
 #include "common/trace/trace_codec.h"
 #include "controller/store/reader.h"
 #include "tests/controller/store/store_testing.h"
@@ -111,7 +112,7 @@ TEST_F(StoreTraceTest, WhatIsNotThereIsNamedWithWhatIs) {
     EXPECT_EQ(answer.chunks, 0);
     return std::string(answer.status.message());
   };
-  EXPECT_EQ(refusal(Trace("job-9")), "there is no job job-9");
+  EXPECT_EQ(refusal(Trace("job-9")), NoSuch("job", "job-9"));
   EXPECT_EQ(refusal(Trace("job-1", 4)), "job-1 has no attempt 4; it has 1");
   EXPECT_EQ(refusal(Trace("", 4)), "there is no attempt 4");
   EXPECT_THAT(refusal(Trace("job-1", 1, "estimate")),
