@@ -10,6 +10,8 @@ readonly packages_build=(
 )
 
 readonly packages_lint=(clang-format clang-tidy)
+# libFuzzer is in the runtime of clang, which Debian does not install with it.
+readonly packages_fuzz=(clang libclang-rt-14-dev)
 
 # packages_missing NAME…: prints those that are not installed, one per line.
 packages_missing() {
