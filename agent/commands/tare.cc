@@ -30,9 +30,12 @@ int Refuse(absl::string_view why, std::ostream& err) {
 absl::StatusOr<const FoundMeter*> Choose(const FoundMeters& here, const std::string& name) {
   std::vector<std::string> keys;
   for (const FoundMeter& meter : here.meters) {
-    if (!name.empty() && (KeyOf(meter) == name || IdOf(meter) == name)) return &meter;
+    if (IdOf(meter) == name) return &meter;
     keys.push_back(KeyOf(meter));
   }
+  const std::vector<const FoundMeter*> named = MetersNamed(name, here);
+  if (named.size() == 1) return named[0];
+  if (!named.empty()) return absl::NotFoundError(Ambiguous(name, named));
   if (name.empty() && here.meters.size() == 1) return here.meters.data();
   std::string text = name.empty()
                          ? "there is no meter here"

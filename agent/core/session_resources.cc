@@ -49,6 +49,8 @@ void Session::On(const ResourcesChanged& event) {
     if (now.contains(id)) continue;
     if (resource.announcement.obstacle().empty()) {
       resource.announcement.set_obstacle("it is not plugged in any more");
+      // What is in that place now is another.
+      resource.announcement.clear_place();
       changed.push_back(id);
     }
     now[id] = std::move(resource);

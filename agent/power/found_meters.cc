@@ -26,14 +26,6 @@ namespace {
 constexpr char kSimulated[] = "SIMULATED";
 constexpr int kConnectMs = 1000;
 
-// "KM003C of serial number X on USB port 3-1".
-std::string Describe(const FoundMeter& meter) {
-  return absl::StrCat(
-      meter.model->title,
-      meter.device.serial.empty() ? "" : absl::StrCat(" (serial ", meter.device.serial, ")"),
-      " on ", PlaceOf(meter));
-}
-
 absl::StatusOr<std::vector<UsbDevice>> ListDevices(LinkKind link) {
   switch (link) {
     case LinkKind::kUsbBulk:
@@ -114,7 +106,8 @@ void Match(const std::vector<UsbDevice>& devices, LinkKind link, FoundMeters& he
 const MeterSettings* SettingsOf(const FoundMeter& meter, const FoundMeters& here,
                                 const MeterConfig& config) {
   for (const MeterSettings& settings : config.meters) {
-    if (settings.serial == KeyOf(meter) && !settings.serial.empty()) return &settings;
+    const std::vector<const FoundMeter*> named = MetersNamed(settings.serial, here);
+    if (named.size() == 1 && named[0] == &meter) return &settings;
     if (settings.node == meter.device.node && !settings.node.empty()) return &settings;
   }
   for (const MeterSettings& settings : config.meters) {
@@ -138,9 +131,13 @@ const FoundMeter* DeviceMeter(const FoundMeters& here, const MeterConfig& config
   std::vector<std::string> keys;
   std::transform(here.meters.begin(), here.meters.end(), std::back_inserter(keys), KeyOf);
   if (!config.device.serial.empty()) {
-    const auto meter = std::find(keys.begin(), keys.end(), config.device.serial);
-    if (meter != keys.end()) return &here.meters[static_cast<std::size_t>(meter - keys.begin())];
+    const std::vector<const FoundMeter*> named = MetersNamed(config.device.serial, here);
+    if (named.size() == 1) return named[0];
     found.meter_missing = true;
+    if (!named.empty()) {
+      found.obstacles.push_back(Ambiguous(config.device.serial, named));
+      return nullptr;
+    }
     found.obstacles.push_back(absl::StrCat("meter ", config.device.serial,
                                            " of the agent's configuration is not here (there are: ",
                                            keys.empty() ? "none" : absl::StrJoin(keys, ", "),
@@ -162,20 +159,6 @@ const FoundMeter* DeviceMeter(const FoundMeters& here, const MeterConfig& config
 
 }  // namespace
 
-std::string KeyOf(const FoundMeter& meter) {
-  if (!meter.device.serial.empty()) return meter.device.serial;
-  return meter.device.path.empty() ? meter.device.node : meter.device.path;
-}
-
-std::string IdOf(const FoundMeter& meter) {
-  return absl::StrCat("meter:", meter.model->name, ":", KeyOf(meter));
-}
-
-std::string PlaceOf(const FoundMeter& meter) {
-  return meter.device.path.empty() ? meter.device.node
-                                   : absl::StrCat("USB port ", meter.device.path);
-}
-
 FoundMeters FindMeters(const MeterConfig& config) {
   FoundMeters here;
   for (const LinkKind link : {LinkKind::kUsbBulk, LinkKind::kHid, LinkKind::kSerial}) {
@@ -186,6 +169,7 @@ FoundMeters FindMeters(const MeterConfig& config) {
     }
   }
   AddConfigured(config, here);
+  TellTwinsApart(here);
   return here;
 }
 
@@ -195,15 +179,9 @@ MeteredSource::Opener OpenerOf(const FoundMeter& meter) {
     if (meter.device.vendor == 0) return Open(model, meter.device);
     const absl::StatusOr<std::vector<UsbDevice>> devices = ListDevices(model.link);
     if (!devices.ok()) return devices.status();
-    // Its node changes each time it is plugged in; without a serial number the port stays.
-    for (const UsbDevice& device : *devices) {
-      const bool same = device.vendor == meter.device.vendor &&
-                        device.product == meter.device.product &&
-                        device.interface_number == meter.device.interface_number &&
-                        KeyOf({&model, device, ""}) == KeyOf(meter);
-      if (same) return Open(model, device);
-    }
-    return absl::UnavailableError("it is not plugged in");
+    const absl::StatusOr<UsbDevice> device = DeviceOf(meter, *devices);
+    if (!device.ok()) return device.status();
+    return Open(model, *device);
   };
 }
 
@@ -226,6 +204,7 @@ std::unique_ptr<MeteredSource> MakeMeter(const FoundMeter& meter, const FoundMet
                                          const MeterConfig& config, const std::string& name) {
   MeteredSource::Identity identity = {.id = IdOf(meter), .place = PlaceOf(meter)};
   if (!meter.device.serial.empty()) identity.serial = meter.device.serial;
+  identity.shares_serial = meter.shares_serial;
   if (absl::StartsWith(meter.device.serial, kSimulated))
     identity.provenance = v1::PROVENANCE_SIMULATED;
   return std::make_unique<MeteredSource>(*meter.model, SettingsFor(meter, here, config), name,
@@ -240,8 +219,7 @@ absl::StatusOr<std::unique_ptr<MeteredSource>> MakeMeterById(const std::string& 
     if (!meter.obstacle.empty()) return absl::UnavailableError(meter.obstacle);
     return MakeMeter(meter, here, config, LabelOf(meter, here, config));
   }
-  return absl::UnavailableError(
-      absl::StrCat("meter ", id, " is not here; `joulefarm-agent meters` lists those that are"));
+  return NotHere(id, here);
 }
 
 void AddMeters(const FoundMeters& here, const MeterConfig& config, bool every,

@@ -1,7 +1,7 @@
 // The meters on this host's buses: which models, what stands in their way, and which of them
 // measures the device.
 //
-// Threads: any. Ownership: values; models are the registry's.
+// Threads: any. Ownership: values.
 #pragma once
 
 #include <memory>
@@ -9,34 +9,15 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "agent/power/found_meter.h"
 #include "agent/power/found_power.h"
-#include "agent/power/meter/model.h"
 #include "agent/power/meter/settings.h"
 #include "agent/power/metered_source.h"
 
 namespace joulefarm::agent {
 
-struct FoundMeter {
-  const MeterModel* model = nullptr;
-  UsbDevice device;
-  std::string obstacle;  // why it cannot be used now, with the cure; empty: it can
-};
-
-struct FoundMeters {
-  std::vector<FoundMeter> meters;
-  // About buses that cannot be looked at, and configured meters that are not there.
-  std::vector<std::string> obstacles;
-};
-
 // Looks at every bus; opens nothing.
 FoundMeters FindMeters(const MeterConfig& config);
-
-// The serial number, or the place on the bus of a meter that has none: what settings name it by.
-std::string KeyOf(const FoundMeter& meter);
-// "meter:km003c:SERIAL".
-std::string IdOf(const FoundMeter& meter);
-// "USB port 3-1.2".
-std::string PlaceOf(const FoundMeter& meter);
 
 // Opens the meter wherever it is plugged in now.
 MeteredSource::Opener OpenerOf(const FoundMeter& meter);

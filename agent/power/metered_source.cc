@@ -23,7 +23,8 @@ constexpr std::int64_t kMostAtStartNs = 400'000'000;
 constexpr int kNiceness = -15;
 
 std::string TitleOf(const MeterModel& model, const MeteredSource::Identity& identity) {
-  const std::string where = identity.serial.value_or(identity.place);
+  const std::string where =
+      identity.shares_serial || !identity.serial ? identity.place : *identity.serial;
   return where.empty() ? model.title : absl::StrCat(model.title, " ", where);
 }
 

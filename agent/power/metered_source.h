@@ -36,6 +36,8 @@ class MeteredSource : public PowerSource {
     std::optional<std::string> serial = {};
     // Of a meter that is known not to be one.
     v1::Provenance provenance = v1::PROVENANCE_MEASURED;
+    // The serial number does not say which one it is.
+    bool shares_serial = false;
   };
   struct Timing {
     // For Start: until the first sample.

@@ -2,7 +2,6 @@
 
 #include <optional>
 
-#include "absl/strings/str_cat.h"
 #include "agent/power/found_meters.h"
 
 namespace joulefarm::agent {
@@ -33,8 +32,9 @@ std::vector<v1::ResourceAnnouncement> HostMeters::Look() {
     said.set_resource_id(IdOf(meter));
     said.set_kind(v1::RESOURCE_KIND_METER);
     said.set_model(meter.model->name);
-    // Bindings name a meter by its serial number, and one without by its place.
-    said.set_serial(KeyOf(meter));
+    // Bindings name a meter by its serial number, or by its place. One that several have is told
+    // all the same: a binding by it is refused then.
+    said.set_serial(meter.device.serial.empty() ? KeyOf(meter) : meter.device.serial);
     said.set_place(PlaceOf(meter));
     said.set_obstacle(meter.obstacle);
     for (const std::unique_ptr<PowerSource>& source : sources) {
@@ -54,8 +54,7 @@ absl::StatusOr<std::unique_ptr<PowerSource>> HostMeters::Open(const std::string&
   for (std::unique_ptr<PowerSource>& source : Sources(here, config_)) {
     if (Is(*source, resource_id)) return std::move(source);
   }
-  return absl::UnavailableError(
-      absl::StrCat(resource_id, " is not plugged in; `joulefarm-agent meters` lists what is here"));
+  return NotHere(resource_id, here);
 }
 
 }  // namespace joulefarm::agent

@@ -1,5 +1,5 @@
 // Farm: meters and switchable ports, who needs them, and who has them. docs/states.md has the
-// rules.
+// rules; which meter is whose: farm_meters.cc.
 #include <algorithm>
 
 #include "absl/strings/numbers.h"
@@ -15,11 +15,6 @@ constexpr char kUsedBy[] = "attempt";
 
 bool IsHeld(v1::DeviceAlloc alloc) {
   return alloc == v1::DEVICE_ALLOC_OFFERED || alloc == v1::DEVICE_ALLOC_LEASED;
-}
-
-// Bound only because it is the one meter of the device's own host.
-bool IsImplicit(const v1::MeterBinding& binding) {
-  return binding.agent_id().empty() && binding.serial().empty();
 }
 
 template <typename Channels>
@@ -104,69 +99,6 @@ void Farm::On(const ResourceReported& input) {
   std::set<std::string> waiting = agent->metered;
   waiting.insert(agent->devices.begin(), agent->devices.end());
   DispatchInTurn(waiting);
-}
-
-const std::string& Farm::MeterAgent(const Device& device) {
-  return device.meter->agent_id().empty() ? device.agent_id : device.meter->agent_id();
-}
-
-// The meter a device is bound to; null: none, and `why` where there should be one.
-const Resource* Farm::FindMeter(const Device& device, std::string& why) const {
-  why.clear();
-  if (!device.meter.has_value()) return nullptr;
-  const v1::MeterBinding& binding = *device.meter;
-  const std::string& host = MeterAgent(device);
-  const auto agent = agents_.find(host);
-  const Resource* found = nullptr;
-  int meters = 0;
-  if (agent != agents_.end()) {
-    for (const std::string& id : agent->second.resources) {
-      const Resource& resource = resources_.at(id);
-      if (resource.kind != v1::RESOURCE_KIND_METER) continue;
-      if (!binding.serial().empty() && resource.serial != binding.serial()) continue;
-      found = &resource;
-      ++meters;
-    }
-  }
-  // Whoever names no meter has one where there is just one.
-  if (meters != 1 && IsImplicit(binding)) return nullptr;
-  if (meters != 1) {
-    const std::string named =
-        binding.serial().empty() ? "" : absl::StrCat(" with serial ", binding.serial());
-    why = meters == 0 ? absl::StrCat("agent ", host, " has announced no meter", named,
-                                     ": plug it in there, and look at `joulefarm resource list`")
-                      : absl::StrCat("agent ", host, " has ", meters, " meters", named,
-                                     ": say which by its serial (meter: {serial: …})");
-    return nullptr;
-  }
-  if (!IsImplicit(binding)) return found;
-  // A meter that is bound to another device measures that one, and not its host.
-  for (const std::string& id : agent->second.metered) {
-    const Device& other = devices_.at(id);
-    std::string ignored;
-    if (id != device.id && !IsImplicit(*other.meter) && FindMeter(other, ignored) == found)
-      return nullptr;
-  }
-  return found;
-}
-
-// It has a meter, or will have one.
-bool Farm::IsMetered(const Device& device) const {
-  if (!device.meter.has_value()) return false;
-  std::string ignored;
-  return !IsImplicit(*device.meter) || FindMeter(device, ignored) != nullptr;
-}
-
-// The other devices on its meter.
-std::set<std::string> Farm::SharersOf(const Device& device) const {
-  std::set<std::string> sharers;
-  std::string ignored;
-  const Resource* meter = FindMeter(device, ignored);
-  if (meter == nullptr) return sharers;
-  for (const std::string& id : agents_.at(MeterAgent(device)).metered) {
-    if (id != device.id && FindMeter(devices_.at(id), ignored) == meter) sharers.insert(id);
-  }
-  return sharers;
 }
 
 std::optional<Farm::Trouble> Farm::TroubleWith(const Resource& resource,

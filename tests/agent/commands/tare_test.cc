@@ -24,11 +24,12 @@ class TareTest : public testing::Test {
     Plug("A1");
     request_.file = TareFile(dir_.path());
   }
-  void Plug(const std::string& serial) {
+  void Plug(const std::string& serial, const std::string& port = "3-1") {
     FoundMeter& meter = here_.meters.emplace_back();
     meter.model = &meter_.model;
     meter.device.serial = serial;
-    meter.device.path = "3-1";
+    meter.device.path = port;
+    TellTwinsApart(here_);
   }
   int Take() {
     err_.str("");
@@ -60,6 +61,17 @@ class TareTest : public testing::Test {
   std::ostringstream out_;
   std::ostringstream err_;
 };
+
+TEST_F(TareTest, OfTwinsItIsThatOfTheOneInThePort) {
+  Plug("A1", "3-2");
+  request_.meter = "A1";
+  EXPECT_NE(Take(), 0);
+  EXPECT_THAT(err_.str(), AllOf(HasSubstr("USB port 3-1"), HasSubstr("USB port 3-2")));
+  EXPECT_TRUE(Kept().empty());
+  request_.meter = "3-2";
+  EXPECT_EQ(Take(), 0) << err_.str();
+  EXPECT_TRUE(Kept().contains("meter:quiet:3-2"));
+}
 
 TEST_F(TareTest, TheOnlyMetersIsKept) {
   EXPECT_EQ(Take(), 0) << err_.str();

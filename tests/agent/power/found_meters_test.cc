@@ -12,6 +12,8 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
 
 class FoundMetersTest : public testing::Test {
  protected:
@@ -25,6 +27,7 @@ class FoundMetersTest : public testing::Test {
     return meter;
   }
   void Add(bool every = false, const std::string& named = "") {
+    TellTwinsApart(here_);
     AddMeters(here_, config_, every, named, found_);
   }
   std::vector<std::string> Channels() const {
@@ -165,6 +168,84 @@ TEST_F(FoundMetersTest, ASimulatedOneIsLabelledSo) {
   Add();
   for (const v1::ChannelInfo& channel : found_.sources[0]->channels())
     EXPECT_EQ(channel.provenance(), v1::PROVENANCE_SIMULATED);
+}
+
+TEST_F(FoundMetersTest, TwinsOfOneSerialNumberAreToldByTheirPorts) {
+  Plug("0001A0", "3-1");
+  Plug("0001A0", "3-2");
+  Plug("B2", "3-3");
+  Add(true);
+  EXPECT_THAT(Channels(), ElementsAre("km003c", "km003c@3-2", "km003c@B2"));
+  EXPECT_EQ(found_.sources[0]->Meter()->id, "meter:km003c:3-1");
+  EXPECT_EQ(found_.sources[1]->Meter()->id, "meter:km003c:3-2");
+  EXPECT_EQ(found_.sources[1]->Meter()->serial, "0001A0");
+  EXPECT_EQ(found_.sources[2]->Meter()->id, "meter:km003c:B2");
+  EXPECT_THAT(found_.obstacles, ElementsAre(AllOf(HasSubstr("3 meters are here"),
+                                                  HasSubstr("meter: {serial: 3-1}"))));
+}
+
+TEST_F(FoundMetersTest, ABindingByTheSerialNumberOfTwinsIsRefused) {
+  Plug("0001A0", "3-1");
+  Plug("0001A0", "3-2");
+  config_.device.serial = "0001A0";
+  Add();
+  EXPECT_THAT(Channels(), IsEmpty());
+  EXPECT_TRUE(found_.meter_missing);
+  EXPECT_THAT(found_.obstacles,
+              ElementsAre(AllOf(HasSubstr("USB port 3-1"), HasSubstr("USB port 3-2"),
+                                HasSubstr("serial: 3-1"), Not(HasSubstr("not here")))));
+}
+
+TEST_F(FoundMetersTest, ABindingByPortTakesTheTwinInIt) {
+  Plug("0001A0", "3-1");
+  Plug("0001A0", "3-2");
+  config_.device.serial = "3-2";
+  Add();
+  EXPECT_THAT(Totals(), ElementsAre("km003c@3-2"));
+  EXPECT_EQ(found_.sources[0]->Meter()->place, "USB port 3-2");
+  EXPECT_THAT(found_.obstacles, IsEmpty());
+}
+
+TEST_F(FoundMetersTest, APortNamesAMeterWithASerialNumberOfItsOwnToo) {
+  Plug("A1", "3-1");
+  Plug("B2", "3-2");
+  config_.device.serial = "3-2";
+  Add();
+  EXPECT_EQ(found_.sources[0]->Meter()->id, "meter:km003c:B2");
+}
+
+TEST_F(FoundMetersTest, WhatIsStatedOfOneTwinIsNotStatedOfTheOther) {
+  Plug("0001A0", "3-1");
+  Plug("0001A0", "3-2");
+  MeterSettings settings;
+  settings.serial = "3-2";
+  settings.gain_u = 0.001;
+  config_.meters = {settings};
+  Add(true);
+  ASSERT_THAT(found_.sources, SizeIs(2));
+  EXPECT_NE(found_.sources[0]->channels()[0].gain_u(), 0.001);
+  EXPECT_EQ(found_.sources[1]->channels()[0].gain_u(), 0.001);
+}
+
+TEST_F(FoundMetersTest, ItIsOpenedWhereItIsNow) {
+  FoundMeter meter = Plug("A1", "3-1");
+  UsbDevice moved = meter.device;
+  moved.path = "3-4";
+  EXPECT_EQ(DeviceOf(meter, {moved})->path, "3-4");
+  // A twin came and it is still in its port.
+  EXPECT_EQ(DeviceOf(meter, {moved, meter.device})->path, "3-1");
+  // Two of them, and neither is where it was.
+  UsbDevice twin = moved;
+  twin.path = "3-5";
+  const absl::Status either = DeviceOf(meter, {moved, twin}).status();
+  EXPECT_TRUE(absl::IsUnavailable(either));
+  EXPECT_THAT(std::string(either.message()),
+              AllOf(HasSubstr("USB port 3-4"), HasSubstr("USB port 3-5")));
+  EXPECT_THAT(std::string(DeviceOf(meter, {}).status().message()), HasSubstr("not plugged in"));
+  // A twin is opened in its port or not at all.
+  meter.shares_serial = true;
+  EXPECT_TRUE(absl::IsUnavailable(DeviceOf(meter, {moved}).status()));
+  EXPECT_EQ(DeviceOf(meter, {moved, meter.device})->path, "3-1");
 }
 
 TEST(FindMetersTest, AMeterThatIsNotHereCannotBeMade) {

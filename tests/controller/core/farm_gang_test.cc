@@ -95,6 +95,37 @@ class FarmGangTest : public testing::Test {
   SessionId b_ = 0;
 };
 
+TEST_F(FarmGangTest, OfTwinsThePortSaysWhich) {
+  v1::ResourceAnnouncement one = Meter("3-1");
+  v1::ResourceAnnouncement other = Meter("3-2");
+  one.set_serial("0001A0");
+  one.set_place("USB port 3-1");
+  other.set_serial("0001A0");
+  other.set_place("USB port 3-2");
+  b_ = bench_.Join(Lab({one, other}));
+  a_ = bench_.Join(OnMeter("a", "b", "0001A0"));
+  ASSERT_TRUE(bench_.Submit(Wants(v1::POWER_REQUIRE_REQUIRED)).ok());
+  EXPECT_THAT(bench_.Grants(), IsEmpty());
+  EXPECT_THAT(Job1().reason, testing::AllOf(HasSubstr("2 meters with serial 0001A0"),
+                                            HasSubstr("USB port 3-1"), HasSubstr("USB port 3-2")));
+  bench_.Do(AgentGone{a_});
+  a_ = bench_.Join(OnMeter("a", "b", "3-2"));
+  ASSERT_THAT(bench_.Grants(), SizeIs(1));
+  ASSERT_EQ(bench_.Grants()[0].resources_size(), 1);
+  EXPECT_EQ(bench_.Grants()[0].resources(0).resource_id(), "meter:km003c:3-2");
+}
+
+TEST_F(FarmGangTest, WhatWasUnpluggedIsNotTakenForASecondMeter) {
+  v1::ResourceAnnouncement gone = Meter("1", "it is not plugged in any more");
+  v1::ResourceAnnouncement here = Meter("2");
+  here.set_place("USB port 3-1");
+  b_ = bench_.Join(Lab({gone, here}));
+  a_ = bench_.Join(OnMeter("a", "b"));
+  ASSERT_TRUE(bench_.Submit(Wants(v1::POWER_REQUIRE_REQUIRED)).ok());
+  ASSERT_THAT(bench_.Grants(), SizeIs(1));
+  EXPECT_EQ(bench_.Grants()[0].resources(0).resource_id(), "meter:km003c:2");
+}
+
 TEST_F(FarmGangTest, TheHelperIsAskedFirstAndTheDeviceGetsTheWholeList) {
   b_ = bench_.Join(Lab());
   a_ = bench_.Join(OnMeter("a", "b"));
