@@ -166,6 +166,11 @@ absl::StatusOr<PowerSelection> AttemptRunner::ChoosePower() {
   wish.no_meter = true;
   PowerSelection power = SelectPower(wish, environment_.paths, environment_.power);
   if (wish.require == v1::POWER_REQUIRE_NONE) return power;
+  if (const std::optional<std::string> missing =
+          MissingMeter(grant_, environment_.power.meter.device)) {
+    power.obstacles.push_back(*missing);
+    power.ranking = {kEstimatedChannel};
+  }
   if (IsMeasuredElsewhere(grant_)) {
     // The result comes from there; what this host has is beside it.
     power.ranking.clear();
@@ -227,6 +232,10 @@ WorkloadOutcome AttemptRunner::RunWorkload(Workload& workload, RunPlan& plan,
   sampling.agent_id = environment_.agent_id;
   absl::StatusOr<PowerSelection> power = ChoosePower();
   if (!power.ok()) return Infra(std::string(power.status().message()));
+  if (grant_.spec().power() != v1::POWER_REQUIRE_NONE) {
+    const auto missing = MissingMeter(grant_, environment_.power.meter.device);
+    if (missing) recorder.Log("agent", *missing);
+  }
   sampling.power = std::move(power->sources);
   sampling.ranking = std::move(power->ranking);
   Sampler sampler(std::move(sampling), &recorder);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 
 namespace joulefarm::agent {
 namespace {
@@ -26,6 +27,16 @@ bool IsMeasuredElsewhere(const v1::Grant& grant) {
                      [&](const v1::GrantedResource& granted) {
                        return IsMeter(granted) && granted.source() != grant.source();
                      });
+}
+
+std::optional<std::string> MissingMeter(const v1::Grant& grant, const MeterChoice& named) {
+  if (named.serial.empty() && named.agent.empty()) return std::nullopt;
+  if (!grant.spec().power_channel().empty()) return std::nullopt;
+  if (std::any_of(grant.resources().begin(), grant.resources().end(), IsMeter)) return std::nullopt;
+  return absl::StrCat("the device's meter", named.serial.empty() ? "" : " ", named.serial,
+                      named.agent.empty() ? "" : " on agent ", named.agent,
+                      " was not granted, and no other sensor stands in for it: energy is estimated "
+                      "(meter_left_out in the result says why)");
 }
 
 std::optional<std::string> PrimaryOf(const v1::GrantedResource& granted, const PowerSource& meter) {

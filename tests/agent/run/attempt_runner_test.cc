@@ -433,6 +433,62 @@ TEST_F(AttemptRunnerTest, ARequiredMeterThatDoesNotStartEndsTheAttempt) {
   runner_.reset();
 }
 
+// The operator names the device's meter, which was not granted; something else could measure.
+class MeterNotGrantedTest : public AttemptRunnerTest {
+ protected:
+  void SetUp() override {
+    AttemptRunnerTest::SetUp();
+    environment_.power.meter.device.serial = "ZZ";
+    environment_.power.simulated.emplace();
+    grant_.mutable_spec()->set_power(v1::POWER_REQUIRE_OPTIONAL);
+  }
+  // The channel that results are reported from.
+  std::string Primary() {
+    std::string primary;
+    for (const StoredFrame& stored : ReadAll(*spool_)) {
+      v1::EventBatch batch;
+      if (stored.frame.stream() != v1::STREAM_EVENT) continue;
+      EXPECT_TRUE(batch.ParseFromString(stored.frame.payload()));
+      for (const v1::Event& event : batch.events()) {
+        if (event.channel().primary()) primary = event.channel().name();
+      }
+    }
+    return primary;
+  }
+};
+
+TEST_F(MeterNotGrantedTest, OnlyTheEstimateIsLeft) {
+  EXPECT_EQ(Run().outcome(), v1::OUTCOME_SUCCEEDED);
+  EXPECT_EQ(Primary(), "estimated");
+  EXPECT_THAT(Logged(), HasSubstr("the device's meter ZZ was not granted"));
+}
+
+TEST_F(MeterNotGrantedTest, ThatOfAnotherAgentIsNotStoodInForEither) {
+  environment_.power.meter.device = {.agent = "lab-host", .serial = ""};
+  EXPECT_EQ(Run().outcome(), v1::OUTCOME_SUCCEEDED);
+  EXPECT_EQ(Primary(), "estimated");
+  EXPECT_THAT(Logged(), HasSubstr("meter on agent lab-host was not granted"));
+}
+
+TEST_F(MeterNotGrantedTest, AChannelThatTheExperimentAsksForIsNoStandIn) {
+  grant_.mutable_spec()->set_power_channel("simulated");
+  EXPECT_EQ(Run().outcome(), v1::OUTCOME_SUCCEEDED);
+  EXPECT_EQ(Primary(), "simulated");
+}
+
+TEST_F(MeterNotGrantedTest, WhereNoMeterIsNamedWhatIsHereMeasures) {
+  environment_.power.meter.device = {};
+  EXPECT_EQ(Run().outcome(), v1::OUTCOME_SUCCEEDED);
+  EXPECT_THAT(Primary(), testing::AllOf(testing::Ne("estimated"), testing::Ne("")));
+}
+
+TEST_F(MeterNotGrantedTest, RequiredPowerIsRefusedWithTheReason) {
+  grant_.mutable_spec()->set_power(v1::POWER_REQUIRE_REQUIRED);
+  const v1::Final final_word = Run();
+  EXPECT_EQ(final_word.failure_class(), v1::FAILURE_CLASS_POLICY);
+  EXPECT_THAT(final_word.reason(), HasSubstr("meter ZZ was not granted"));
+}
+
 TEST_F(AttemptRunnerTest, ExceptionIsAFailureNotACrash) {
   script_ = [](WorkloadContext&) -> WorkloadOutcome { throw std::runtime_error("boom"); };
   const v1::Final final_word = Run();
