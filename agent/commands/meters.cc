@@ -39,7 +39,9 @@ void Fill(const LiveReadings& before, const LiveReadings& after, MeterNow& meter
                       (static_cast<double>(now->second.t_ns - first->second.t_ns) * 1e-9);
     }
   }
-  if (!meter.power_w || !channel.has_gain_u()) return;
+  // A counter has no zero; of power, half of the uncertainty would look like all of it.
+  const bool counter = channel.quantity() == v1::QUANTITY_ENERGY_COUNTER_J;
+  if (!meter.power_w || !channel.has_gain_u() || (!counter && !channel.has_offset_u())) return;
   meter.power_u_w = std::hypot(channel.gain_u() * *meter.power_w, channel.offset_u());
 }
 

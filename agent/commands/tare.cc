@@ -58,7 +58,7 @@ std::string Describe(const MeterTare& tare) {
   std::string text =
       absl::StrFormat("%.4g %s, standard deviation %.2g %s, %d samples",
                       current ? *tare.current_a : tare.power_w.value_or(0), current ? "A" : "W",
-                      tare.sd, current ? "A" : "W", tare.samples);
+                      tare.sd.value_or(0), current ? "A" : "W", tare.samples);
   if (tare.voltage_v) absl::StrAppend(&text, absl::StrFormat(", at %.3f V", *tare.voltage_v));
   return text;
 }

@@ -196,6 +196,7 @@ MeterSettings SettingsFor(const FoundMeter& meter, const FoundMeters& here,
   if (tare.current_a) settings.tare_a = sign * *tare.current_a;
   if (tare.power_w) settings.tare_w = sign * *tare.power_w;
   settings.tare_v = tare.voltage_v;
+  settings.tare_sd = tare.sd;
   settings.tare_at = tare.taken_at;
   return settings;
 }

@@ -35,8 +35,22 @@ std::string TareText(const MeterSettings& settings) {
   return text;
 }
 
+// How far the zero may be off, W: what a tare scattered by, or what is stated of the model.
+// nullopt: nobody knows.
+std::optional<double> OffsetU(const MeterModel& model, const MeterSettings& settings) {
+  // A current's, at the voltage it was taken at.
+  const std::optional<double> volts =
+      settings.tare_w ? 1.0 : (settings.tare_v ? settings.tare_v : settings.supply_v);
+  const bool tared = settings.tare_w || settings.tare_a;
+  if (!tared || !settings.tare_sd || !volts) return model.offset_u_w;
+  // Where all samples were the same, half a count is what they do not show.
+  return settings.gain.value_or(1) *
+         std::hypot(*settings.tare_sd * *volts, model.resolution_w / std::sqrt(12.0));
+}
+
 v1::ChannelInfo Power(const MeterModel& model, const MeterSettings& settings,
-                      const std::string& name, const std::string& title) {
+                      const std::string& name, const MeterReadings::Source& source) {
+  const std::string& title = source.title;
   v1::ChannelInfo channel = PowerChannel(
       name, v1::QUANTITY_POWER_W, ScaleOf(model.resolution_w), RateOf(model, settings),
       v1::SCOPE_DEVICE,
@@ -47,7 +61,12 @@ v1::ChannelInfo Power(const MeterModel& model, const MeterSettings& settings,
   } else if (model.gain_u > 0) {
     channel.set_gain_u(model.gain_u);
   }
-  if (model.offset_u_w > 0) channel.set_offset_u(model.offset_u_w);
+  if (const std::optional<double> offset = OffsetU(model, settings)) {
+    channel.set_offset_u(*offset);
+  } else if (source.provenance == v1::PROVENANCE_SIMULATED) {
+    // There is no zero that could be off.
+    channel.set_offset_u(0);
+  }
   if (model.refresh_ns > 0) channel.set_refresh_ns(model.refresh_ns);
   if (model.smoothing_ns > 0) channel.set_smoothing_ns(model.smoothing_ns);
   if (model.latency_ns > 0) channel.set_latency_ns(model.latency_ns);
@@ -71,7 +90,7 @@ std::int64_t Raw(double value, double scale) {
 MeterReadings::MeterReadings(const MeterModel& model, MeterSettings settings,
                              const std::string& name, const Source& source)
     : model_(model), settings_(std::move(settings)), rate_hz_(RateOf(model, settings_)) {
-  channels_.push_back(agent::Power(model, settings_, name, source.title));
+  channels_.push_back(agent::Power(model, settings_, name, source));
   channels_.push_back(Voltage(model, settings_, name, source.title));
   for (v1::ChannelInfo& channel : channels_) {
     channel.set_provenance(source.provenance);

@@ -29,8 +29,10 @@ constexpr std::int64_t kMs = 1'000'000;
 constexpr PolledLimits kLimits{.read_ns = 20 * kMs, .sum_ns = 40 * kMs};
 // The counters move about every 20 to 100 ms.
 constexpr std::int64_t kCountNs = 100 * kMs;
-// What NVIDIA states of the power reading, ± 5 %.
+// What NVIDIA states of the power reading, ± 5 % of the current power draw (NVML's manual): all of
+// its error, so that none is left for the zero.
 constexpr double kGainU = 0.05;
+constexpr double kOffsetU = 0;
 
 class Library {
  public:
@@ -160,6 +162,7 @@ v1::ChannelInfo Channel(std::string name, bool counts, std::string description) 
                    kMilli, kHz, v1::SCOPE_PACKAGE, std::move(description));
   channel.set_gain_u(kGainU);
   if (counts) channel.set_refresh_ns(kCountNs + kLimits.read_ns);
+  if (!counts) channel.set_offset_u(kOffsetU);
   return channel;
 }
 

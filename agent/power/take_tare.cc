@@ -151,7 +151,7 @@ absl::StatusOr<TareSamples> SampleTare(const MeterModel& model, const MeterSetti
 std::string WhyNoTare(const MeterModel& model, const TareSamples& samples) {
   const MeterTare& tare = samples.tare;
   const char* unit = tare.current_a ? "A" : "W";
-  double most = std::max(kMostW, kMostOffsets * model.offset_u_w);
+  double most = std::max(kMostW, kMostOffsets * model.offset_u_w.value_or(0));
   if (tare.current_a) {
     most = model.max_current_a > 0 ? std::min(kMostA, kMostOfRange * model.max_current_a) : kMostA;
   }
@@ -162,11 +162,11 @@ std::string WhyNoTare(const MeterModel& model, const TareSamples& samples) {
         "whatever draws power off the meter",
         mean, unit, most, unit);
   }
-  if (tare.sd > kMostSd * most) {
+  if (const double sd = tare.sd.value_or(0); sd > kMostSd * most) {
     return absl::StrFormat(
         "it is not steady: a standard deviation of %.3g %s, more than %.3g %s: take whatever draws "
         "power off the meter",
-        tare.sd, unit, kMostSd * most, unit);
+        sd, unit, kMostSd * most, unit);
   }
   if (std::abs(samples.drift) > kMostDrift * most) {
     return absl::StrFormat(

@@ -43,7 +43,7 @@ std::string ReadOne(const Json& entry, MeterTare& tare) {
   if (tare.current_a.has_value() == tare.power_w.has_value())
     return "it must have one of tare_a and tare_w";
   tare.model = entry.value("model", "");
-  tare.sd = Number(entry, "sd").value_or(0);
+  tare.sd = Number(entry, "sd");
   tare.voltage_v = Number(entry, "voltage_v");
   tare.samples = entry.value("samples", std::int64_t{0});
   tare.taken_at = entry.value("taken_at", "");
@@ -98,7 +98,7 @@ absl::Status WriteTares(const std::filesystem::path& file, const MeterTares& tar
     entry["model"] = tare.model;
     if (tare.current_a) entry["tare_a"] = *tare.current_a;
     if (tare.power_w) entry["tare_w"] = *tare.power_w;
-    entry["sd"] = tare.sd;
+    if (tare.sd) entry["sd"] = *tare.sd;
     if (tare.voltage_v) entry["voltage_v"] = *tare.voltage_v;
     entry["samples"] = tare.samples;
     entry["taken_at"] = tare.taken_at;

@@ -135,14 +135,19 @@ void Complete(const SourceErrors& errors, std::int64_t duplicates, std::size_t s
                MakeFinding(Code::kClock, absl::StrCat(Percent(share), ">", Percent(kMostClock))));
   }
   if (errors.offset_u_w) parts.offset_j = *errors.offset_u_w * energy.duration_s;
-  if (!errors.gain_u) AddFinding(energy.findings, MakeFinding(Code::kGainUnknown, ""));
+  // Of a source that does not state its gain nothing else is expected.
+  if (!errors.gain_u) {
+    AddFinding(energy.findings, MakeFinding(Code::kGainUnknown, ""));
+  } else if (parts.offset_unknown) {
+    AddFinding(energy.findings, MakeFinding(Code::kOffsetUnknown, ""));
+  }
   SumParts(energy);
 }
 
 void SumParts(Energy& energy) {
   const EnergyParts& parts = energy.parts;
   energy.energy_u_j = std::nullopt;
-  if (!parts.gain_j) return;
+  if (!parts.gain_j || parts.offset_unknown) return;
   double squares = 0;
   for (const std::optional<double>& part :
        {parts.gain_j, parts.offset_j, parts.clock_j, parts.counter_j, parts.gap_j, parts.cable_j}) {

@@ -18,7 +18,7 @@ namespace joulefarm {
 // What is known about a source's errors.
 struct SourceErrors {
   std::optional<double> gain_u;      // relative standard uncertainty of the gain
-  std::optional<double> offset_u_w;  // standard uncertainty of the zero offset, W
+  std::optional<double> offset_u_w;  // standard uncertainty of the zero offset, W; of power
   // The stamps are off by at most this from the clock of the phases; 0 on one host.
   std::int64_t clock_bound_ns = 0;
   // And between two of them by at most this share of the time.
@@ -96,12 +96,14 @@ struct EnergyParts {
       counter_j;  // of a counter's edges, or of what may have happened between two power samples
   std::optional<double> gap_j;
   std::optional<double> cable_j;  // lost between the meter and the device
+  // Of power whose source does not state its zero; counters have none.
+  bool offset_unknown = false;
 };
 
 struct Energy {
   double duration_s = 0;
   std::optional<double> energy_j;
-  std::optional<double> energy_u_j;  // all parts; absent when the gain's is not known
+  std::optional<double> energy_u_j;  // all parts; absent when gain's or zero's is not known
   EnergyParts parts;
   std::optional<double> lo_j;  // hard bounds of counters
   std::optional<double> hi_j;
@@ -120,7 +122,7 @@ Energy IntegratePower(const PowerTrace& trace, absl::Span<const Interval> parts,
                       double beside_j = 0);
 Energy IntegrateCounter(const CounterTrace& trace, absl::Span<const Interval> parts);
 
-// Sums up energy_u_j anew from the parts; absent without that of the gain.
+// Sums up energy_u_j anew from the parts; absent without those of the gain and the zero.
 void SumParts(Energy& energy);
 
 // The energy of a device behind a cable of `ohm` (there and back) whose voltage of `volts` is

@@ -41,6 +41,7 @@ Energy WithBattery(const Energy& supply, const Energy& battery) {
   if (supply.parts.gain_j && battery.parts.gain_j)
     energy.parts.gain_j = Hypot(supply.parts.gain_j, battery.parts.gain_j);
   energy.parts.offset_j = Hypot(supply.parts.offset_j, battery.parts.offset_j);
+  energy.parts.offset_unknown = supply.parts.offset_unknown || battery.parts.offset_unknown;
   energy.parts.clock_j = Hypot(supply.parts.clock_j, battery.parts.clock_j);
   energy.parts.counter_j = Hypot(supply.parts.counter_j, battery.parts.counter_j);
   energy.parts.gap_j = Hypot(supply.parts.gap_j, battery.parts.gap_j);

@@ -147,6 +147,9 @@ constexpr std::array kCodes = {
              "> 0"},
     CodeInfo{Code::kGainUnknown, "gain_unknown", kEnergy, v1::QUALITY_SUSPECT,
              "the source does not state the uncertainty of its gain, so the energy has none", ""},
+    CodeInfo{Code::kOffsetUnknown, "offset_unknown", kEnergy, v1::QUALITY_SUSPECT,
+             "nobody states how far the source's zero is off, so the energy has no uncertainty",
+             ""},
     CodeInfo{Code::kCable, "cable", kEnergy, v1::QUALITY_SUSPECT,
              "what the cable between meter and device takes (its stated resistance times the "
              "squared current), of the energy",

@@ -62,6 +62,7 @@ enum class Code {
   kClockViolated,
   kClockBreak,
   kGainUnknown,
+  kOffsetUnknown,
   kCable,
   kCounterCoarse,
   kCounterPoll,

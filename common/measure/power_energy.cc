@@ -250,6 +250,7 @@ Energy IntegratePower(const PowerTrace& trace, absl::Span<const Interval> parts,
   energy.w2_s = pass.squares * kSecondsPerNs;
   *energy.parts.clock_j += DriftUncertainty(trace.errors, energy);
   if (!pass.inside.empty) energy.peak_w = pass.inside.high;
+  energy.parts.offset_unknown = !trace.errors.offset_u_w;
   Complete(trace.errors, trace.duplicates,
            trace.t_ns.size() + static_cast<std::size_t>(trace.samples_elsewhere), energy);
   return energy;

@@ -70,6 +70,7 @@ void BenchFarm::DeclareChannel(const std::string& clock) {
   channel.set_scope(v1::SCOPE_DEVICE);
   channel.set_provenance(v1::PROVENANCE_SIMULATED);
   channel.set_gain_u(0.01);
+  channel.set_offset_u(0);
   channel.set_primary(true);
   channel.set_clock(clock);
   Upload(v1::STREAM_EVENT, events.SerializeAsString());

@@ -97,6 +97,7 @@ class Script {
       channel.set_scope(v1::SCOPE_DEVICE);
       channel.set_provenance(v1::PROVENANCE_MEASURED);
       channel.set_gain_u(0.01);
+      channel.set_offset_u(0);
       recorder.Record(std::move(event));
       std::mt19937_64 random(7);
       TraceEncoder encoder;

@@ -70,7 +70,8 @@ struct MeterModel {
   double max_voltage_v = 0;  // beyond these a value is refused
   double max_current_a = 0;
   double gain_u = 0;  // relative, k = 1, of the class where no calibration is stated
-  double offset_u_w = 0;
+  // Of the zero, W, k = 1; nullopt: nobody states it, and only a tare tells.
+  std::optional<double> offset_u_w = {};
 
   std::function<std::unique_ptr<MeterDecoder>()> make_decoder;
   std::function<std::unique_ptr<MeterDriver>()> make_driver;  // empty with LinkKind::kNone

@@ -30,8 +30,9 @@ struct MeterSettings {
   std::optional<double> gain_u;  // relative standard uncertainty of the gain
   std::optional<double> tare_w;
   std::optional<double> tare_a;
-  std::optional<double> tare_v;  // mean voltage when tare_a was taken, where there was one
-  std::string tare_at;           // RFC 3339
+  std::optional<double> tare_v;   // mean voltage when tare_a was taken, where there was one
+  std::optional<double> tare_sd;  // of the tare, in its unit
+  std::string tare_at;            // RFC 3339
   // What the device is fed with: a meter that can (Monsoon) is set to it; one that does not measure
   // the voltage counts with it.
   std::optional<double> supply_v;
@@ -45,7 +46,7 @@ struct MeterTare {
   // One of the two, signed as the meter signs it.
   std::optional<double> current_a = {};
   std::optional<double> power_w = {};
-  double sd = 0;                         // standard deviation of the samples, in the same unit
+  std::optional<double> sd = {};         // standard deviation of the samples, in the same unit
   std::optional<double> voltage_v = {};  // mean, where power came in on the other side
   std::int64_t samples = 0;
   std::string taken_at = {};  // RFC 3339

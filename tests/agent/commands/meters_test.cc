@@ -61,6 +61,14 @@ TEST_F(MetersTest, ATableOfRailsBelowTheirTotal) {
       "no carrier board, disk or fan.\n");
 }
 
+TEST_F(MetersTest, ACounterHasNoZeroThatWouldBeMissing) {
+  Rapl();
+  const nlohmann::json channels = Json();
+  ASSERT_EQ(channels.size(), 1U);
+  EXPECT_EQ(channels[0]["offset_u_w"], nullptr);
+  EXPECT_EQ(channels[0]["gain_u"], 0.05);
+}
+
 TEST_F(MetersTest, AnArrayOfObjects) {
   OrinNano();
   const nlohmann::json channels = Json();

@@ -151,16 +151,21 @@ TEST_F(FoundMetersTest, ItsTareIsItsOwnAndHasTheSignOfTheDevice) {
   settings.serial = "A1";
   settings.negate = true;
   config_.meters = {settings};
-  config_.tares["meter:km003c:A1"] = {
-      .model = "km003c", .current_a = 0.002, .voltage_v = 5, .taken_at = "2026-11-21T19:00:00Z"};
+  config_.tares["meter:km003c:A1"] = {.model = "km003c",
+                                      .current_a = 0.002,
+                                      .sd = 0.0002,
+                                      .voltage_v = 5,
+                                      .taken_at = "2026-11-21T19:00:00Z"};
   Add(true);
   const MeterReport tared = *found_.sources[0]->Meter();
   EXPECT_EQ(tared.settings.tare_a, -0.002);
   EXPECT_EQ(tared.settings.tare_v, 5);
+  EXPECT_NEAR(found_.sources[0]->channels()[0].offset_u(), 0.001, 1e-9);
   EXPECT_EQ(tared.settings.tare_at, "2026-11-21T19:00:00Z");
   const MeterReport other = *found_.sources[1]->Meter();
   EXPECT_EQ(other.settings.tare_a, std::nullopt);
   EXPECT_EQ(other.settings.tare_at, "");
+  EXPECT_FALSE(found_.sources[1]->channels()[0].has_offset_u()) << "its maker states none";
 }
 
 TEST_F(FoundMetersTest, ASimulatedOneIsLabelledSo) {
@@ -246,6 +251,11 @@ TEST_F(FoundMetersTest, ItIsOpenedWhereItIsNow) {
   meter.shares_serial = true;
   EXPECT_TRUE(absl::IsUnavailable(DeviceOf(meter, {moved}).status()));
   EXPECT_EQ(DeviceOf(meter, {moved, meter.device})->path, "3-1");
+}
+
+TEST(MeterModelsTest, OfTheseNobodyStatesTheZero) {
+  for (const char* name : {"km003c", "monsoon", "ptdaemon"})
+    EXPECT_FALSE(FindMeterModel(name)->offset_u_w) << name;
 }
 
 TEST(FindMetersTest, AMeterThatIsNotHereCannotBeMade) {

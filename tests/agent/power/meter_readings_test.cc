@@ -98,6 +98,49 @@ TEST_F(MeterReadingsTest, ChannelsOfPowerAndVoltage) {
   EXPECT_EQ(channels[1].nominal_hz(), 10);
 }
 
+TEST_F(MeterReadingsTest, AZeroThatNobodyStatesIsNotKnownToBeRight) {
+  EXPECT_FALSE(Readings().channels()[0].has_offset_u());
+  readings_.reset();
+  model_.offset_u_w = 0.002;
+  EXPECT_EQ(Readings().channels()[0].offset_u(), 0.002);
+  // What says itself that it is none has no zero.
+  model_.offset_u_w.reset();
+  const MeterReadings simulated(model_, settings_, "m",
+                                {"meter:test:1", "Test meter 1", v1::PROVENANCE_SIMULATED});
+  EXPECT_TRUE(simulated.channels()[0].has_offset_u());
+  EXPECT_EQ(simulated.channels()[0].offset_u(), 0);
+}
+
+TEST_F(MeterReadingsTest, ATareTellsHowFarTheZeroIsOff) {
+  model_.resolution_w = 1e-6;
+  const double count_w = 1e-6 / std::sqrt(12.0);
+  settings_.tare_w = 0.5;
+  settings_.tare_sd = 0.003;
+  EXPECT_DOUBLE_EQ(Readings().channels()[0].offset_u(), std::hypot(0.003, count_w));
+  // A current's is one at the voltage it was taken at, and the gain is applied after it.
+  readings_.reset();
+  settings_ = {};
+  settings_.tare_a = 0.002;
+  settings_.tare_sd = 0.0004;
+  settings_.tare_v = 5;
+  settings_.gain = 2;
+  EXPECT_DOUBLE_EQ(Readings().channels()[0].offset_u(), 2 * std::hypot(0.002, count_w));
+  // Without any voltage, and without how much it scattered, it is as it was.
+  readings_.reset();
+  settings_.tare_v.reset();
+  EXPECT_FALSE(Readings().channels()[0].has_offset_u());
+  readings_.reset();
+  settings_.tare_v = 5;
+  settings_.tare_sd.reset();
+  EXPECT_FALSE(Readings().channels()[0].has_offset_u());
+  // Samples that are all the same hide up to half a count.
+  readings_.reset();
+  settings_ = {};
+  settings_.tare_w = 0.5;
+  settings_.tare_sd = 0;
+  EXPECT_DOUBLE_EQ(Readings().channels()[0].offset_u(), count_w);
+}
+
 TEST_F(MeterReadingsTest, TheScaleIsThePowerOfTenAtTheResolution) {
   model_.resolution_w = 1e-6;
   EXPECT_DOUBLE_EQ(Readings().channels()[0].scale(), 1e-6);

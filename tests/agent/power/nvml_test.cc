@@ -44,6 +44,7 @@ TEST_F(NvmlTest, AnEnergyCounterWhereTheGpuHasOne) {
   EXPECT_EQ(channel.scope(), v1::SCOPE_PACKAGE);
   EXPECT_EQ(channel.provenance(), v1::PROVENANCE_MEASURED);
   EXPECT_EQ(channel.refresh_ns(), 120'000'000);
+  EXPECT_FALSE(channel.has_offset_u()) << "a counter has no zero";
   EXPECT_FALSE(channel.has_wrap_raw());
   EXPECT_THAT(channel.description(), AllOf(HasSubstr("Fake GPU"), HasSubstr("energy counter")));
   EXPECT_NEAR(PollOnce(found)["gpu0"], 123'456.789, 1e-9);
@@ -60,6 +61,7 @@ TEST_F(NvmlTest, PowerWhereItHasNoCounter) {
   const v1::ChannelInfo channel = ChannelsOf(found)["gpu0"];
   EXPECT_EQ(channel.quantity(), v1::QUANTITY_POWER_W);
   EXPECT_FALSE(channel.has_refresh_ns());
+  EXPECT_TRUE(channel.has_offset_u()) << "NVIDIA's 5 % are all of its error";
   EXPECT_NEAR(PollOnce(found)["gpu0"], 71.25, 1e-12);
 }
 

@@ -40,7 +40,7 @@ TEST_F(TakeTareTest, TheMeanCurrentWhereThereAreVoltsAndAmperes) {
   EXPECT_EQ(samples->tare.samples, 1001);
   EXPECT_NEAR(*samples->tare.current_a, -0.002, 2e-6);
   EXPECT_EQ(samples->tare.power_w, std::nullopt);
-  EXPECT_NEAR(samples->tare.sd, 0.001, 2e-6);
+  EXPECT_NEAR(samples->tare.sd.value_or(0), 0.001, 2e-6);
   EXPECT_DOUBLE_EQ(*samples->tare.voltage_v, 5);
   EXPECT_THAT(WhyNoTare(meter_.model, *samples), IsEmpty());
   EXPECT_EQ(meter_.stopped, 1);

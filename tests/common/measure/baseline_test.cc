@@ -23,6 +23,7 @@ PowerTrace Samples(const std::function<double(double)>& power_w) {
   }
   PowerTrace trace = MakePowerTrace(t_ns, raw, 1e-6, 100);
   trace.errors.gain_u = 0;
+  trace.errors.offset_u_w = 0;
   return trace;
 }
 
@@ -36,6 +37,7 @@ CounterTrace Counter(const std::function<double(double)>& energy_j) {
   }
   CounterTrace trace = MakeCounterTrace(t_ns, raw, 1e-6, std::nullopt, 0);
   trace.errors.gain_u = 0;
+  trace.errors.offset_u_w = 0;
   return trace;
 }
 

@@ -28,6 +28,7 @@ PowerTrace Sampled(Random& random, std::int64_t until_ns, double jitter, const P
   PowerTrace trace;
   trace.period_ns = kPeriodNs;
   trace.errors.gain_u = 0;
+  trace.errors.offset_u_w = 0;
   for (std::int64_t t = 0; t < until_ns; t += kPeriodNs) {
     const std::int64_t at =
         t + std::llround(random.Uniform(-jitter, jitter) * static_cast<double>(kPeriodNs));
@@ -213,7 +214,7 @@ void Check(const Disturbance& disturbance, std::uint64_t seed, Coverage& coverag
     PowerTrace trace;
     trace.period_ns = kPeriodNs;
     trace.errors.gain_u = disturbance.gain;
-    if (disturbance.offset_w > 0) trace.errors.offset_u_w = disturbance.offset_w;
+    trace.errors.offset_u_w = disturbance.offset_w;
     trace.errors.clock_bound_ns = disturbance.clock_ns;
     const std::int64_t samples = static_cast<std::int64_t>(kUntil) / kPeriodNs;
     for (std::int64_t i = 0; i < samples; ++i) {
@@ -281,6 +282,7 @@ TEST(EnergyProof, AveragingMetersWithoutTheirDelay) {
       PowerTrace trace;
       trace.period_ns = kPeriodNs;
       trace.errors.gain_u = 0;
+      trace.errors.offset_u_w = 0;
       trace.hold_ns = smoothing_ns;
       for (std::int64_t t = smoothing_ns; t < 1'200'000'000; t += kPeriodNs) {
         trace.t_ns.push_back(t - smoothing_ns / 2);

@@ -23,6 +23,7 @@ PowerTrace Sampled(const std::function<double(double)>& power_w, std::int64_t fr
   PowerTrace trace;
   trace.period_ns = period_ns;
   trace.errors.gain_u = 0;
+  trace.errors.offset_u_w = 0;
   for (std::int64_t t = from; t < to + period_ns; t += period_ns) {
     trace.t_ns.push_back(t);
     trace.power_w.push_back(power_w(static_cast<double>(t) * 1e-9));
@@ -150,6 +151,7 @@ TEST(PowerEnergyTest, DropsAndNoiseStayWithinTheirUncertainty) {
     PowerTrace trace;
     trace.period_ns = kMs;
     trace.errors.gain_u = 0.01;
+    trace.errors.offset_u_w = 0;
     for (std::int64_t t = 0; t < 1'000 * kMs; t += kMs) {
       if (uniform(random) < 0.008) continue;
       const double phase = std::fmod(static_cast<double>(t) * 1e-9 + offset, wave);
@@ -231,6 +233,7 @@ TEST(PowerEnergyTest, ClockBoundHoldsForEveryOffset) {
   PowerTrace trace;
   trace.period_ns = kMs;
   trace.errors.gain_u = 0;
+  trace.errors.offset_u_w = 0;
   double watts = 5;
   for (std::int64_t t = 0; t < 10 * kSecond; t += kMs) {
     if (uniform(random) < 0.01) watts = 20 * uniform(random);
@@ -270,6 +273,31 @@ TEST(PowerEnergyTest, UnknownGainHasNoUncertainty) {
   EXPECT_FALSE(energy.energy_u_j);
   EXPECT_EQ(Detail(energy.findings, "gain_unknown"), "");
   EXPECT_EQ(Worst(energy.findings), v1::QUALITY_SUSPECT);
+}
+
+TEST(PowerEnergyTest, UnknownZeroHasNoUncertainty) {
+  PowerTrace trace = Constant(10);
+  trace.errors.offset_u_w.reset();
+  Energy energy = Of(trace, kSecond, 2 * kSecond);
+  EXPECT_TRUE(energy.energy_j);
+  EXPECT_FALSE(energy.energy_u_j);
+  EXPECT_FALSE(energy.parts.offset_j);
+  EXPECT_EQ(Detail(energy.findings, "offset_unknown"), "");
+  EXPECT_EQ(Worst(energy.findings), v1::QUALITY_SUSPECT);
+  // A cable does not make it known.
+  AddCable(0.1, 5, energy);
+  EXPECT_FALSE(energy.energy_u_j);
+  // Nor does the battery's own gauge, whose zero is known.
+  const Energy known = Of(Constant(1), kSecond, 2 * kSecond);
+  ASSERT_TRUE(known.energy_u_j);
+  EXPECT_FALSE(WithBattery(energy, known).energy_u_j);
+}
+
+TEST(PowerEnergyTest, OfASourceThatStatesNothingTheGainIsTheReason) {
+  PowerTrace trace = Constant(10);
+  trace.errors = {};
+  EXPECT_EQ(Detail(Of(trace, kSecond, 2 * kSecond).findings, "gain_unknown"), "");
+  EXPECT_EQ(Of(trace, kSecond, 2 * kSecond).findings.size(), 1U);
 }
 
 TEST(PowerEnergyTest, NoSamplesNoEnergy) {

@@ -96,6 +96,7 @@ class Attempt {
     info.set_provenance(v1::PROVENANCE_MEASURED);
     info.set_scope(v1::SCOPE_DEVICE);
     info.set_gain_u(0.01);
+    if (quantity == v1::QUANTITY_POWER_W) info.set_offset_u(0);
     return info;
   }
 

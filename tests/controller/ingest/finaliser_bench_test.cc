@@ -69,6 +69,7 @@ class BenchAttempt {
     info.set_provenance(v1::PROVENANCE_MEASURED);
     info.set_scope(v1::SCOPE_DEVICE);
     info.set_gain_u(0.01);
+    info.set_offset_u(0);
     return info;
   }
 

@@ -110,6 +110,7 @@ class TwoHosts {
     info.set_provenance(v1::PROVENANCE_MEASURED);
     info.set_scope(v1::SCOPE_DEVICE);
     info.set_gain_u(0);
+    info.set_offset_u(0);
     info.set_primary(true);
     if (model.own_clock) info.set_clock("ticks");
     if (model.latency_ms != 0) {

@@ -135,6 +135,21 @@ TEST(FinaliserMeterTest, TheCalibrationOfTheMeterGoesBeforeWhatItsModelStates) {
   EXPECT_EQ(Load(attempt.Finalised()).quality, v1::QUALITY_VALID);
 }
 
+TEST(FinaliserMeterTest, AMeterWhoseZeroNobodyStatesHasNoUncertainty) {
+  Attempt attempt = WithStep();
+  v1::ChannelInfo& info = Meter(attempt, [](std::int64_t) { return 4'000; });
+  info.clear_offset_u();
+  const EnergyResult load = Load(attempt.Finalised());
+  EXPECT_THAT(load.reasons, ElementsAre("offset_unknown"));
+  EXPECT_EQ(load.quality, v1::QUALITY_SUSPECT);
+  EXPECT_TRUE(load.energy_j);
+  EXPECT_FALSE(load.energy_u_j);
+  EXPECT_FALSE(load.parts.offset_j);
+  info.set_offset_u(0.01);
+  EXPECT_NEAR(*Load(attempt.Finalised()).parts.offset_j, 0.01, 1e-9);
+  EXPECT_EQ(Load(attempt.Finalised()).quality, v1::QUALITY_VALID);
+}
+
 // A meter before the battery: the charger gives 6 W throughout, the battery takes what the device
 // (2 W, then 12 W) leaves of it.
 Attempt BehindABattery(const std::function<std::int64_t(std::int64_t)>& battery_mw) {

@@ -63,6 +63,7 @@ ChannelView View(const AttemptData& data, double nominal_hz) {
 Energy Integrated(PowerBlocks& blocks, const std::vector<Interval>& parts, std::int64_t bound_ns) {
   PowerTrace trace = blocks.Around(parts, bound_ns);
   trace.errors.gain_u = 0.01;
+  trace.errors.offset_u_w = 0;
   trace.errors.clock_bound_ns = bound_ns;
   return IntegratePower(trace, parts);
 }
@@ -99,6 +100,7 @@ TEST(PowerBlocksTest, StoredAndComputedSummariesAndSamplesGiveTheSame) {
     const PowerTrace dense = [&] {
       PowerTrace trace = MakePowerTrace(samples.t_ns, samples.raw, kScale, 5000);
       trace.errors.gain_u = 0.01;
+      trace.errors.offset_u_w = 0;
       return trace;
     }();
     std::mt19937_64 random(5);
