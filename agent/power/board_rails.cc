@@ -53,16 +53,18 @@ v1::ChannelInfo Channel(const std::string& name, const Rail& rail, std::string d
                                          v1::SCOPE_BOARD_RAIL, std::move(description));
   channel.set_gain_u(kGainU);
   if (rail.offset_u_w) channel.set_offset_u(*rail.offset_u_w);
+  channel.set_refresh_ns(rail.refresh_ns);
   return channel;
 }
 
 v1::ChannelInfo SumChannel(const std::string& name, const std::vector<const Rail*>& parts) {
   double squares = 0;
+  Rail as_one = *parts[0];
   for (const Rail* rail : parts) {
     const double offset = rail->offset_u_w.value_or(0);
     squares += offset * offset;
+    as_one.refresh_ns = std::max(as_one.refresh_ns, rail->refresh_ns);
   }
-  Rail as_one = *parts[0];
   as_one.offset_u_w = std::sqrt(squares);
   const std::string labels =
       absl::StrJoin(parts, " + ", [](std::string* out, const Rail* rail) { *out += rail->label; });

@@ -1,6 +1,7 @@
 #include "agent/power/hwmon_power.h"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <set>
 #include <system_error>
@@ -12,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "agent/host/sysfs.h"
+#include "agent/power/chip_refresh.h"
 #include "agent/power/polled_power.h"
 
 namespace joulefarm::agent {
@@ -37,7 +39,7 @@ struct Input {
   std::string label;
   std::string what;
   double hz = kHz;
-  std::int64_t average_ns = 0;  // 0: of an instant
+  std::int64_t refresh_ns = 0;
   PolledPower::Reader read;
 };
 
@@ -58,6 +60,17 @@ v1::Scope ScopeOf(const std::string& chip) {
 // Sensors whose bus voltage and current belong together: shunt in in0, bus in in1, curr1.
 bool MeasuresPairs(const std::string& chip) {
   return absl::StartsWith(chip, "ina2") || absl::StartsWith(chip, "ltc");
+}
+
+// How long a chip converts and averages as the kernel's driver sets it up, of those whose driver
+// may not say: INA219 12 bits once, 0.53 ms each for shunt and bus; INA226 16 times twice 1.1 ms;
+// INA238 16 times three times 1.052 ms.
+std::optional<double> KnownCycleMs(const std::string& chip) {
+  static const auto& kCycles = *new std::map<std::string, double>{
+      {"ina219", 1.1},  {"ina220", 1.1},  {"ina226", 35.2}, {"ina230", 35.2},
+      {"ina231", 35.2}, {"ina237", 50.5}, {"ina238", 50.5}};
+  const auto known = kCycles.find(chip);
+  return known == kCycles.end() ? std::nullopt : std::optional<double>(known->second);
 }
 
 bool Repeats(const Chip& chip, const FoundPower& found) {
@@ -95,9 +108,11 @@ std::vector<Input> Inputs(const Chip& chip, FoundPower& found) {
   const auto file = [&](const char* kind, int number, const char* suffix) {
     return chip.dir / absl::StrCat(kind, number, suffix);
   };
+  const std::optional<double> stated_cycle = CycleMs(chip.dir);
+  const std::int64_t refresh_ns = RefreshNs(stated_cycle ? stated_cycle : KnownCycleMs(chip.name));
   for (int number = 1; number <= kMostInputs; ++number) {
     const std::string label = Label(chip, absl::StrCat("power", number, "_label"), number);
-    Input now{label, "power", kHz, 0,
+    Input now{label, "power", kHz, refresh_ns,
               [path = file("power", number, "_input")] { return ReadSysfsNumber(path); }};
     const absl::StatusOr<std::int64_t> stated_ms =
         ReadSysfsNumber(file("power", number, "_average_interval"));
@@ -115,7 +130,7 @@ std::vector<Input> Inputs(const Chip& chip, FoundPower& found) {
   if (!inputs.empty() || !MeasuresPairs(chip.name)) return inputs;
   for (int number = 1; number <= kMostInputs; ++number) {
     Input pair{Label(chip, absl::StrCat("in", number, "_label"), number),
-               absl::StrCat("in", number, "_input times curr", number, "_input"), kHz, 0,
+               absl::StrCat("in", number, "_input times curr", number, "_input"), kHz, refresh_ns,
                [volts = file("in", number, "_input"),
                 amps = file("curr", number, "_input")]() -> absl::StatusOr<std::int64_t> {
                  const absl::StatusOr<std::int64_t> mv = ReadSysfsNumber(volts);
@@ -145,7 +160,7 @@ void FindHwmonPower(const HostPaths& paths, FoundPower& found) {
       v1::ChannelInfo channel =
           PowerChannel(name, v1::QUANTITY_POWER_W, kMicro, input.hz, scope,
                        absl::StrCat(input.what, " by ", chip.name, " ", chip.place));
-      if (input.average_ns > 0) channel.set_refresh_ns(input.average_ns);
+      channel.set_refresh_ns(input.refresh_ns);
       source->Add(std::move(channel), std::move(input.read));
       if (scope == v1::SCOPE_DEVICE) found.totals.push_back({name, Width::kDevice});
       if (scope == v1::SCOPE_BOARD_RAIL) rails.push_back(name);

@@ -10,6 +10,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "agent/host/sysfs.h"
+#include "agent/power/chip_refresh.h"
 
 namespace joulefarm::agent {
 namespace {
@@ -110,10 +111,8 @@ void Offer(Rail rail, Rails& rails) {
 }
 
 // No faster than the chip converts.
-double RateOf(const fs::path& dir) {
-  const std::optional<std::int64_t> interval_ms = Number(dir / "update_interval");
-  return interval_ms && *interval_ms > 0 ? std::min(kHz, 1e3 / static_cast<double>(*interval_ms))
-                                         : kHz;
+double RateOf(const std::optional<double>& cycle_ms) {
+  return cycle_ms ? std::min(kHz, 1e3 / *cycle_ms) : kHz;
 }
 
 }  // namespace
@@ -123,6 +122,7 @@ Rails ListIna3221Hwmon(const HostPaths& paths) {
   std::vector<Chip> chips = ListChips(paths, "sys/bus/i2c/drivers/ina3221", "hwmon", "hwmon");
   AddByName(paths.Under("sys/class/hwmon"), "hwmon", "ina3221", chips);
   for (const Chip& chip : chips) {
+    const std::optional<double> cycle_ms = CycleMs(chip.dir);
     for (int input = 1; input <= kInputs; ++input) {
       const fs::path volts = chip.dir / absl::StrCat("in", input, "_input");
       const fs::path amps = chip.dir / absl::StrCat("curr", input, "_input");
@@ -135,7 +135,8 @@ Rails ListIna3221Hwmon(const HostPaths& paths) {
       rail.chip = chip.place;
       rail.read = [volts, amps] { return Product(volts, amps); };
       rail.scale = kMicro;
-      rail.nominal_hz = RateOf(chip.dir);
+      rail.nominal_hz = RateOf(cycle_ms);
+      rail.refresh_ns = RefreshNs(cycle_ms);
       rail.offset_u_w = OffsetW(Number(chip.dir / absl::StrCat("shunt", input, "_resistor")),
                                 static_cast<double>(Number(volts).value_or(0)) * kMilli);
       Offer(std::move(rail), rails);
@@ -161,6 +162,8 @@ Rails ListIna3221Iio(const HostPaths& paths) {
       rail.read = [watts] { return ReadSysfsNumber(watts); };
       rail.scale = kMilli;
       rail.nominal_hz = kHz;
+      // Its driver's averaging is set by the board's device tree, which it does not show.
+      rail.refresh_ns = kAssumedRefreshNs;
       rail.offset_u_w =
           OffsetW(std::nullopt, static_cast<double>(Number(volts).value_or(0)) * kMilli);
       Offer(std::move(rail), rails);

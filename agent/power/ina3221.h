@@ -3,6 +3,8 @@
 // Threads: any. Ownership: values.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +21,7 @@ struct Rail {
   double scale = 0;          // W
   double nominal_hz = 0;
   std::optional<double> offset_u_w;
+  std::int64_t refresh_ns = 0;
 };
 
 struct Rails {

@@ -29,6 +29,8 @@ constexpr std::int64_t kMs = 1'000'000;
 constexpr PolledLimits kLimits{.read_ns = 20 * kMs, .sum_ns = 40 * kMs};
 // The counters move about every 20 to 100 ms.
 constexpr std::int64_t kCountNs = 100 * kMs;
+// Power is a mean over a second on some GPUs; which they are, NVML does not say.
+constexpr std::int64_t kMeanNs = 1000 * kMs;
 // What NVIDIA states of the power reading, ± 5 % of the current power draw (NVML's manual): all of
 // its error, so that none is left for the zero.
 constexpr double kGainU = 0.05;
@@ -161,7 +163,7 @@ v1::ChannelInfo Channel(std::string name, bool counts, std::string description) 
       PowerChannel(std::move(name), counts ? v1::QUANTITY_ENERGY_COUNTER_J : v1::QUANTITY_POWER_W,
                    kMilli, kHz, v1::SCOPE_PACKAGE, std::move(description));
   channel.set_gain_u(kGainU);
-  if (counts) channel.set_refresh_ns(kCountNs + kLimits.read_ns);
+  channel.set_refresh_ns((counts ? kCountNs : kMeanNs) + kLimits.read_ns);
   if (!counts) channel.set_offset_u(kOffsetU);
   return channel;
 }
@@ -220,7 +222,7 @@ void FindNvml(const NvmlSettings& settings, FoundPower& found) {
     const std::string name = found.Name("gpus", "nvml");
     v1::ChannelInfo sum =
         Channel(name, gpus[0].counts, absl::StrCat("sum of ", gpus.size(), " GPUs, by NVML"));
-    if (gpus[0].counts) sum.set_refresh_ns(kCountNs + kLimits.sum_ns);
+    sum.set_refresh_ns((gpus[0].counts ? kCountNs : kMeanNs) + kLimits.sum_ns);
     source->AddSum(std::move(sum), parts);
     for (const int part : parts) source->SetParent(part, name);
     AddTotal(name, found);

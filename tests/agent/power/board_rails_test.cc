@@ -72,6 +72,33 @@ TEST_F(BoardRailsTest, OrinNanoHasItsRailsAndItsTotalOnce) {
   EXPECT_EQ(found.totals[0].channel, "VDD_IN");
 }
 
+TEST_F(BoardRailsTest, HowOldAValueMayBe) {
+  Hwmon("1-0040", 1, "VDD_IN", "5016", "1496");
+  EXPECT_EQ(ChannelsOf(Find()).at("VDD_IN").refresh_ns(), 1'000'000'000) << "nobody says";
+  host_.Write("sys/bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon3/update_interval", "100\n");
+  const v1::ChannelInfo stated = ChannelsOf(Find()).at("VDD_IN");
+  EXPECT_EQ(stated.refresh_ns(), 200'000'000) << "a mean over 100 ms, and as old again";
+  EXPECT_EQ(stated.nominal_hz(), 10);
+}
+
+TEST_F(BoardRailsTest, ASumIsAsOldAsItsOldestPart) {
+  const auto hwmon = [&](const char* chip, const char* interval_ms) {
+    host_.Write(absl::StrCat("sys/bus/i2c/drivers/ina3221/", chip, "/hwmon/hwmon3/update_interval"),
+                interval_ms);
+  };
+  Hwmon("1-0040", 1, "GPU", "5000", "100");
+  Hwmon("1-0040", 2, "CPU", "5000", "100");
+  Hwmon("1-0040", 3, "SOC", "5000", "100");
+  Hwmon("1-0041", 1, "CV", "5000", "100");
+  Hwmon("1-0041", 2, "VDDRQ", "5000", "100");
+  Hwmon("1-0041", 3, "SYS5V", "5000", "100");
+  hwmon("1-0040", "10\n");
+  hwmon("1-0041", "50\n");
+  const auto channels = ChannelsOf(Find());
+  EXPECT_EQ(channels.at("GPU").refresh_ns(), 20'000'000);
+  EXPECT_EQ(channels.at("total").refresh_ns(), 100'000'000);
+}
+
 TEST_F(BoardRailsTest, TheCapturedOrinNano) {
   const char* captures = std::getenv("JOULEFARM_CAPTURES");
   const std::filesystem::path tree =

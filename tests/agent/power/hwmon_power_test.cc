@@ -46,7 +46,22 @@ TEST_F(HwmonPowerTest, APowerSensorOnTheSupply) {
   EXPECT_EQ(found.totals[0].channel, "ina226");
   EXPECT_EQ(found.totals[0].width, Width::kRail) << "what it feeds is not known";
   EXPECT_THAT(found.obstacles, ElementsAre(HasSubstr("not known to be the whole board")));
-  EXPECT_FALSE(channel.has_refresh_ns()) << "of an instant";
+  EXPECT_EQ(channel.refresh_ns(), 70'400'000) << "16 conversions, and as old again";
+}
+
+TEST_F(HwmonPowerTest, HowOldAValueMayBe) {
+  Set(0, "name", "ina226");
+  Set(0, "label", "stated");
+  Set(0, "power1_input", "12345000");
+  Set(0, "update_interval", "140");
+  Set(1, "name", "ina219");
+  Set(1, "power1_input", "12345000");
+  Set(2, "name", "ltc2947");
+  Set(2, "power1_input", "12345000");
+  const auto channels = ChannelsOf(Find());
+  EXPECT_EQ(channels.at("stated").refresh_ns(), 280'000'000);
+  EXPECT_EQ(channels.at("ina219").refresh_ns(), 2'200'000);
+  EXPECT_EQ(channels.at("ltc2947").refresh_ns(), 1'000'000'000) << "nobody says";
 }
 
 TEST_F(HwmonPowerTest, AnAverageSaysOverHowLong) {
