@@ -61,8 +61,10 @@ v1::DeviceAnnouncement Announce(const AgentOptions& options, const std::vector<v
   const PowerSelection power = SelectPower(PowerWish{}, HostPaths(options.root), options.power);
   for (const v1::ChannelInfo& channel : ListChannels(power))
     *device.mutable_facts()->add_power_channels() = channel;
-  for (const std::string& obstacle : power.obstacles)
+  for (const std::string& obstacle : power.obstacles) {
     device.mutable_facts()->add_obstacles(obstacle);
+    Say(Severity::kWarning, absl::StrCat("power: ", obstacle));
+  }
   for (const auto& [key, value] : options.labels) (*device.mutable_labels())[key] = value;
   // Where nothing is named it is the only meter here, once there is one.
   const MeterChoice& meter = options.power.meter.device;

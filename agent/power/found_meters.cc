@@ -18,6 +18,7 @@
 #include "agent/power/link/usb_devices.h"
 #include "agent/power/link/usb_link.h"
 #include "agent/power/meter/registry.h"
+#include "agent/power/stated_meters.h"
 
 namespace joulefarm::agent {
 namespace {
@@ -103,23 +104,9 @@ void Match(const std::vector<UsbDevice>& devices, LinkKind link, FoundMeters& he
   }
 }
 
-const MeterSettings* SettingsOf(const FoundMeter& meter, const FoundMeters& here,
-                                const MeterConfig& config) {
-  for (const MeterSettings& settings : config.meters) {
-    const std::vector<const FoundMeter*> named = MetersNamed(settings.serial, here);
-    if (named.size() == 1 && named[0] == &meter) return &settings;
-    if (settings.node == meter.device.node && !settings.node.empty()) return &settings;
-  }
-  for (const MeterSettings& settings : config.meters) {
-    if (settings.serial.empty() && settings.node.empty() && here.meters.size() == 1)
-      return &settings;
-  }
-  return nullptr;
-}
-
 // What its power channel is called where no other is called so.
 std::string LabelOf(const FoundMeter& meter, const FoundMeters& here, const MeterConfig& config) {
-  const MeterSettings* settings = SettingsOf(meter, here, config);
+  const MeterSettings* settings = StatedOf(meter, here, config.meters);
   return settings == nullptr || settings->channel.empty() ? meter.model->name : settings->channel;
 }
 
@@ -170,6 +157,8 @@ FoundMeters FindMeters(const MeterConfig& config) {
   }
   AddConfigured(config, here);
   TellTwinsApart(here);
+  std::vector<std::string> unused = UnusedStatements(here, config.meters);
+  std::move(unused.begin(), unused.end(), std::back_inserter(here.obstacles));
   return here;
 }
 
@@ -187,7 +176,7 @@ MeteredSource::Opener OpenerOf(const FoundMeter& meter) {
 
 MeterSettings SettingsFor(const FoundMeter& meter, const FoundMeters& here,
                           const MeterConfig& config) {
-  const MeterSettings* stated = SettingsOf(meter, here, config);
+  const MeterSettings* stated = StatedOf(meter, here, config.meters);
   MeterSettings settings = stated != nullptr ? *stated : MeterSettings();
   const auto found = config.tares.find(IdOf(meter));
   if (found == config.tares.end()) return settings;

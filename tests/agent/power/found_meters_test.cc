@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "agent/power/meter/registry.h"
+#include "agent/power/stated_meters.h"
 
 namespace joulefarm::agent {
 namespace {
@@ -251,6 +252,67 @@ TEST_F(FoundMetersTest, ItIsOpenedWhereItIsNow) {
   meter.shares_serial = true;
   EXPECT_TRUE(absl::IsUnavailable(DeviceOf(meter, {moved}).status()));
   EXPECT_EQ(DeviceOf(meter, {moved, meter.device})->path, "3-1");
+}
+
+class StatedMetersTest : public FoundMetersTest {
+ protected:
+  std::vector<std::string> Unused(const std::string& serial, const std::string& model = "") {
+    MeterSettings settings;
+    settings.serial = serial;
+    settings.model = model;
+    settings.negate = true;
+    config_.meters = {settings};
+    TellTwinsApart(here_);
+    return UnusedStatements(here_, config_.meters);
+  }
+  bool Reversed(std::size_t meter = 0) {
+    return SettingsFor(here_.meters[meter], here_, config_).negate;
+  }
+};
+
+TEST_F(StatedMetersTest, WhatIsAboutAMeterThatIsNotHereIsSaid) {
+  Plug("B2", "3-1");
+  EXPECT_THAT(Unused("A1"), ElementsAre(AllOf(HasSubstr("serial: A1"), HasSubstr("serial B2"),
+                                              HasSubstr("; plug it in"))));
+  EXPECT_FALSE(Reversed());
+  EXPECT_THAT(Unused("B2"), IsEmpty());
+  EXPECT_TRUE(Reversed());
+  EXPECT_THAT(Unused("3-1"), IsEmpty());
+  EXPECT_TRUE(Reversed());
+  here_.meters.clear();
+  EXPECT_THAT(Unused(""), ElementsAre(HasSubstr("there are: none")));
+}
+
+TEST_F(StatedMetersTest, WhatSeveralMayBeMeantByIsAboutNone) {
+  Plug("A1", "3-1");
+  Plug("A1", "3-2");
+  EXPECT_THAT(Unused("A1"),
+              ElementsAre(AllOf(HasSubstr("USB port 3-1"), HasSubstr("USB port 3-2"))));
+  EXPECT_FALSE(Reversed(0));
+  EXPECT_FALSE(Reversed(1));
+  EXPECT_THAT(Unused(""), ElementsAre(HasSubstr("2 meters are here")));
+  EXPECT_FALSE(Reversed(0));
+}
+
+TEST_F(StatedMetersTest, AModelThatIsNotReadIsSaid) {
+  Plug("A1", "3-1");
+  EXPECT_THAT(Unused("", "nonsense"), ElementsAre(HasSubstr("no model \"nonsense\"")));
+  EXPECT_FALSE(Reversed()) << "it is about another model than the meter's";
+  EXPECT_THAT(Unused("", "odpm"), ElementsAre(HasSubstr("meters decode odpm")));
+  EXPECT_FALSE(Reversed());
+  EXPECT_THAT(Unused("", "um25c"), ElementsAre(HasSubstr("state its node")));
+  EXPECT_THAT(Unused("A1", "tc66"), ElementsAre(HasSubstr("about no meter here")));
+  EXPECT_FALSE(Reversed());
+  EXPECT_THAT(Unused("", "km003c"), IsEmpty());
+  EXPECT_TRUE(Reversed());
+}
+
+TEST(FindMetersTest, WhatIsStatedOfAMeterThatIsNotHereIsAnObstacle) {
+  MeterConfig config;
+  MeterSettings settings;
+  settings.serial = "no such meter";
+  config.meters = {settings};
+  EXPECT_THAT(FindMeters(config).obstacles, testing::Contains(HasSubstr("serial: no such meter")));
 }
 
 TEST(MeterModelsTest, OfTheseNobodyStatesTheZero) {
