@@ -131,8 +131,10 @@ class DumpsysBatteryDecoder : public TextDecoder {
   void End(std::vector<MeterSample>& samples) {
     Dump dump = std::exchange(open_, Dump());
     MeterSample& sample = dump.sample;
+    // Android's current is positive into the battery; power is, as everywhere, what is drawn from
+    // it.
     if (sample.voltage_v && sample.current_a)
-      sample.power_w = *sample.voltage_v * *sample.current_a;
+      sample.power_w = 0 - *sample.voltage_v * *sample.current_a;
     const bool contradicts =
         sample.current_a && ((dump.status == kCharging && *sample.current_a < 0) ||
                              (dump.status == kDischarging && *sample.current_a > 0));

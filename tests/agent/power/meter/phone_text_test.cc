@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "agent/power/meter/dumpsys_battery.h"
 #include "agent/power/meter/odpm.h"
 #include "agent/power/meter/powermetrics.h"
@@ -94,7 +96,21 @@ TEST(DumpsysBatteryTest, UnitsByTheirSize) {
   EXPECT_EQ(sample("4387", "0").current_a, 0);
   EXPECT_EQ(sample("4387123", "1").voltage_v, 4.387123) << "µV";
   EXPECT_EQ(sample("4", "1").voltage_v, 4) << "V";
-  EXPECT_DOUBLE_EQ(sample("4000", "-500000").power_w.value_or(0), -2);
+}
+
+TEST(DumpsysBatteryTest, PowerIsWhatIsDrawnFromTheBattery) {
+  const auto sample = [](const std::string& status, const std::string& current) {
+    return DecodeText(DumpsysBatteryModel(),
+                      "status: " + status + "\nvoltage: 4000\ncurrent now: " + current)
+        .at(0);
+  };
+  const MeterSample discharging = sample("3", "-500000");
+  EXPECT_DOUBLE_EQ(discharging.power_w.value_or(0), 2);
+  EXPECT_EQ(discharging.current_a, -0.5) << "as the source gives it";
+  const MeterSample charging = sample("2", "500000");
+  EXPECT_DOUBLE_EQ(charging.power_w.value_or(0), -2);
+  EXPECT_EQ(charging.current_a, 0.5);
+  EXPECT_FALSE(std::signbit(sample("4", "0").power_w.value_or(1)));
 }
 
 TEST(DumpsysBatteryTest, ASignThatTheStatusContradicts) {
