@@ -12,6 +12,7 @@
 #include "cli/view/run_values.h"
 #include "cli/view/watch_view.h"
 #include "cli/wait.h"
+#include "cli/wait_reason.h"
 
 namespace joulefarm::cli {
 namespace {
@@ -52,6 +53,7 @@ class Waiter {
         options_(options),
         display_(console_.err),
         run_counts_(client, options.jobs),
+        wait_reason_(client, options.jobs),
         start_(console_.now()) {}
 
   absl::StatusOr<WaitResult> Run() {
@@ -115,6 +117,7 @@ class Waiter {
                        "."));
       lost_at_.reset();
     }
+    wait_reason_.Refresh(result.progress, console_.now());
     if (options_.watch) {
       ShowWatched(result);
     } else {
@@ -126,21 +129,31 @@ class Waiter {
     const v1::GetProgressResponse& progress = result.progress;
     estimator_.Observe(result.elapsed, cli::Ended(progress), progress.jobs());
     if (console_.err_is_terminal) {
-      display_.Show(
+      Show(
           ProgressLines({progress, options_.scope, result.elapsed, estimator_.Left(result.elapsed)},
-                        console_.LookOfErr()),
-          console_.width());
+                        console_.LookOfErr()));
       return;
     }
     PrintCounts(result);
   }
 
+  // The picture, and below it why nothing happens.
+  void Show(std::vector<std::string> lines) {
+    const Look look = console_.LookOfErr();
+    const std::string& why = wait_reason_.line();
+    if (!why.empty())
+      lines.push_back(Styled(Clip(absl::StrCat("  ", why), look.Columns()), Style::kWarn, look));
+    display_.Show(lines, console_.width());
+  }
+
   void PrintCounts(const WaitResult& result) {
     // Without the clock, so that only a change of the counts makes a line.
     const std::string counts = ProgressLine(result.progress, {});
-    if (counts == last_counts_) return;
-    last_counts_ = counts;
-    console_.err << ProgressLine(result.progress, result.elapsed) << std::endl;
+    if (counts != std::exchange(last_counts_, counts))
+      console_.err << ProgressLine(result.progress, result.elapsed) << std::endl;
+    const std::string& why = wait_reason_.line();
+    if (why != std::exchange(last_why_, why) && !why.empty())
+      console_.err << Clock(result.elapsed) << "  " << why << std::endl;
   }
 
   void ShowWatched(const WaitResult& result) {
@@ -161,12 +174,12 @@ class Waiter {
                          run_counts_.runs(),
                          Silent(progress)};
     picture.cells = Cells(progress);
-    // Room for the headline, the counts and the prompt that comes after.
-    if (console_.height() > 0) picture.most_devices = std::clamp(console_.height() - 4, 1, 40);
+    // Room for the headline, the counts, why jobs wait, and the prompt that comes after.
+    if (console_.height() > 0) picture.most_devices = std::clamp(console_.height() - 5, 1, 40);
     // A text somewhat shorter than one before keeps its room.
     least_doing_ = std::max(least_doing_, std::min(DoingWidth(picture), kMostStill));
     picture.least_doing = least_doing_;
-    display_.Show(WatchLines(picture, console_.LookOfErr()), console_.width());
+    Show(WatchLines(picture, console_.LookOfErr()));
   }
 
   // A line whenever a job goes on, with what its device does at that moment.
@@ -224,6 +237,7 @@ class Waiter {
   const WaitOptions& options_;
   LiveDisplay display_;
   RunCounts run_counts_;
+  WaitReason wait_reason_;
   Estimator estimator_;
   std::map<std::string, std::chrono::steady_clock::time_point> silent_since_;
   std::map<std::string, std::string> last_doings_;  // by job
@@ -232,6 +246,7 @@ class Waiter {
   std::chrono::steady_clock::time_point start_;
   std::optional<std::chrono::steady_clock::time_point> lost_at_;
   std::string last_counts_;
+  std::string last_why_;
 };
 
 }  // namespace

@@ -102,6 +102,54 @@ TEST_F(Watch, ElsewhereALineIsPrintedWheneverAJobGoesOn) {
   EXPECT_THAT(outcome.err, Not(HasSubstr("\x1b")));
 }
 
+// All is queued until `asked`, and job-7 says why it waits.
+class WatchQueued : public Watch {
+ protected:
+  WatchQueued() {
+    farm_.OnProgress([this](const v1::GetProgressRequest& request) {
+      v1::GetProgressResponse progress = JobProgress(request, asked_++ >= 30);
+      progress.clear_active_jobs();
+      progress.set_queued(progress.active());
+      progress.clear_active();
+      return progress;
+    });
+    farm_.OnList([this](const v1::ListRequest& request) -> absl::StatusOr<Table> {
+      if (request.filters().count("state") == 0) return SampleList(request);
+      EXPECT_EQ(request.listing(), v1::LISTING_JOBS);
+      EXPECT_EQ(request.filters().at("state"), "QUEUED");
+      Table table;
+      table.columns = {{"id"}, {"state"}, {"reason"}};
+      table.rows = {{"job-7", "QUEUED",
+                     looks_++ == 0 ? "device lab is at work on job-3" : "device lab is offline"}};
+      return table;
+    });
+  }
+  std::atomic<int> looks_{0};
+};
+
+TEST_F(WatchQueued, WhyNothingHappensIsSaidWheneverItChanges) {
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"experiment", "get", "exp-1", "--wait"},
+        std::vector<std::string>{"job", "watch", "job-3"}}) {
+    asked_ = 0;
+    looks_ = 0;
+    const CliOutcome outcome = cli_.Run(command);
+    EXPECT_EQ(outcome.exit, 0) << outcome.err;
+    EXPECT_THAT(outcome.err, StartsWith("00:00  0 of 1 done, 1 queued\n"
+                                        "00:00  job-7 waits: device lab is at work on job-3\n"
+                                        "00:05  job-7 waits: device lab is offline\n"
+                                        "00:15  1 of 1 done\n"));
+    EXPECT_EQ(looks_, 3);  // in 15 s
+  }
+}
+
+TEST_F(WatchQueued, OnATerminalItStandsBelowThePicture) {
+  cli_.terminal = true;
+  cli_.environment["NO_COLOR"] = "1";
+  const CliOutcome outcome = cli_.Run({"experiment", "get", "exp-1", "--wait"});
+  EXPECT_THAT(outcome.err, HasSubstr("  job-7 waits: device lab is offline\n"));
+}
+
 TEST_F(Watch, WaitingAloneAsksNoDevice) {
   std::atomic<bool> watched{false};
   farm_.OnProgress([&](const v1::GetProgressRequest& request) {
