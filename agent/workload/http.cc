@@ -19,6 +19,8 @@ using Result = TcpConnection::Result;
 
 constexpr std::size_t kLongestBody = std::size_t{1} << 20;
 
+}  // namespace
+
 // A string that grows with what arrives. Beast's own reserves what Content-Length claims, and an
 // engine that claims a petabyte would end the agent.
 struct GrowingBody {
@@ -49,8 +51,6 @@ struct GrowingBody {
     value_type& body_;
   };
 };
-
-}  // namespace
 
 absl::StatusOr<HttpUrl> ParseHttpUrl(absl::string_view url) {
   const auto wrong = [&](absl::string_view why) {
