@@ -12,7 +12,7 @@
 namespace joulefarm::agent {
 
 inline std::string LongRoundTrip(std::int64_t took_ns, std::int64_t most_ns) {
-  return absl::StrFormat("a round trip took %.1f ms, more than %.1f ms",
+  return absl::StrFormat("a round trip took %.7g ms, more than %.7g ms",
                          static_cast<double>(took_ns) * 1e-6, static_cast<double>(most_ns) * 1e-6);
 }
 

@@ -254,7 +254,7 @@ TEST(Acd15pDriverTest, AnAnswerReadTooLateIsRefused) {
   EXPECT_TRUE(batch.samples.empty());
   EXPECT_EQ(batch.lost, 1);
   EXPECT_EQ(batch.rejected, 1);
-  EXPECT_EQ(batch.refusal, "a round trip took 1200.0 ms, more than 1000.0 ms");
+  EXPECT_EQ(batch.refusal, "a round trip took 1200 ms, more than 1000 ms");
   EXPECT_EQ(Acd15pModel().stamp_bound_ns, 500 * kMs) << "half of the longest that is taken";
 }
 

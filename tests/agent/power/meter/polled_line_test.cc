@@ -56,7 +56,7 @@ TEST_F(PolledLineTest, AReplyReadTooLateIsRefusedAndTheNextIsNot) {
   EXPECT_TRUE(late.samples.empty());
   EXPECT_EQ(late.lost, 1);
   EXPECT_EQ(late.rejected, 1);
-  EXPECT_EQ(late.refusal, "a round trip took 251.0 ms, more than 250.0 ms");
+  EXPECT_EQ(late.refusal, "a round trip took 251 ms, more than 250 ms");
   stands_still_ns_ = PolledLine::kLongestRoundTripNs;
   EXPECT_EQ(Poll().samples.size(), 1U);
 }
