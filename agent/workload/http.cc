@@ -106,6 +106,7 @@ std::string HttpRequest(absl::string_view method, absl::string_view target, absl
 struct HttpResponse::Parser {
   http::response_parser<GrowingBody> parser;
   std::string pending;
+  bool waits = false;  // for more than is pending
   std::string error;
 };
 
@@ -118,11 +119,22 @@ HttpResponse::~HttpResponse() = default;
 
 bool HttpResponse::Feed(absl::string_view bytes) {
   parser_->pending.append(bytes.data(), bytes.size());
+  // No last chunk is shorter than this; where the first is the last, Beast asserts that it is asked
+  // about it again only when so much has come.
+  constexpr std::size_t kShortestLastChunk = 5;
+  if (parser_->waits && has_header() && parser_->parser.chunked() &&
+      parser_->pending.size() < kShortestLastChunk) {
+    return true;
+  }
+  parser_->waits = false;
   while (!parser_->pending.empty() && !parser_->parser.is_done()) {
     boost::beast::error_code error;
     const std::size_t used = parser_->parser.put(boost::asio::buffer(parser_->pending), error);
     parser_->pending.erase(0, used);
-    if (error == http::error::need_more) break;
+    if (error == http::error::need_more) {
+      parser_->waits = true;
+      break;
+    }
     if (error) {
       parser_->error = error.message();
       return false;

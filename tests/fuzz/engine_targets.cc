@@ -220,6 +220,7 @@ std::vector<Target> EngineTargets() {
        .run = RunHttp,
        .seeds = {Arriving(0, chunked), Arriving(1, chunked),
                  Arriving(5, "HTTP/1.1 503 Busy\r\nContent-Length: 5\r\n\r\nlater"),
+                 Arriving(1, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
                  Arriving(5, "HTTP/1.0 200 OK\r\n\r\nuntil the end"),
                  Arriving(0, "HTTP/1.1 200 OK\r\nContent-Length: 999999999999999\r\n\r\nx")},
        .words = {"HTTP/1.1 200 OK\r\n", "Content-Length: ", "Transfer-Encoding: chunked\r\n",

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "tests/common/trials.h"
 #include "tests/sim/sim_agent.h"
 #include "tests/sim/sim_controller.h"
 #include "tests/sim/world.h"
@@ -316,7 +317,7 @@ TEST(FarmSim, CalmWeatherEveryJobSucceedsInOneAttempt) {
 int Seeds() {
   const char* text = std::getenv("JOULEFARM_SIM_SEEDS");
   const int seeds = text == nullptr ? 0 : std::atoi(text);
-  return seeds > 0 ? seeds : 20;
+  return seeds > 0 ? seeds : Trials(20);
 }
 
 class Storms : public testing::TestWithParam<int> {};

@@ -34,5 +34,16 @@ TEST(HttpResponse, BodiesOfEveryKind) {
   }
 }
 
+// Found by deploy/fuzz: Beast's assertion ended the agent.
+TEST(HttpResponse, NoBodyInChunksByteByByte) {
+  HttpResponse response;
+  for (const char& byte :
+       absl::string_view("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")) {
+    ASSERT_TRUE(response.Feed(absl::string_view(&byte, 1)));
+  }
+  EXPECT_TRUE(response.done());
+  EXPECT_EQ(response.TakeBody(), "");
+}
+
 }  // namespace
 }  // namespace joulefarm::agent

@@ -10,6 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/common/measure/loads.h"
+#include "tests/common/trials.h"
 
 namespace joulefarm {
 namespace {
@@ -54,7 +55,7 @@ Interval RandomPart(Random& random, double from_s, double to_s, double shortest_
 TEST(EnergyProof, ConstantsAndRampsAreExact) {
   Random random(1);
   double worst = 0;
-  for (int trial = 0; trial < 2000; ++trial) {
+  for (int trial = 0; trial < Trials(2000); ++trial) {
     const double a = random.Uniform(0.1, 50);
     const double b = trial % 2 == 0 ? 0 : random.Uniform(-0.1, 5);  // W/s
     const PowerTrace trace =
@@ -72,7 +73,7 @@ TEST(EnergyProof, ConstantsAndRampsAreExact) {
 TEST(EnergyProof, SinesUpToAFiftiethOfTheRateOverTwentyPeriods) {
   Random random(2);
   double worst = 0;
-  for (int trial = 0; trial < 1000; ++trial) {
+  for (int trial = 0; trial < Trials(1000); ++trial) {
     const double hz = trial % 10 == 0 ? 100 : 20 * std::pow(5, random.Uniform(0, 1));
     const double omega = 2 * std::numbers::pi * hz;
     const double phase = random.Uniform(0, 2 * std::numbers::pi);
@@ -132,7 +133,7 @@ TEST(EnergyProof, SquareWavesStayWithinTheirBounds) {
   for (const double jitter : {0.0, 0.2}) {
     Random random(3);
     StepErrors errors;
-    for (int trial = 0; trial < 3000; ++trial) {
+    for (int trial = 0; trial < Trials(3000); ++trial) {
       const double half_ns = Incommensurate(random, 2, 80);
       StepLoad load(kLow);
       bool high = false;
@@ -151,7 +152,7 @@ TEST(EnergyProof, BurstsStayWithinTheirBounds) {
   for (const double jitter : {0.0, 0.2}) {
     Random random(4);
     StepErrors errors;
-    for (int trial = 0; trial < 3000; ++trial) {
+    for (int trial = 0; trial < Trials(3000); ++trial) {
       const double on_ns = random.Uniform(2, 30) * static_cast<double>(kPeriodNs);
       const double every_ns = on_ns + Incommensurate(random, 2, 60);
       StepLoad load(kLow);
@@ -200,7 +201,7 @@ struct Disturbance {
 void Check(const Disturbance& disturbance, std::uint64_t seed, Coverage& coverage) {
   Random random(seed);
   constexpr double kUntil = 0.8e9;
-  for (int trial = 0; trial < 2000; ++trial) {
+  for (int trial = 0; trial < Trials(2000); ++trial) {
     const StepLoad load = RandomBursts(random, kUntil, 0.4e6, 40e6, kLow, kHigh);
     const double gain = std::clamp(random.Normal(1), -3.0, 3.0) * disturbance.gain;
     const double offset_w = std::clamp(random.Normal(1), -3.0, 3.0) * disturbance.offset_w;
@@ -267,7 +268,7 @@ TEST(EnergyProof, DisturbedTracesStayWithinTheirUncertainty) {
     Coverage coverage;
     Check(disturbance, 100 + static_cast<std::uint64_t>(case_number), coverage);
     EXPECT_GE(coverage.Share(), 0.99) << "case " << case_number;
-    EXPECT_GE(coverage.valid, 1000) << "case " << case_number;
+    EXPECT_GE(coverage.valid, Trials(1000)) << "case " << case_number;
     RecordProperty("case_" + std::to_string(case_number), std::to_string(coverage.Share()));
     ++case_number;
   }
@@ -277,7 +278,7 @@ TEST(EnergyProof, AveragingMetersWithoutTheirDelay) {
   for (const std::int64_t smoothing_ns : {kPeriodNs, 10 * kPeriodNs, 100 * kPeriodNs}) {
     Random random(7);
     Coverage coverage;
-    for (int trial = 0; trial < 2000; ++trial) {
+    for (int trial = 0; trial < Trials(2000); ++trial) {
       const StepLoad load = RandomBursts(random, 1.2e9, 5e6, 200e6, kLow, kHigh);
       PowerTrace trace;
       trace.period_ns = kPeriodNs;
@@ -305,16 +306,16 @@ TEST(EnergyProof, AveragingMetersWithoutTheirDelay) {
       coverage.Add(Of(trace, part), load.Energy(start, end), hard_j);
     }
     EXPECT_GE(coverage.Share(), 0.99) << smoothing_ns;
-    EXPECT_GE(coverage.valid, 500) << smoothing_ns;
+    EXPECT_GE(coverage.valid, Trials(500)) << smoothing_ns;
     if (smoothing_ns == 100 * kPeriodNs) {
-      EXPECT_GE(coverage.refused, 100) << "20 ms are too long for some of these";
+      EXPECT_GE(coverage.refused, Trials(100)) << "20 ms are too long for some of these";
     }
   }
 }
 
 TEST(EnergyProof, PhasesSumToTheAttempt) {
   Random random(8);
-  for (int trial = 0; trial < 50; ++trial) {
+  for (int trial = 0; trial < Trials(50); ++trial) {
     const StepLoad load = RandomBursts(random, 2e9, 0.3e6, 50e6, kLow, kHigh);
     const PowerTrace trace = Sampled(random, 2'000'000'000, 0.3, [&](double t_ns) {
       return load.Power(t_ns) + 0.1 * std::sin(t_ns);
