@@ -152,6 +152,13 @@ absl::StatusOr<v1::CancelJobResponse> FarmClient::CancelJob(const std::string& j
       });
 }
 
+absl::StatusOr<v1::SetDeviceResponse> FarmClient::SetDevice(const v1::SetDeviceRequest& request) {
+  return Unary<v1::SetDeviceResponse>(
+      rpc_->interrupted, kQuickCall, [&](auto* context, auto* response, auto done) {
+        rpc_->farm->async()->SetDevice(context, &request, response, std::move(done));
+      });
+}
+
 absl::StatusOr<v1::GetProgressResponse> FarmClient::GetProgress(
     const v1::GetProgressRequest& request) {
   return Unary<v1::GetProgressResponse>(

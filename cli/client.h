@@ -36,6 +36,7 @@ class FarmClient {
   absl::StatusOr<v1::SubmitExperimentResponse> Submit(const v1::SubmitExperimentRequest& request);
   absl::StatusOr<v1::CancelExperimentResponse> CancelExperiment(const std::string& experiment);
   absl::StatusOr<v1::CancelJobResponse> CancelJob(const std::string& job);
+  absl::StatusOr<v1::SetDeviceResponse> SetDevice(const v1::SetDeviceRequest& request);
   absl::StatusOr<v1::GetProgressResponse> GetProgress(const v1::GetProgressRequest& request);
   absl::StatusOr<v1::GetVersionResponse> GetVersion();
 

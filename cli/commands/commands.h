@@ -42,6 +42,7 @@ void AddVersion(CLI::App& app, Session& session);
 // Commands of a group that have a file of their own.
 void AddJobLogs(CLI::App& group, Session& session);
 void AddDeviceWatch(CLI::App& group, Session& session);
+void AddDeviceSet(CLI::App& group, Session& session);
 
 // -o/--output with the formats of listings, or of single objects (table, json).
 void AddFormat(CLI::App& command, std::string& format);

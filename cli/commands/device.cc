@@ -21,7 +21,8 @@ void AddDevice(CLI::App& app, Session& session) {
                              "  joulefarm device list\n"
                              "  joulefarm device list --link ONLINE -o name\n"
                              "  joulefarm device get edge-7f3a\n"
-                             "  joulefarm device watch");
+                             "  joulefarm device watch\n"
+                             "  joulefarm device drain edge-7f3a --reason \"new battery\"");
   group->group("The farm");
 
   auto options = std::make_shared<ListingOptions>();
@@ -49,6 +50,7 @@ void AddDevice(CLI::App& app, Session& session) {
   });
 
   AddDeviceWatch(*group, session);
+  AddDeviceSet(*group, session);
 }
 
 void AddResource(CLI::App& app, Session& session) {

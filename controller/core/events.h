@@ -85,6 +85,14 @@ struct CancelJobRequested {
   RequestToken token = 0;
   std::string job;
 };
+// What an operator wants of a device; nullopt: as it is.
+struct SetDeviceRequested {
+  RequestToken token = 0;
+  std::string device;
+  std::optional<v1::DeviceAdmin> admin = {};
+  std::optional<v1::DeviceHealth> health = {};
+  std::string reason = {};  // may be empty
+};
 struct ProgressRequested {
   RequestToken token = 0;
   std::string experiment;
@@ -93,10 +101,10 @@ struct ProgressRequested {
 // A deadline may have passed.
 struct Tick {};
 
-using FarmInput =
-    std::variant<AgentHello, AgentAlive, AgentGone, GrantReplied, AttemptReported, DeviceReported,
-                 ResourceReported, FinalStored, AttemptFinalised, SubmitRequested,
-                 CancelExperimentRequested, CancelJobRequested, ProgressRequested, Tick>;
+using FarmInput = std::variant<AgentHello, AgentAlive, AgentGone, GrantReplied, AttemptReported,
+                               DeviceReported, ResourceReported, FinalStored, AttemptFinalised,
+                               SubmitRequested, CancelExperimentRequested, CancelJobRequested,
+                               SetDeviceRequested, ProgressRequested, Tick>;
 
 struct SendToAgent {
   SessionId session = 0;
@@ -121,7 +129,7 @@ struct ReplyToOperator {
   RequestToken token = 0;
   absl::Status status;
   std::variant<std::monostate, v1::SubmitExperimentResponse, v1::CancelExperimentResponse,
-               v1::CancelJobResponse, v1::GetProgressResponse>
+               v1::CancelJobResponse, v1::SetDeviceResponse, v1::GetProgressResponse>
       response;
 };
 

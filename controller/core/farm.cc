@@ -134,6 +134,7 @@ void Farm::Move(Job& job, JobEvent event, v1::FailureClass failure, const std::s
   Put(job);
   Tell("job", job.id,
        absl::StrCat(v1::JobState_Name(job.state), reason.empty() ? "" : ": ", reason));
+  if (IsTerminal(*next)) EndHealthCheck(job);
 }
 
 void Farm::PutDevice(Device& device, DeviceEvent event) {
@@ -144,6 +145,8 @@ void Farm::PutDevice(Device& device, DeviceEvent event) {
     device.fence.reset();
     device.gate_reason.clear();  // what its attempt waited for
   }
+  if (*next == v1::DEVICE_ALLOC_FREE && device.admin == v1::DEVICE_ADMIN_DRAINING)
+    device.admin = v1::DEVICE_ADMIN_MAINTENANCE;
   Put(device);
 }
 

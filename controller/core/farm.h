@@ -180,6 +180,14 @@ class Farm {
 
   // farm_health.cc: whether a device is to be trusted.
   void JudgeHealth(const Attempt& attempt, const v1::Final& final);
+  void StartHealthCheck(Device& device, const Job& failed);
+  void EndHealthCheck(const Job& job);
+  void SetHealth(Device& device, v1::DeviceHealth health, const std::string& why);
+  void DropHealthCheck(Device& device);
+
+  // farm_admin.cc: devices in and out of service.
+  void On(const SetDeviceRequested& input);
+  void MoveAway(const std::string& device_id);
 
   // farm_submit.cc: what operators ask.
   void On(const SubmitRequested& input);
@@ -202,6 +210,7 @@ class Farm {
   void Dequeue(const Job& job);
   static Need NeedOf(const Job& job);
   void Dispatch(const std::string& device_id);
+  bool GrantHealthCheck(Device& device);
   // It and those that may have waited for it or for its meter, the job that waits longest first.
   void DispatchAround(const std::string& device_id);
   void DispatchInTurn(const std::set<std::string>& devices);

@@ -50,6 +50,7 @@ void Farm::Dispatch(const std::string& device_id) {
   if (const auto rest = rests_.find(device_id);
       rest != rests_.end() && rest->second.ready_at_boot_ns > now_.boot_ns)
     return;
+  if (GrantHealthCheck(d)) return;
   std::optional<QueueKey> first;
   std::optional<QueueKey> first_blocked;
   std::string chosen;
@@ -76,6 +77,18 @@ void Farm::Dispatch(const std::string& device_id) {
   }
   SetGate(d, chosen.empty() ? why : "");
   if (!chosen.empty()) Grant(jobs_.at(chosen), d, std::move(gang));
+}
+
+// A device that is not trusted is looked at before anything else is tried on it; only where what
+// the look needs cannot be had now does it go on as before.
+bool Farm::GrantHealthCheck(Device& device) {
+  const auto it = jobs_.find(device.health_check);
+  if (it == jobs_.end() || it->second.state != v1::JOB_STATE_QUEUED) return false;
+  Gang gang = Assemble(device, NeedOf(it->second));
+  if (!gang.blocked.empty()) return false;
+  SetGate(device, "");
+  Grant(it->second, device, std::move(gang));
+  return true;
 }
 
 void Farm::SetGate(Device& device, const std::string& why) {

@@ -102,6 +102,7 @@ struct Device {
   std::optional<Fence> fence;             // of the attempt that holds it
   std::string health_reason;              // why it is not GOOD; empty: it is
   std::string failed_job;                 // of class DEVICE, since one succeeded; empty: none
+  std::string health_check;               // the job that decides on it; empty: none is on its way
   std::optional<v1::MeterBinding> meter;  // in its supply; absent: none
   std::string port;                       // resource id of the port it hangs on; empty: none
 };

@@ -111,6 +111,37 @@ SubmitRequested ToInput(const v1::SubmitExperimentRequest& request, Expansion ex
   return input;
 }
 
+absl::StatusOr<SetDeviceRequested> ToInput(const v1::SetDeviceRequest& request) {
+  SetDeviceRequested input;
+  input.device = request.device_id();
+  input.reason = request.reason();
+  switch (request.admin()) {
+    case v1::DEVICE_ADMIN_UNSPECIFIED:
+      break;
+    case v1::DEVICE_ADMIN_ENABLED:
+    case v1::DEVICE_ADMIN_DRAINING:
+    case v1::DEVICE_ADMIN_MAINTENANCE:
+      input.admin = request.admin();
+      break;
+    default:
+      return absl::InvalidArgumentError(
+          "a device can be made ENABLED, DRAINING or MAINTENANCE, nothing else");
+  }
+  switch (request.health()) {
+    case v1::DEVICE_HEALTH_UNSPECIFIED:
+      break;
+    case v1::DEVICE_HEALTH_GOOD:
+    case v1::DEVICE_HEALTH_QUARANTINED:
+      input.health = request.health();
+      break;
+    default:
+      return absl::InvalidArgumentError(
+          "a device can be called GOOD or QUARANTINED, nothing else: SUSPECT follows from its "
+          "jobs");
+  }
+  return input;
+}
+
 // Copies the reply of the farm into the RPC's response and ends it.
 template <typename Response>
 FarmHost::Reply FinishWith(grpc::ServerUnaryReactor* reactor, Response* response) {
@@ -189,6 +220,24 @@ grpc::ServerUnaryReactor* FarmServer::CancelJob(grpc::CallbackServerContext* con
   host_.Ask(
       [id = request->job()](RequestToken token) {
         return CancelJobRequested{token, id};
+      },
+      FinishWith(reactor, response));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* FarmServer::SetDevice(grpc::CallbackServerContext* context,
+                                                const v1::SetDeviceRequest* request,
+                                                v1::SetDeviceResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  absl::StatusOr<SetDeviceRequested> input = ToInput(*request);
+  if (!input.ok()) {
+    reactor->Finish(ToGrpc(input.status()));
+    return reactor;
+  }
+  host_.Ask(
+      [input = *std::move(input)](RequestToken token) mutable {
+        input.token = token;
+        return FarmInput(std::move(input));
       },
       FinishWith(reactor, response));
   return reactor;

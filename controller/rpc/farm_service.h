@@ -42,6 +42,9 @@ class FarmServer : public v1::FarmService::CallbackService {
   grpc::ServerUnaryReactor* CancelJob(grpc::CallbackServerContext* context,
                                       const v1::CancelJobRequest* request,
                                       v1::CancelJobResponse* response) override;
+  grpc::ServerUnaryReactor* SetDevice(grpc::CallbackServerContext* context,
+                                      const v1::SetDeviceRequest* request,
+                                      v1::SetDeviceResponse* response) override;
   grpc::ServerUnaryReactor* GetProgress(grpc::CallbackServerContext* context,
                                         const v1::GetProgressRequest* request,
                                         v1::GetProgressResponse* response) override;

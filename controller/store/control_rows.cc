@@ -161,12 +161,13 @@ void WriteRow(Session& session, const Device& device) {
   session.Run(
       R"sql(
           INSERT OR REPLACE INTO device (id, agent_id, kind, link, alloc, admin, health,
-          gate_reason, fence, labels, facts, meter, port, health_reason, failed_job)
-          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?))sql",
+          gate_reason, fence, labels, facts, meter, port, health_reason, failed_job,
+          health_check)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?))sql",
       device.id, device.agent_id, device.facts.kind(), device.link, device.alloc, device.admin,
       device.health, TextOrNull{device.gate_reason}, device.fence, JsonObject(device.labels),
       JsonMessage(device.facts), meter, TextOrNull{device.port}, TextOrNull{device.health_reason},
-      TextOrNull{device.failed_job});
+      TextOrNull{device.failed_job}, TextOrNull{device.health_check});
 }
 
 void WriteRow(Session& session, const Resource& resource) {

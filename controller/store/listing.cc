@@ -69,7 +69,12 @@ constexpr ListingSpec kSpecs[] = {
      "_number DESC", "id = ?", kJobExists},
     {v1::LISTING_DEVICES, "device", R"sql(
       SELECT id, agent_id, kind, link, alloc, admin, health,
-        coalesce(gate_reason, 'a job to succeed on it: ' || health_reason) AS gate_reason,
+        coalesce(gate_reason,
+          CASE
+            WHEN health_check IS NOT NULL THEN 'its health check ' || health_check
+            WHEN health = 'QUARANTINED' THEN 'joulefarm device unquarantine ' || id
+            ELSE 'a job to succeed on it'
+          END || ': ' || health_reason) AS gate_reason,
         labels, facts
       FROM device)sql",
      "id", "id = ?", "SELECT 1 FROM device WHERE id = ?1"},

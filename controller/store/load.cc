@@ -145,7 +145,7 @@ std::vector<Device> LoadDevices(Session& session) {
   Rows rows = session.Query(
       R"sql(
           SELECT id, agent_id, link, alloc, admin, health, gate_reason, fence, labels, facts,
-          meter, port, health_reason, failed_job
+          meter, port, health_reason, failed_job, health_check
           FROM device ORDER BY id)sql");
   while (rows.Next()) {
     Device& device = devices.emplace_back();
@@ -164,6 +164,7 @@ std::vector<Device> LoadDevices(Session& session) {
     device.port = rows.Text(11);
     device.health_reason = rows.Text(12);
     device.failed_job = rows.Text(13);
+    device.health_check = rows.Text(14);
   }
   return devices;
 }

@@ -21,7 +21,8 @@ inline constexpr char kWhyQueued[] = R"sql(coalesce(
             WHEN device.link <> 'ONLINE'
               THEN 'is just out of sight with its agent ' || device.agent_id
             WHEN device.admin <> 'ENABLED' THEN 'takes no jobs: it is ' || device.admin
-            WHEN device.health = 'QUARANTINED' THEN 'takes no jobs: it is QUARANTINED'
+            WHEN device.health = 'QUARANTINED'
+              THEN 'takes no jobs: it is QUARANTINED' || coalesce(', ' || device.health_reason, '')
             WHEN device.alloc = 'DIRTY'
               THEN 'may still be at work: its agent ' || device.agent_id ||
                 ' has not said that it is clean'

@@ -207,6 +207,40 @@ TEST_F(Commands, Cancel) {
   EXPECT_EQ(outcome.out, "exp-1: canceled 2 jobs\n");
 }
 
+TEST_F(Commands, DevicesInAndOutOfService) {
+  std::vector<std::string> asked;
+  farm_.OnSetDevice(
+      [&asked](const v1::SetDeviceRequest& request) -> absl::StatusOr<v1::SetDeviceResponse> {
+        if (request.device_id() == "nobody")
+          return absl::NotFoundError("there is no device nobody");
+        asked.push_back(request.ShortDebugString());
+        v1::SetDeviceResponse now;
+        now.set_admin(v1::DEVICE_ADMIN_DRAINING);
+        now.set_health(request.health() == v1::DEVICE_HEALTH_QUARANTINED ? request.health()
+                                                                         : v1::DEVICE_HEALTH_GOOD);
+        now.set_alloc(v1::DEVICE_ALLOC_LEASED);
+        if (request.device_id() == "busy") now.set_job("job-7");
+        return now;
+      });
+  CliOutcome outcome =
+      cli_.Run({"device", "drain", "busy", "nobody", "idle", "--reason", "new battery"});
+  EXPECT_EQ(outcome.exit, 2);
+  EXPECT_EQ(outcome.out, "busy: DRAINING, at work on job-7\nidle: DRAINING\n");
+  EXPECT_THAT(outcome.err, HasSubstr("there is no device nobody"));
+  EXPECT_EQ(cli_.Run({"device", "quarantine", "idle"}).out, "idle: DRAINING, QUARANTINED\n");
+  EXPECT_EQ(cli_.Run({"device", "cordon", "idle"}).exit, 0);
+  EXPECT_EQ(cli_.Run({"device", "uncordon", "idle"}).exit, 0);
+  EXPECT_EQ(cli_.Run({"device", "unquarantine", "idle"}).exit, 0);
+  EXPECT_EQ(cli_.Run({"device", "drain"}).exit, 2);
+  EXPECT_THAT(asked, testing::ElementsAre(
+                         R"(device_id: "busy" admin: DEVICE_ADMIN_DRAINING reason: "new battery")",
+                         R"(device_id: "idle" admin: DEVICE_ADMIN_DRAINING reason: "new battery")",
+                         R"(device_id: "idle" health: DEVICE_HEALTH_QUARANTINED)",
+                         R"(device_id: "idle" admin: DEVICE_ADMIN_MAINTENANCE)",
+                         R"(device_id: "idle" admin: DEVICE_ADMIN_ENABLED)",
+                         R"(device_id: "idle" health: DEVICE_HEALTH_GOOD)"));
+}
+
 TEST_F(Commands, Version) {
   const CliOutcome outcome = cli_.Run({"version", "-o", "json"});
   EXPECT_EQ(outcome.exit, 0);

@@ -79,6 +79,7 @@ struct FakeFarm::Services : public v1::FarmService::Service, public v1::Artifact
   FakeFarm::Backup backup;
   FakeFarm::CancelJob cancel_job;
   FakeFarm::CancelExperiment cancel_experiment;
+  FakeFarm::SetDevice set_device;
   FakeFarm::Diagnose diagnose;
   std::chrono::nanoseconds ahead{0};
   absl::Status push_failure;
@@ -127,6 +128,11 @@ struct FakeFarm::Services : public v1::FarmService::Service, public v1::Artifact
     if (!answer.ok()) return ToGrpc(answer.status());
     response->set_state(*answer);
     return grpc::Status::OK;
+  }
+
+  grpc::Status SetDevice(grpc::ServerContext* /*context*/, const v1::SetDeviceRequest* request,
+                         v1::SetDeviceResponse* response) override {
+    return Answer(Copy(&Services::set_device)(*request), response);
   }
 
   grpc::Status GetProgress(grpc::ServerContext* /*context*/, const v1::GetProgressRequest* request,
@@ -371,6 +377,10 @@ void FakeFarm::OnBackup(Backup backup) {
 void FakeFarm::OnCancelJob(CancelJob cancel) {
   const std::lock_guard<std::mutex> lock(services_->mutex);
   services_->cancel_job = std::move(cancel);
+}
+void FakeFarm::OnSetDevice(SetDevice set) {
+  const std::lock_guard<std::mutex> lock(services_->mutex);
+  services_->set_device = std::move(set);
 }
 void FakeFarm::OnCancelExperiment(CancelExperiment cancel) {
   const std::lock_guard<std::mutex> lock(services_->mutex);

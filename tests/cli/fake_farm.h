@@ -39,6 +39,8 @@ class FakeFarm {
   using Listing = std::function<absl::StatusOr<Table>(const v1::ListRequest&)>;
   using Sql = std::function<absl::StatusOr<Table>(const std::string& query)>;
   using Trace = std::function<absl::StatusOr<Table>(const v1::GetTraceRequest&)>;
+  using SetDevice =
+      std::function<absl::StatusOr<v1::SetDeviceResponse>(const v1::SetDeviceRequest& request)>;
   using CancelJob = std::function<absl::StatusOr<std::string>(const std::string& job)>;
   using CancelExperiment = std::function<absl::StatusOr<int>(const std::string& experiment)>;
   // Sends telemetry until `send` says that nobody reads it any more.
@@ -59,6 +61,7 @@ class FakeFarm {
   void OnTrace(Trace trace);
   using Recompute = std::function<absl::StatusOr<Table>(const v1::RecomputeRequest&)>;
   void OnRecompute(Recompute recompute);
+  void OnSetDevice(SetDevice set);
   void OnCancelJob(CancelJob cancel);
   void OnCancelExperiment(CancelExperiment cancel);
   // PushArtifact verifies nothing and answers this instead when it is not OK.

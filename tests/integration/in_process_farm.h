@@ -228,9 +228,10 @@ class InProcessFarm : public testing::Test {
         auto& cells = rows.emplace_back();
         for (int i = 0; i < row.cells_size(); ++i) {
           const v1::Cell& cell = row.cells(i);
-          cells[names[i]] = cell.has_integer() ? absl::StrCat(cell.integer())
-                            : cell.has_real()  ? absl::StrCat(cell.real())
-                                               : cell.text();
+          cells[names[i]] = cell.has_integer()   ? absl::StrCat(cell.integer())
+                            : cell.has_real()    ? absl::StrCat(cell.real())
+                            : cell.has_boolean() ? (cell.boolean() ? "true" : "false")
+                                                 : cell.text();
         }
       }
     }

@@ -34,10 +34,14 @@ struct Weather {
   double give_ups_per_minute = 0;
   double lost_spools_per_minute = 0;
   double meter_fails = 0;
+  double device_faults = 0;         // share of attempts
+  double operators_per_minute = 0;  // who take devices out of service and back
 };
 
 // How long anything may be held that nobody uses, while everybody is connected.
 constexpr int kPatienceS = 300;
+// Tries, so that the weather does not decide which jobs succeed.
+constexpr int kForEver = 1'000'000;
 
 class Farm {
  public:
@@ -46,12 +50,13 @@ class Farm {
 
   // `power`: what the cells want, one after the other, and again.
   Farm(std::uint64_t seed, const std::vector<SimHost>& hosts, int cells, int repetitions,
-       std::vector<v1::PowerRequire> power)
+       std::vector<v1::PowerRequire> power, int retries = kForEver)
       : world_(seed),
         store_(*controller::SqliteStore::Open(":memory:")),
         controller_(world_, *store_),
         repetitions_(repetitions),
-        power_(std::move(power)) {
+        power_(std::move(power)),
+        retries_(retries) {
     controller_.Start();
     for (const SimHost& host : hosts) {
       if (host.meter) witness_.meter_of[host.id] = host.meter->serial();
@@ -66,13 +71,20 @@ class Farm {
     weather_ = weather;
     controller_.SetCrashAfterCommit(weather.crash_after_commit);
     storm_until_ = until_ns;
-    for (const auto& agent : agents_) agent->SetMeterFails(weather.meter_fails);
+    for (const auto& agent : agents_) {
+      agent->SetMeterFails(weather.meter_fails);
+      agent->SetDeviceFaults(weather.device_faults);
+    }
     Storm();
     Watch();
     world_.RunUntil(until_ns, [] { return false; });
     controller_.SetCrashAfterCommit(0);
     controller_.SetDiskFull(false);
-    for (const auto& agent : agents_) agent->SetMeterFails(0);
+    for (const auto& agent : agents_) {
+      agent->SetMeterFails(0);
+      agent->SetDeviceFaults(0);
+    }
+    TrustAll();
     world_.RunUntil(until_ns + 24 * 3600 * kSecond, [this] { return AllDone(); });
     // What is left comes in, and everybody says that nothing runs any more.
     const std::int64_t end_ns = world_.now() + 600 * kSecond;
@@ -113,7 +125,7 @@ class Farm {
         if (event.has_run()) runs.insert(event.run().run());
       }
       std::multiset<int> expected;
-      for (int run = 0; run < repetitions_; ++run) expected.insert(run);
+      for (int run = 0; run < data->spec.repetitions(); ++run) expected.insert(run);
       EXPECT_EQ(runs, expected) << job.id;
       CheckMeasured(job, *data);
     }
@@ -161,6 +173,8 @@ class Farm {
     for (const auto& [id, device] : controller_.farm().devices()) {
       EXPECT_EQ(device.alloc, v1::DEVICE_ALLOC_FREE) << id;
       EXPECT_EQ(device.gate_reason, "") << id;
+      EXPECT_EQ(device.health_check, "") << id;
+      EXPECT_EQ(device.health_reason.empty(), device.health == v1::DEVICE_HEALTH_GOOD) << id;
     }
     EXPECT_THAT(controller_.farm().attempts(), testing::IsEmpty());
     EXPECT_THAT(witness_.on_meter, testing::IsEmpty());
@@ -172,6 +186,13 @@ class Farm {
   int whole() const { return whole_; }
   int graded() const { return graded_; }
   int left_out() const { return left_out_; }
+
+  // What the farm submitted of its own accord.
+  int health_checks() const {
+    int checks = 0;
+    for (const auto& [id, job] : controller_.farm().jobs()) checks += job.experiment != "exp-1";
+    return checks;
+  }
 
   int succeeded() const { return succeeded_; }
   std::size_t jobs() const { return controller_.farm().jobs().size(); }
@@ -196,7 +217,7 @@ class Farm {
       order.push_back(i);
     }
     request.block_orders.push_back(order);
-    request.retries = 1'000'000;  // the weather must not decide which jobs succeed
+    request.retries = retries_;
     request.lost_after_ns = 120 * kSecond;
     controller_.Handle(request);
   }
@@ -233,7 +254,41 @@ class Farm {
           world_.Between(1, static_cast<std::int64_t>(controller_.farm().jobs().size()));
       controller_.Handle(controller::CancelJobRequested{7, absl::StrCat("job-", job)});
     }
+    if (weather_.operators_per_minute > 0 && happens(weather_.operators_per_minute) &&
+        controller_.running()) {
+      Operate();
+    }
     world_.After(kSecond, [this] { Storm(); });
+  }
+
+  void Operate() {
+    const auto nth =
+        static_cast<std::size_t>(world_.Between(0, static_cast<std::int64_t>(agents_.size()) - 1));
+    controller::SetDeviceRequested request{.token = 8, .device = agents_[nth]->id()};
+    const std::int64_t what = world_.Between(0, 4);
+    if (what == 0) request.admin = v1::DEVICE_ADMIN_DRAINING;
+    if (what == 1) request.admin = v1::DEVICE_ADMIN_MAINTENANCE;
+    if (what == 2) request.admin = v1::DEVICE_ADMIN_ENABLED;
+    if (what == 3) request.health = v1::DEVICE_HEALTH_QUARANTINED;
+    if (what == 4) request.health = v1::DEVICE_HEALTH_GOOD;
+    controller_.Handle(request);
+  }
+
+  // Until nothing is left to be done.
+  void TrustAll() {
+    if (AllDone()) return;
+    for (const auto& agent : agents_) {
+      if (!controller_.running()) break;
+      const auto device = controller_.farm().devices().find(agent->id());
+      if (device == controller_.farm().devices().end()) continue;
+      controller::SetDeviceRequested request{.token = 8, .device = agent->id()};
+      if (device->second.admin != v1::DEVICE_ADMIN_ENABLED)
+        request.admin = v1::DEVICE_ADMIN_ENABLED;
+      if (device->second.health == v1::DEVICE_HEALTH_QUARANTINED)
+        request.health = v1::DEVICE_HEALTH_GOOD;
+      if (request.admin || request.health) controller_.Handle(request);
+    }
+    world_.After(60 * kSecond, [this] { TrustAll(); });
   }
 
   // Not only at the end: a reconnect of an agent would heal what was leaked.
@@ -279,6 +334,7 @@ class Farm {
   std::vector<std::unique_ptr<SimAgent>> agents_;
   const int repetitions_;
   const std::vector<v1::PowerRequire> power_;
+  const int retries_;
   Weather weather_;
   std::int64_t storm_until_ = 0;
   std::map<std::string, std::pair<std::vector<std::shared_ptr<Link>>, int>> waits_;
@@ -396,6 +452,23 @@ TEST_P(Storms, CancelsOfMeasuredJobsLeaveNothing) {
             1800 * kSecond);
   farm.Check();
   EXPECT_LT(farm.succeeded(), 45);
+}
+
+// Devices that fail jobs and operators who come and go: nothing waits for a check that is over.
+TEST_P(Storms, DevicesThatAreNotTrustedAreLookedAtAndNothingIsLeftWaiting) {
+  Farm farm(5000 + static_cast<std::uint64_t>(GetParam()), MeteredHosts(), 30, 1,
+            {v1::POWER_REQUIRE_REQUIRED, v1::POWER_REQUIRE_OPTIONAL, v1::POWER_REQUIRE_NONE}, 1);
+  farm.Live({.cuts_per_minute = 0.2,
+             .agent_kills_per_minute = 0.05,
+             .controller_kills_per_minute = 0.1,
+             .crash_after_commit = 0.001,
+             .cancels_per_minute = 0.1,
+             .device_faults = 0.6,
+             .operators_per_minute = 0.5},
+            2 * 3600 * kSecond);
+  farm.Check();
+  EXPECT_GT(farm.health_checks(), 3);
+  EXPECT_GT(farm.succeeded(), 10);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, Storms, testing::Range(1, Seeds() + 1));

@@ -232,9 +232,14 @@ void SimAgent::Drive(const v1::Grant& grant) {
       Pump();
     });
   }
-  world_.After(at + kSecond, [this, life = life_, fence] {
-    if (life == life_ && running_.count(fence) > 0)
+  const bool fault = device_faults_ > 0 && world_.Chance(device_faults_);
+  world_.After(at + kSecond, [this, life = life_, fence, fault] {
+    if (life != life_ || running_.count(fence) == 0) return;
+    if (fault) {
+      EndRun(fence, v1::OUTCOME_FAILED, v1::FAILURE_CLASS_DEVICE);
+    } else {
       EndRun(fence, v1::OUTCOME_SUCCEEDED, v1::FAILURE_CLASS_UNSPECIFIED);
+    }
   });
 }
 

@@ -53,6 +53,8 @@ class SimAgent {
   bool RunsNothing() const { return running_.empty(); }
   // How often a meter fails as soon as it is opened.
   void SetMeterFails(double probability) { meter_fails_ = probability; }
+  // Share of attempts that its device fails.
+  void SetDeviceFaults(double share) { device_faults_ = share; }
   // The controller takes no more of what runs here.
   void GiveUp();
   // What it kept is gone before it starts again.
@@ -104,6 +106,7 @@ class SimAgent {
   bool in_flight_ = false;
   std::set<agent::Fence> running_;
   double meter_fails_ = 0;
+  double device_faults_ = 0;
 
   // The disk.
   std::map<agent::Fence, Kept> disk_;

@@ -272,6 +272,39 @@ TEST_F(FarmGangTest, ABlockedJobDoesNotHoldUpOneThatNeedsNoMeter) {
   EXPECT_EQ(Job1().state, v1::JOB_STATE_QUEUED);
 }
 
+TEST_F(FarmGangTest, AHealthCheckWithoutItsMeterKeepsNobodyWaiting) {
+  b_ = bench_.Join(Lab());
+  a_ = bench_.Join(OnMeter("a", "b"));
+  SubmitRequested request = Wants(v1::POWER_REQUIRE_REQUIRED, 3);
+  request.retries = 0;
+  request.cells[2].spec.set_power(v1::POWER_REQUIRE_NONE);
+  ASSERT_TRUE(bench_.Submit(request).ok());
+  for (const Fence fence : {1, 2}) {
+    bench_.Accept(b_, fence);
+    bench_.Accept(a_, fence);
+    bench_.Stored(fence, 0, v1::OUTCOME_FAILED, "no power");
+    bench_.Stored(fence, 1, v1::OUTCOME_CANCELED);
+    if (fence == 2) Report(b_, Meter("1", "unplugged"));
+    AttemptFinalised finalised;
+    finalised.final.set_outcome(v1::OUTCOME_FAILED);
+    finalised.final.set_failure_class(v1::FAILURE_CLASS_DEVICE);
+    finalised.final.set_reason("no power");
+    finalised.final.set_clean(true);
+    finalised.results.fence = fence;
+    bench_.Do(finalised);
+  }
+  ASSERT_EQ(bench_.DeviceOf("a").health_check, "job-4");
+  ASSERT_THAT(bench_.Grants(), SizeIs(1));
+  EXPECT_EQ(bench_.Grants()[0].job_id(), "job-3");
+  // It is plugged in again: the check is next.
+  bench_.Accept(a_, 3);
+  bench_.Finish(3, v1::OUTCOME_SUCCEEDED);
+  EXPECT_EQ(bench_.DeviceOf("a").health, v1::DEVICE_HEALTH_SUSPECT);
+  Report(b_, Meter());
+  ASSERT_THAT(bench_.Grants(), SizeIs(1));
+  EXPECT_EQ(bench_.Grants()[0].job_id(), "job-4");
+}
+
 TEST_F(FarmGangTest, TwoDevicesOnOneMeterNeverRunAtOnce) {
   b_ = bench_.Join(Lab());
   a_ = bench_.Join(OnMeter("a", "b"));

@@ -196,6 +196,18 @@ TEST_F(ListingTest, ADeviceThatIsNotTrustedSaysWhy) {
   ASSERT_TRUE(List(Request(v1::LISTING_DEVICES)).ok());
   EXPECT_EQ(Values("gate_reason"),
             "a job to succeed on it: job-1 and job-2 failed on it (DEVICE): no power");
+  device.health_check = "job-3";
+  ASSERT_TRUE(store_->Commit({device}).ok());
+  ASSERT_TRUE(List(Request(v1::LISTING_DEVICES)).ok());
+  EXPECT_EQ(Values("gate_reason"),
+            "its health check job-3: job-1 and job-2 failed on it (DEVICE): no power");
+  device.health_check.clear();
+  device.health = v1::DEVICE_HEALTH_QUARANTINED;
+  device.health_reason = "its health check job-3 failed: no power";
+  ASSERT_TRUE(store_->Commit({device}).ok());
+  ASSERT_TRUE(List(Request(v1::LISTING_DEVICES)).ok());
+  EXPECT_EQ(Values("gate_reason"),
+            "joulefarm device unquarantine dev-1: its health check job-3 failed: no power");
   device.gate_reason = "waits for its meter";
   ASSERT_TRUE(store_->Commit({device}).ok());
   ASSERT_TRUE(List(Request(v1::LISTING_DEVICES)).ok());

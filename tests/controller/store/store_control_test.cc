@@ -162,6 +162,7 @@ TEST_P(StoreControlTest, DevicesAndAgentsComeBackWithTheirFacts) {
   device.gate_reason = "cooling";
   device.health_reason = "job-1 and job-2 failed on it";
   device.failed_job = "job-2";
+  device.health_check = "job-3";
   device.labels = {{"rack", "a \"1\""}, {"room", "b\n2"}};
   device.facts.set_kind(v1::DEVICE_KIND_SERVER);
   device.facts.set_cpu_model("Some CPU @ 3 GHz");
@@ -196,6 +197,7 @@ TEST_P(StoreControlTest, DevicesAndAgentsComeBackWithTheirFacts) {
   EXPECT_EQ(read.gate_reason, "cooling");
   EXPECT_EQ(read.health_reason, "job-1 and job-2 failed on it");
   EXPECT_EQ(read.failed_job, "job-2");
+  EXPECT_EQ(read.health_check, "job-3");
   EXPECT_EQ(read.fence, std::nullopt);
   ASSERT_EQ(farm.agents.size(), 1u);
   EXPECT_EQ(farm.agents[0].session_epoch, 12);

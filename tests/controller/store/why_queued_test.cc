@@ -101,6 +101,11 @@ TEST_F(WhyQueuedTest, ADeviceThatTakesNoJobs) {
   device_.admin = v1::DEVICE_ADMIN_ENABLED;
   device_.health = v1::DEVICE_HEALTH_QUARANTINED;
   EXPECT_EQ(Why(), "device dev-1 takes no jobs: it is QUARANTINED");
+  device_.health_reason = "its health check job-9 failed: no power";
+  EXPECT_EQ(
+      Why(),
+      "device dev-1 takes no jobs: it is QUARANTINED, its health check job-9 failed: no power");
+  device_.health_reason.clear();
   device_.health = v1::DEVICE_HEALTH_SUSPECT;  // takes them
   EXPECT_EQ(Why(), "null");
 }
