@@ -28,8 +28,7 @@
 #include "agent/run/helper_runner.h"
 #include "agent/run/host_meters.h"
 #include "agent/spool/spool.h"
-#include "agent/telemetry/device_telemetry.h"
-#include "agent/telemetry/telemetry_sender.h"
+#include "agent/telemetry/agent_telemetry.h"
 #include "common/daemon/address.h"
 #include "common/daemon/state_dir.h"
 
@@ -137,14 +136,14 @@ class Agent::Shell {
   std::map<Timer, BootTimer> timers_;
   std::optional<asio::signal_set> signals_;
   LiveAttempt live_;
+  LiveHelps helps_;
   ClockLog clock_log_;
   std::unique_ptr<ClockProber> clock_prober_;
   std::optional<BootTimer> clock_timer_;
   RunEnvironment environment_;
   std::map<Fence, std::unique_ptr<Runner>> runners_;
-  std::jthread meter_watch_;  // from Start to Exit
-  std::unique_ptr<DeviceTelemetry> device_telemetry_;
-  std::unique_ptr<TelemetrySender> telemetry_;  // made before Start, ended by Exit
+  std::jthread meter_watch_;                   // from Start to Exit
+  std::unique_ptr<AgentTelemetry> telemetry_;  // made before Start, ended by Exit
   int exit_code_ = 0;
   std::thread io_thread_;
 };
@@ -209,6 +208,7 @@ absl::Status Agent::Shell::Open() {
   environment_.agent_id = options_.id;
   environment_.make_workload = options_.make_workload ? options_.make_workload : MakeWorkload;
   environment_.live = &live_;
+  environment_.helps = &helps_;
   if (options_.meters == nullptr)
     options_.meters = std::make_shared<HostMeters>(environment_.paths, options_.power.meter);
   environment_.meters = options_.meters.get();
@@ -245,19 +245,19 @@ absl::Status Agent::Shell::OpenSpool() {
 }
 
 void Agent::Shell::MakeTelemetry() {
-  device_telemetry_ = std::make_unique<DeviceTelemetry>(options_.id, environment_.paths,
-                                                        environment_.power, &live_);
-  telemetry_ = std::make_unique<TelemetrySender>(TelemetrySender::Hooks{
-      .read = [this] { return device_telemetry_->Read(); },
-      .send =
-          [this](Connection connection, v1::Telemetry telemetry) {
-            asio::post(io_, [this, connection, telemetry = std::move(telemetry)]() mutable {
-              v1::AgentMessage message;
-              *message.mutable_telemetry() = std::move(telemetry);
-              link_->SendIfIdle(connection, std::move(message));
-            });
-          },
-      .rest = [this] { device_telemetry_->Rest(); }});
+  telemetry_ = std::make_unique<AgentTelemetry>(AgentTelemetry::Options{
+      .device_id = options_.id,
+      .paths = environment_.paths,
+      .power = environment_.power,
+      .live = &live_,
+      .helps = &helps_,
+      .send = [this](Connection connection, v1::Telemetry telemetry) {
+        asio::post(io_, [this, connection, telemetry = std::move(telemetry)]() mutable {
+          v1::AgentMessage message;
+          *message.mutable_telemetry() = std::move(telemetry);
+          link_->SendIfIdle(connection, std::move(message));
+        });
+      }});
 }
 
 void Agent::Shell::MakeClocks() {
@@ -339,8 +339,7 @@ void Agent::Shell::Received(Connection connection, v1::ControllerMessage message
       Feed(HeartbeatAckReceived{connection, std::move(*message.mutable_heartbeat_ack())});
       return;
     case v1::ControllerMessage::kWatch:
-      if (telemetry_ != nullptr && message.watch().device_id() == options_.id)
-        telemetry_->Ask(connection, message.watch());
+      if (telemetry_ != nullptr) telemetry_->Ask(connection, message.watch());
       return;
     case v1::ControllerMessage::kClockReply:
       clock_prober_->Replied(connection, message.clock_reply(), arrived_ns);

@@ -22,6 +22,7 @@
 #include "agent/host/host_paths.h"
 #include "agent/power/registry.h"
 #include "agent/run/live_attempt.h"
+#include "agent/run/live_helps.h"
 #include "agent/run/meter_shelf.h"
 #include "agent/run/plan.h"
 #include "agent/run/run_limits.h"
@@ -36,7 +37,8 @@ namespace joulefarm::agent {
 struct RunEnvironment {
   Spool* spool = nullptr;
   ArtifactCache* artifacts = nullptr;
-  LiveAttempt* live = nullptr;    // for people who watch; may be null
+  LiveAttempt* live = nullptr;  // for people who watch; may be null, as the next
+  LiveHelps* helps = nullptr;
   ClockLog* clocks = nullptr;     // may be null
   std::filesystem::path run_dir;  // attempts get a folder each below it
   PlanJournals journals;          // of RunPlan

@@ -105,8 +105,15 @@ absl::Status HelperRunner::Open(SpoolRecorder& recorder, TraceEncoder& encoder,
         *std::move(source), SampledSource::Options{kChunkNs, kPeriodNs, environment_.agent_id},
         &encoder, &recorder);
     meter->Declare();
-    for (v1::ChannelInfo channel : meter->channels()) {
+    for (std::size_t i = 0; i < meter->channels().size(); ++i) {
+      v1::ChannelInfo channel = meter->channels()[i];
       channel.set_primary(!primary_declared && primary == channel.name());
+      if (channel.primary()) {
+        shown_meter_ = meters.size();
+        shown_channel_ = static_cast<int>(i);
+        const std::lock_guard lock(shown_mutex_);
+        shown_.emplace(channel);
+      }
       primary_declared = primary_declared || channel.primary();
       v1::Event event;
       event.set_t_ns(BoottimeNs());
@@ -128,6 +135,8 @@ WorkloadOutcome HelperRunner::Measure(SpoolRecorder& recorder) {
             .reason = std::string(opened.message())};
   }
   if (callbacks_.moved) callbacks_.moved(grant_.fence(), v1::ATTEMPT_STATE_RUNNING, "measuring");
+  const LiveHelps::Offer offer(environment_.helps, grant_.fence(), grant_.device_id(),
+                               [this] { return Live(); });
   std::int64_t period_ns = kPeriodNs;
   std::int64_t settle_ns = 0;
   for (const auto& meter : meters) {
@@ -150,7 +159,26 @@ WorkloadOutcome HelperRunner::Measure(SpoolRecorder& recorder) {
 }
 
 void HelperRunner::Sample(const std::vector<std::unique_ptr<SampledSource>>& meters) {
-  for (const auto& meter : meters) meter->Sample();
+  for (std::size_t i = 0; i < meters.size(); ++i) {
+    const absl::Span<const PowerReading> readings = meters[i]->Sample();
+    if (i != shown_meter_) continue;
+    const std::lock_guard lock(shown_mutex_);
+    for (const PowerReading& reading : readings) {
+      if (shown_ && reading.channel == shown_channel_) shown_->Add(reading.seen_ns(), reading.raw);
+    }
+  }
+}
+
+LiveReading HelperRunner::Live() {
+  LiveReading reading;
+  reading.t_ns = BoottimeNs();
+  const std::lock_guard lock(shown_mutex_);
+  if (!shown_) return reading;
+  reading.power_w = shown_->MeanBefore(reading.t_ns);
+  reading.provenance = shown_->channel().provenance();
+  reading.scope = shown_->channel().scope();
+  reading.channel = shown_->channel().name();
+  return reading;
 }
 
 }  // namespace joulefarm::agent

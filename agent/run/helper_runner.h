@@ -13,6 +13,8 @@
 #include <thread>
 #include <vector>
 
+#include "agent/host/live_reading.h"
+#include "agent/host/power_history.h"
 #include "agent/host/sampled_source.h"
 #include "agent/run/attempt_runner.h"
 #include "agent/run/runner.h"
@@ -35,6 +37,7 @@ class HelperRunner : public Runner {
   absl::Status Open(SpoolRecorder& recorder, TraceEncoder& encoder,
                     std::vector<std::unique_ptr<SampledSource>>& meters);
   void Sample(const std::vector<std::unique_ptr<SampledSource>>& meters);
+  LiveReading Live();
 
   const v1::Grant grant_;
   const RunEnvironment& environment_;
@@ -43,6 +46,11 @@ class HelperRunner : public Runner {
   std::optional<StopAttempt> stop_;  // guarded by mutex_
   std::stop_source stop_source_;
   std::unique_ptr<RunLimits> limits_;
+  // The channel results are reported from, of the meter with this index.
+  std::size_t shown_meter_ = 0;
+  int shown_channel_ = 0;
+  std::mutex shown_mutex_;
+  std::optional<PowerHistory> shown_;  // guarded by shown_mutex_
   std::thread thread_;
 };
 

@@ -4,9 +4,8 @@
 #include <utility>
 
 namespace joulefarm::agent {
-namespace {
 
-void Fill(const LiveReading& reading, v1::Telemetry& telemetry) {
+void FillTelemetry(const LiveReading& reading, v1::Telemetry& telemetry) {
   telemetry.set_t_ns(reading.t_ns);
   if (reading.power_w) {
     telemetry.set_power_w(*reading.power_w);
@@ -18,8 +17,6 @@ void Fill(const LiveReading& reading, v1::Telemetry& telemetry) {
   if (reading.cpu_share) telemetry.set_cpu_share(*reading.cpu_share);
   if (reading.rss_bytes) telemetry.set_rss_bytes(*reading.rss_bytes);
 }
-
-}  // namespace
 
 DeviceTelemetry::DeviceTelemetry(std::string device_id, HostPaths paths, PowerSettings power,
                                  LiveAttempt* live)
@@ -36,11 +33,11 @@ v1::Telemetry DeviceTelemetry::Read() {
     probe_.reset();
     telemetry.set_fence(now->fence);
     if (now->tokens_per_s) telemetry.set_tokens_per_s(*now->tokens_per_s);
-    Fill(now->reading, telemetry);
+    FillTelemetry(now->reading, telemetry);
     return telemetry;
   }
   if (probe_ == nullptr) probe_ = std::make_unique<HostProbe>(paths_, power_);
-  Fill(probe_->Read(), telemetry);
+  FillTelemetry(probe_->Read(), telemetry);
   return telemetry;
 }
 

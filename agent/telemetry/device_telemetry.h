@@ -16,6 +16,9 @@
 
 namespace joulefarm::agent {
 
+// What of a reading is known.
+void FillTelemetry(const LiveReading& reading, v1::Telemetry& telemetry);
+
 class DeviceTelemetry {
  public:
   DeviceTelemetry(std::string device_id, HostPaths paths, PowerSettings power, LiveAttempt* live);

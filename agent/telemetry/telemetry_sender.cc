@@ -40,7 +40,7 @@ void TelemetrySender::Loop(const std::stop_token& stop) {
     if (stop.stop_requested() || !watch_.TakeDue(BoottimeNs())) continue;
     const Connection connection = connection_;
     lock.unlock();
-    hooks_.send(connection, hooks_.read());
+    hooks_.tell(connection);
     lock.lock();
   }
 }

@@ -1,8 +1,8 @@
-// Sends telemetry of this agent's device while somebody watches it.
+// Has telemetry sent while somebody watches.
 //
-// Threads: Ask from any; `read`, `send` and `rest` are called on a thread of the sender's own,
-// which begins with the first question and sleeps while nobody looks. Reading may take a while,
-// sending must not block. Ownership: owns its thread; the destructor stops it.
+// Threads: Ask from any; the hooks are called on a thread of the sender's own, which begins with
+// the first question and sleeps while nobody looks. Ownership: owns its thread; the destructor
+// stops it.
 #pragma once
 
 #include <condition_variable>
@@ -21,9 +21,8 @@ namespace joulefarm::agent {
 class TelemetrySender {
  public:
   struct Hooks {
-    std::function<v1::Telemetry()> read;
-    // To the connection that asked last.
-    std::function<void(Connection, v1::Telemetry)> send;
+    // Reads and sends, to the connection that asked last; may take a while.
+    std::function<void(Connection)> tell;
     // Nobody looks any more.
     std::function<void()> rest;
   };

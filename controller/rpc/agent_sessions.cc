@@ -289,6 +289,9 @@ void AgentSessions::Send(SessionId session, v1::ControllerMessage message) {
   if (stream == nullptr) return;
   std::optional<std::vector<std::string>> devices;
   if (message.has_welcome()) devices = stream->DevicesOf(message.welcome());
+  if (message.has_grant() && message.grant().source() > 0)
+    telemetry_.Helps(session, message.grant().device_id(), message.grant().fence());
+  if (message.has_release()) telemetry_.Released(session, message.release().fence());
   stream->Send(std::move(message));
   // After the Welcome, which must be the first message of the stream.
   if (devices) telemetry_.Opened(session, *devices);

@@ -22,6 +22,7 @@ void TelemetryHub::AddQuestion(const std::string& id, Device& device, std::int64
   if (device.asked_ns && now_ns - *device.asked_ns < options_.for_ns / 2) return;
   device.asked_ns = now_ns;
   questions.emplace_back(device.session, id);
+  if (device.helper.session != 0) questions.emplace_back(device.helper.session, id);
 }
 
 void TelemetryHub::Put(const Questions& questions) {
@@ -33,7 +34,10 @@ void TelemetryHub::Put(const Questions& questions) {
     if (ask_(session, watch)) continue;
     const std::lock_guard<std::mutex> lock(mutex_);
     const auto it = devices_.find(id);
-    if (it != devices_.end() && it->second.session == session) it->second.asked_ns.reset();
+    if (it != devices_.end() &&
+        (it->second.session == session || it->second.helper.session == session)) {
+      it->second.asked_ns.reset();
+    }
   }
 }
 
@@ -55,18 +59,63 @@ void TelemetryHub::Opened(SessionId session, const std::vector<std::string>& dev
 void TelemetryHub::Gone(SessionId session) {
   const std::lock_guard<std::mutex> lock(mutex_);
   for (auto it = devices_.begin(); it != devices_.end();) {
+    if (it->second.helper.session == session) it->second.helper = {};
     it = it->second.session == session ? devices_.erase(it) : std::next(it);
   }
 }
 
-void TelemetryHub::Received(SessionId session, const v1::Telemetry& telemetry) {
-  std::vector<Listener> listeners;
+void TelemetryHub::Helps(SessionId session, const std::string& id, Fence fence) {
+  Questions questions;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    const auto it = devices_.find(telemetry.device_id());
-    if (it == devices_.end() || it->second.session != session) return;
-    it->second.newest = telemetry;
-    it->second.newest_ns = now_ns_();
+    const auto it = devices_.find(id);
+    if (it == devices_.end()) return;
+    it->second.helper = {session, fence, std::nullopt, 0};
+    it->second.asked_ns.reset();
+    if (IsWatched(id)) AddQuestion(id, it->second, now_ns_(), questions);
+  }
+  Put(questions);
+}
+
+void TelemetryHub::Released(SessionId session, Fence fence) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (auto& [id, device] : devices_) {
+    if (device.helper.session == session && device.helper.fence == fence) device.helper = {};
+  }
+}
+
+v1::Telemetry TelemetryHub::WithPowerOfHelper(const Device& device, v1::Telemetry telemetry,
+                                              std::int64_t now_ns) const {
+  const Helper& helper = device.helper;
+  if (!helper.newest || now_ns - helper.newest_ns > options_.stale_ns) return telemetry;
+  if (!telemetry.has_fence() || telemetry.fence() != helper.fence) return telemetry;
+  if (!helper.newest->has_power_w()) return telemetry;
+  telemetry.set_power_w(helper.newest->power_w());
+  telemetry.set_provenance(helper.newest->provenance());
+  telemetry.set_channel(helper.newest->channel());
+  return telemetry;
+}
+
+void TelemetryHub::Received(SessionId session, const v1::Telemetry& said) {
+  std::vector<Listener> listeners;
+  v1::Telemetry telemetry;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const auto it = devices_.find(said.device_id());
+    if (it == devices_.end()) return;
+    Device& device = it->second;
+    const std::int64_t now_ns = now_ns_();
+    if (device.session != session) {
+      // Shown with the next news of the device itself.
+      if (device.helper.session == session && device.helper.fence == said.fence()) {
+        device.helper.newest = said;
+        device.helper.newest_ns = now_ns;
+      }
+      return;
+    }
+    telemetry = WithPowerOfHelper(device, said, now_ns);
+    device.newest = telemetry;
+    device.newest_ns = now_ns;
     for (const auto& [key, subscriber] : subscribers_) {
       if (subscriber.Wants(telemetry.device_id())) listeners.push_back(subscriber.listener);
     }

@@ -43,7 +43,11 @@ class TelemetryHub {
   // A session was welcomed with these devices.
   void Opened(SessionId session, const std::vector<std::string>& devices);
   void Gone(SessionId session);
-  // Counts only for devices of that session.
+  // A session was granted to measure an attempt of a device of another one: its power is what is
+  // shown of that attempt. Until Released, or until the next one.
+  void Helps(SessionId session, const std::string& device, Fence fence);
+  void Released(SessionId session, Fence fence);
+  // Counts only for devices of that session, or what it measures for others.
   void Received(SessionId session, const v1::Telemetry& telemetry);
 
   // Somebody looks at a device, now and for the next seconds. The newest telemetry of it; nullopt
@@ -58,8 +62,15 @@ class TelemetryHub {
   bool Extend();
 
  private:
+  struct Helper {
+    SessionId session = 0;  // 0: none
+    Fence fence = 0;
+    std::optional<v1::Telemetry> newest;
+    std::int64_t newest_ns = 0;
+  };
   struct Device {
     SessionId session = 0;  // 0: out of reach
+    Helper helper;
     std::optional<std::int64_t> asked_ns;
     std::optional<v1::Telemetry> newest;
     std::int64_t newest_ns = 0;
@@ -77,6 +88,8 @@ class TelemetryHub {
   void AddQuestion(const std::string& id, Device& device, std::int64_t now_ns,
                    Questions& questions) const;
   bool IsWatched(const std::string& device) const;
+  v1::Telemetry WithPowerOfHelper(const Device& device, v1::Telemetry telemetry,
+                                  std::int64_t now_ns) const;
   bool IsFresh(const Device& device, std::int64_t now_ns) const;
   // Called without it.
   void Put(const Questions& questions);

@@ -178,6 +178,34 @@ TEST_F(MeteredFarm, AMeterOnAnotherAgentMeasuresADevice) {
   EXPECT_EQ(Column(v1::LISTING_RESOURCES, "alloc", "meter:test:1"), "FREE");
 }
 
+TEST_F(MeteredFarm, WhoWatchesADeviceSeesTheMeterOnAnotherAgent) {
+  Start("b", "", Shelf());
+  Start("a", "b");
+  std::atomic<bool> seen{false};
+  after_run_ = [&](int) { EXPECT_TRUE(Eventually([&] { return seen.load(); })); };
+  grpc::ClientContext context;
+  v1::WatchDevicesRequest request;
+  request.add_device_ids("a");
+  const auto watch = stub_->WatchDevices(&context, request);
+  std::thread looking([&] {
+    v1::WatchDevicesResponse response;
+    while (watch->Read(&response)) {
+      const v1::Telemetry& news = response.telemetry();
+      EXPECT_EQ(news.device_id(), "a");
+      if (news.channel() != "test" || !news.has_power_w()) continue;
+      EXPECT_NEAR(news.power_w(), kWatts, 0.01);
+      EXPECT_EQ(news.provenance(), v1::PROVENANCE_MEASURED);
+      seen = true;
+    }
+  });
+  v1::SubmitExperimentResponse response;
+  ASSERT_TRUE(Submit(Measured(1, "id=a", "required"), &response).ok());
+  EXPECT_TRUE(Eventually([&] { return Done("sweep"); }));
+  context.TryCancel();
+  looking.join();
+  EXPECT_TRUE(seen);
+}
+
 TEST_F(MeteredFarm, AMeterOfTheDevicesOwnHostIsLeasedToo) {
   Start("a", "", Shelf());
   v1::SubmitExperimentResponse response;

@@ -50,16 +50,7 @@ v1::WatchDevice Ask(std::int64_t for_ns) {
 TEST(TelemetrySender, ReadsAndSendsToWhoeverAskedLastThenRests) {
   Log log;
   double watts = 0;
-  TelemetrySender sender({.read =
-                              [&watts] {
-                                v1::Telemetry telemetry;
-                                telemetry.set_power_w(++watts);
-                                return telemetry;
-                              },
-                          .send =
-                              [&log](Connection connection, const v1::Telemetry& telemetry) {
-                                log.Sent(connection, telemetry.power_w());
-                              },
+  TelemetrySender sender({.tell = [&](Connection connection) { log.Sent(connection, ++watts); },
                           .rest = [&log] { log.Rested(); }});
   sender.Ask(7, Ask(0));
   EXPECT_EQ(log.WaitFor(1).at(0), std::make_pair(Connection{7}, 1.0));
@@ -70,9 +61,7 @@ TEST(TelemetrySender, ReadsAndSendsToWhoeverAskedLastThenRests) {
 }
 
 TEST(TelemetrySender, NeverAskedItHasNothingToStop) {
-  TelemetrySender sender({.read = [] { return v1::Telemetry(); },
-                          .send = [](Connection, const v1::Telemetry&) { ADD_FAILURE(); },
-                          .rest = [] {}});
+  TelemetrySender sender({.tell = [](Connection) { ADD_FAILURE(); }, .rest = [] {}});
 }
 
 }  // namespace

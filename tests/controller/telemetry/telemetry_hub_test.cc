@@ -107,6 +107,39 @@ TEST_F(Hub, OnlyTheSessionOfADeviceSpeaksForIt) {
   EXPECT_EQ(hub_.Look("a")->power_w(), 7);
 }
 
+TEST_F(Hub, TheMeterOfAnotherAgentShowsThePowerOfItsAttempt) {
+  const auto of = [](v1::Telemetry news, Fence fence) {
+    news.set_fence(fence);
+    return news;
+  };
+  hub_.Opened(1, {"a"});
+  hub_.Opened(2, {"lab"});
+  hub_.Subscribe({"a"}, Listener());
+  asked_.clear();
+  hub_.Helps(2, "a", 7);
+  EXPECT_THAT(asked_, ElementsAre("1 a", "2 a"));
+  hub_.Received(2, of(News("a", 12), 7));
+  EXPECT_THAT(heard_, IsEmpty()) << "with the device's own news";
+  v1::Telemetry own = of(News("a", 20), 7);
+  own.set_provenance(v1::PROVENANCE_ESTIMATED);
+  own.set_cpu_share(0.5);
+  hub_.Received(1, own);
+  EXPECT_THAT(heard_, ElementsAre("a 12"));
+  ASSERT_TRUE(hub_.Look("a").has_value());
+  EXPECT_EQ(hub_.Look("a")->cpu_share(), 0.5);
+  EXPECT_EQ(hub_.Look("a")->provenance(), v1::PROVENANCE_UNSPECIFIED) << "that of the helper";
+  // Not of another attempt, nor when it is old, nor from anybody else.
+  hub_.Received(1, of(News("a", 21), 8));
+  hub_.Received(3, of(News("a", 99), 7));
+  hub_.Received(2, of(News("a", 98), 6));
+  now_ns_ += 4 * kSecond;
+  hub_.Received(1, of(News("a", 22), 7));
+  hub_.Received(2, of(News("a", 13), 7));
+  hub_.Released(2, 7);
+  hub_.Received(1, of(News("a", 23), 7));
+  EXPECT_THAT(heard_, ElementsAre("a 12", "a 21", "a 22", "a 23"));
+}
+
 TEST_F(Hub, SubscribersHearWhatTheyWantFromTheNewestOn) {
   hub_.Opened(1, {"a", "b"});
   hub_.Received(1, News("a", 1));
