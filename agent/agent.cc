@@ -170,6 +170,7 @@ absl::Status Agent::Shell::Open() {
   }
   status = OpenSpool();
   if (!status.ok()) return status;
+  options_.power.meter.journal = spool_.get();
   environment_.run_dir = options_.state_dir / "run";
   environment_.journals = {options_.state_dir / "environment", options_.state_dir / "port",
                            spool_.get()};

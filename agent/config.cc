@@ -3,6 +3,8 @@
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
+#include "agent/power/meter/check_settings.h"
+#include "agent/power/meter/registry.h"
 #include "agent/power/tare_file.h"
 #include "agent/run/core_list.h"
 #include "common/config/diagnostics.h"
@@ -25,7 +27,33 @@ MeterSettings Meter(const config::v1::Meter& stated) {
   meter.sense_point = stated.sense_point();
   if (stated.has_cable_ohm()) meter.cable_ohm = stated.cable_ohm();
   if (stated.has_supply_v()) meter.supply_v = stated.supply_v();
+  if (stated.has_supply_u_v()) meter.supply_u_v = stated.supply_u_v();
+  meter.mode = stated.mode();
+  meter.usb_pass_through = stated.usb_pass_through();
+  meter.command.assign(stated.command().begin(), stated.command().end());
+  const MeterModel* model = FindMeterModel(meter.model);
+  if (model != nullptr && model->program && meter.node.empty())
+    meter.node = ProgramNode(*model, meter);
   return meter;
+}
+
+// What of the meters cannot be, as far as it is known without looking for them.
+absl::Status CheckMeters(const config::v1::AgentConfig& file, const SourceMap& source) {
+  Diagnostics diagnostics(source.file_name());
+  for (int i = 0; i < file.meters_size(); ++i) {
+    const config::v1::Meter& stated = file.meters(i);
+    const MeterModel* model = FindMeterModel(stated.model());
+    if (model == nullptr) continue;
+    const SourcePosition at = source.Value(absl::StrCat("meters[", i, "]"));
+    if (model->program && stated.has_node()) {
+      diagnostics.Add(at, absl::StrCat("node: ", model->title,
+                                       " is a program and hangs on none; state its command, or "
+                                       "take the node out"));
+    } else if (const absl::Status can_be = CheckSettings(*model, Meter(stated)); !can_be.ok()) {
+      diagnostics.Add(at, can_be.message());
+    }
+  }
+  return diagnostics.ToStatus();
 }
 
 PowerSettings Power(const config::v1::AgentConfig& file) {
@@ -121,6 +149,7 @@ absl::StatusOr<AgentOptions> MakeOptions(const AgentFlags& flags) {
     const absl::Status parsed = ParseYamlFile(*flags.config, &file, &source);
     if (!parsed.ok()) return parsed;
   }
+  if (absl::Status meters = CheckMeters(file, source); !meters.ok()) return meters;
   AgentOptions options;
   if (file.has_controller()) options.controller = file.controller();
   if (flags.controller) options.controller = *flags.controller;

@@ -154,6 +154,10 @@ int Main(int argc, char** argv) {
   meters->add_option("-o,--output", format, "How to print: table or json")
       ->check(CLI::IsMember({"table", "json"}))
       ->type_name("FORMAT");
+  meters->footer(
+      "Meters on buses are found by themselves. Those that cannot be, and programs that print what "
+      "they measure\n(tegrastats, dumpsys battery, powermetrics), are stated in `meters` of the "
+      "configuration file (docs/meters.md).");
   std::string model;
   CLI::App* decode = meters->add_subcommand(
       "decode",

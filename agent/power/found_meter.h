@@ -19,6 +19,9 @@ struct FoundMeter {
   std::string obstacle;  // why it cannot be used now, with the cure; empty: it can
   // Another one here says the same serial number: the place tells them apart.
   bool shares_serial = false;
+  // Of a program: what is run, and who remembers it.
+  std::vector<std::string> command = {};
+  ProcessJournal* journal = nullptr;
 };
 
 struct FoundMeters {

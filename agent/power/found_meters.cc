@@ -12,11 +12,13 @@
 #include "absl/strings/str_join.h"
 #include "agent/power/link/hid_bus.h"
 #include "agent/power/link/hid_link.h"
+#include "agent/power/link/program_link.h"
 #include "agent/power/link/serial_link.h"
 #include "agent/power/link/tcp_link.h"
 #include "agent/power/link/usb_bus.h"
 #include "agent/power/link/usb_devices.h"
 #include "agent/power/link/usb_link.h"
+#include "agent/power/meter/check_settings.h"
 #include "agent/power/meter/registry.h"
 #include "agent/power/stated_meters.h"
 
@@ -40,7 +42,8 @@ absl::StatusOr<std::vector<UsbDevice>> ListDevices(LinkKind link) {
   }
 }
 
-absl::StatusOr<std::unique_ptr<Link>> Open(const MeterModel& model, const UsbDevice& device) {
+absl::StatusOr<std::unique_ptr<Link>> Open(const FoundMeter& meter, const UsbDevice& device) {
+  const MeterModel& model = *meter.model;
   switch (model.link) {
     case LinkKind::kUsbBulk:
       return OpenUsbLink(device, {.usb_interface = model.usb_interface,
@@ -52,6 +55,8 @@ absl::StatusOr<std::unique_ptr<Link>> Open(const MeterModel& model, const UsbDev
       return OpenHid(device.node);
     case LinkKind::kTcp:
       return ConnectTcp(device.node, model.tcp_port, kConnectMs);
+    case LinkKind::kProgram:
+      return MakeProgramLink(meter.command, meter.journal);
     default:
       return absl::UnimplementedError(absl::StrCat(model.title, " has no link here"));
   }
@@ -76,10 +81,28 @@ void AddConfigured(const MeterConfig& config, FoundMeters& here) {
           settings.model, "\" that can be read there; docs/meters.md lists them"));
       continue;
     }
-    UsbDevice device;
-    device.node = settings.node;
-    device.serial = settings.serial;
-    here.meters.push_back({model, std::move(device), ""});
+    FoundMeter& meter = here.meters.emplace_back();
+    meter.model = model;
+    meter.device.node = settings.node;
+    meter.device.serial = settings.serial;
+    if (!model->program) continue;
+    meter.command = CommandOf(*model, settings);
+    meter.journal = config.journal;
+    if (const absl::Status program = CheckProgram(meter.command[0]); !program.ok())
+      meter.obstacle = absl::StrCat(Describe(meter), ": ", program.message());
+  }
+}
+
+// What is stated of meters and cannot be true of their models.
+void CheckStated(const MeterConfig& config, FoundMeters& here) {
+  for (FoundMeter& meter : here.meters) {
+    if (!meter.obstacle.empty()) continue;
+    const MeterSettings* stated = StatedOf(meter, here, config.meters);
+    const absl::Status can_be =
+        CheckSettings(*meter.model, stated != nullptr ? *stated : MeterSettings());
+    if (can_be.ok()) continue;
+    meter.obstacle =
+        absl::StrCat(Describe(meter), ", meters of the agent's configuration: ", can_be.message());
   }
 }
 
@@ -110,6 +133,32 @@ std::string LabelOf(const FoundMeter& meter, const FoundMeters& here, const Mete
   return settings == nullptr || settings->channel.empty() ? meter.model->name : settings->channel;
 }
 
+// Those that take in most of what a device draws: beside a meter in its supply a reader of its
+// board's sensors is not a second one to choose from.
+std::vector<const FoundMeter*> Widest(const FoundMeters& here) {
+  std::vector<const FoundMeter*> widest;
+  for (const FoundMeter& meter : here.meters) {
+    if (!widest.empty() && meter.model->reach > widest[0]->model->reach) continue;
+    if (!widest.empty() && meter.model->reach < widest[0]->model->reach) widest.clear();
+    widest.push_back(&meter);
+  }
+  return widest;
+}
+
+Width WidthOf(MeterReach reach) {
+  switch (reach) {
+    case MeterReach::kBattery:
+      return Width::kBattery;
+    case MeterReach::kBoard:
+      return Width::kBoard;
+    case MeterReach::kPackage:
+      return Width::kPackage;
+    case MeterReach::kDevice:
+      break;
+  }
+  return Width::kDevice;
+}
+
 // The meter of the device; null: none, or nobody knows which.
 const FoundMeter* DeviceMeter(const FoundMeters& here, const MeterConfig& config,
                               FoundPower& found) {
@@ -131,15 +180,16 @@ const FoundMeter* DeviceMeter(const FoundMeters& here, const MeterConfig& config
                                            "); plug it in, or name another in meter: {serial: …}"));
     return nullptr;
   }
-  if (here.meters.size() == 1) return here.meters.data();
-  if (here.meters.size() > 1) {
+  const std::vector<const FoundMeter*> widest = Widest(here);
+  if (widest.size() == 1) return widest[0];
+  if (widest.size() > 1) {
     std::vector<std::string> texts;
-    std::transform(here.meters.begin(), here.meters.end(), std::back_inserter(texts), Describe);
+    std::transform(widest.begin(), widest.end(), std::back_inserter(texts),
+                   [](const FoundMeter* meter) { return Describe(*meter); });
     found.obstacles.push_back(absl::StrCat(
-        here.meters.size(),
-        " meters are here and nothing says which of them measures this device: ",
+        widest.size(), " meters are here and nothing says which of them measures this device: ",
         absl::StrJoin(texts, ", "),
-        "; say it in the agent's configuration, such as meter: {serial: ", keys[0], "}"));
+        "; say it in the agent's configuration, such as meter: {serial: ", KeyOf(*widest[0]), "}"));
   }
   return nullptr;
 }
@@ -157,6 +207,7 @@ FoundMeters FindMeters(const MeterConfig& config) {
   }
   AddConfigured(config, here);
   TellTwinsApart(here);
+  CheckStated(config, here);
   std::vector<std::string> unused = UnusedStatements(here, config.meters);
   std::move(unused.begin(), unused.end(), std::back_inserter(here.obstacles));
   return here;
@@ -165,12 +216,12 @@ FoundMeters FindMeters(const MeterConfig& config) {
 MeteredSource::Opener OpenerOf(const FoundMeter& meter) {
   return [meter]() -> absl::StatusOr<std::unique_ptr<Link>> {
     const MeterModel& model = *meter.model;
-    if (meter.device.vendor == 0) return Open(model, meter.device);
+    if (meter.device.vendor == 0) return Open(meter, meter.device);
     const absl::StatusOr<std::vector<UsbDevice>> devices = ListDevices(model.link);
     if (!devices.ok()) return devices.status();
     const absl::StatusOr<UsbDevice> device = DeviceOf(meter, *devices);
     if (!device.ok()) return device.status();
-    return Open(model, *device);
+    return Open(meter, *device);
   };
 }
 
@@ -195,6 +246,7 @@ std::unique_ptr<MeteredSource> MakeMeter(const FoundMeter& meter, const FoundMet
   MeteredSource::Identity identity = {.id = IdOf(meter), .place = PlaceOf(meter)};
   if (!meter.device.serial.empty()) identity.serial = meter.device.serial;
   identity.shares_serial = meter.shares_serial;
+  if (meter.model->modelled) identity.provenance = v1::PROVENANCE_MODELLED;
   if (absl::StartsWith(meter.device.serial, kSimulated))
     identity.provenance = v1::PROVENANCE_SIMULATED;
   return std::make_unique<MeteredSource>(*meter.model, SettingsFor(meter, here, config), name,
@@ -227,7 +279,7 @@ void AddMeters(const FoundMeters& here, const MeterConfig& config, bool every,
       continue;
     }
     found.sources.push_back(MakeMeter(meter, here, config, name));
-    if (chosen) found.totals.push_back({name, Width::kDevice});
+    if (chosen) found.totals.push_back({name, WidthOf(meter.model->reach)});
   }
 }
 

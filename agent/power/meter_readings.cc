@@ -15,6 +15,8 @@ constexpr double kVoltageScale = 1e-4;
 constexpr double kVoltageHz = 10;
 constexpr std::int64_t kVoltageNs = 100'000'000;
 constexpr std::int64_t kPairNs = 100'000'000;
+// Of a voltage that is stated without an uncertainty, relative; nobody has verified it.
+constexpr double kStatedVoltageU = 0.02;
 
 double RateOf(const MeterModel& model, const MeterSettings& settings) {
   return settings.rate_hz > 0 ? std::min(settings.rate_hz, model.max_rate_hz) : model.max_rate_hz;
@@ -48,27 +50,63 @@ std::optional<double> OffsetU(const MeterModel& model, const MeterSettings& sett
          std::hypot(*settings.tare_sd * *volts, model.resolution_w / std::sqrt(12.0));
 }
 
+// Relative, k = 1, of the product with a voltage that nobody measures; 0: it is measured.
+double SupplyU(const MeterModel& model, const MeterSettings& settings) {
+  if (!model.needs_supply_v || !settings.supply_v || *settings.supply_v <= 0) return 0;
+  return settings.supply_u_v ? *settings.supply_u_v / *settings.supply_v : kStatedVoltageU;
+}
+
+// nullopt: not known.
+std::optional<double> GainU(const MeterModel& model, const MeterSettings& settings) {
+  if (!settings.gain_u && model.gain_u <= 0) return std::nullopt;
+  return std::hypot(settings.gain_u.value_or(model.gain_u), SupplyU(model, settings));
+}
+
+std::string SupplyText(const MeterModel& model, const MeterSettings& settings) {
+  const double u = SupplyU(model, settings);
+  if (u <= 0) return "";
+  return absl::StrFormat(", at %.4g V ± %.2g V, which it does not measure", *settings.supply_v,
+                         u * *settings.supply_v);
+}
+
+v1::Scope ScopeOf(MeterReach reach) {
+  switch (reach) {
+    case MeterReach::kBattery:
+      return v1::SCOPE_BATTERY;
+    case MeterReach::kBoard:
+      return v1::SCOPE_BOARD_RAIL;
+    case MeterReach::kPackage:
+      return v1::SCOPE_PACKAGE;
+    case MeterReach::kDevice:
+      break;
+  }
+  return v1::SCOPE_DEVICE;
+}
+
+std::int64_t Lasting(std::int64_t ns, double periods, double hz) {
+  return ns + (hz > 0 ? static_cast<std::int64_t>(periods * 1e9 / hz) : 0);
+}
+
 v1::ChannelInfo Power(const MeterModel& model, const MeterSettings& settings,
                       const std::string& name, const MeterReadings::Source& source) {
   const std::string& title = source.title;
+  const double hz = RateOf(model, settings);
   v1::ChannelInfo channel = PowerChannel(
-      name, v1::QUANTITY_POWER_W, ScaleOf(model.resolution_w), RateOf(model, settings),
-      v1::SCOPE_DEVICE,
-      absl::StrCat(title, ": what flows through it",
-                   settings.negate ? ", counted the other way" : "", TareText(settings)));
-  if (settings.gain_u) {
-    channel.set_gain_u(*settings.gain_u);
-  } else if (model.gain_u > 0) {
-    channel.set_gain_u(model.gain_u);
-  }
+      name, v1::QUANTITY_POWER_W, ScaleOf(model.resolution_w), hz, ScopeOf(model.reach),
+      absl::StrCat(title, model.program ? ": what it says" : ": what flows through it",
+                   settings.negate ? ", counted the other way" : "", SupplyText(model, settings),
+                   TareText(settings)));
+  if (const std::optional<double> gain = GainU(model, settings)) channel.set_gain_u(*gain);
   if (const std::optional<double> offset = OffsetU(model, settings)) {
     channel.set_offset_u(*offset);
   } else if (source.provenance == v1::PROVENANCE_SIMULATED) {
     // There is no zero that could be off.
     channel.set_offset_u(0);
   }
-  if (model.refresh_ns > 0) channel.set_refresh_ns(model.refresh_ns);
-  if (model.smoothing_ns > 0) channel.set_smoothing_ns(model.smoothing_ns);
+  const std::int64_t refresh_ns = Lasting(model.refresh_ns, model.refresh_periods, hz);
+  const std::int64_t smoothing_ns = Lasting(model.smoothing_ns, model.smoothing_periods, hz);
+  if (refresh_ns > 0) channel.set_refresh_ns(refresh_ns);
+  if (smoothing_ns > 0) channel.set_smoothing_ns(smoothing_ns);
   if (model.latency_ns > 0) channel.set_latency_ns(model.latency_ns);
   if (model.latency_u_ns > 0) channel.set_latency_u_ns(model.latency_u_ns);
   return channel;
@@ -91,7 +129,7 @@ MeterReadings::MeterReadings(const MeterModel& model, MeterSettings settings,
                              const std::string& name, const Source& source)
     : model_(model), settings_(std::move(settings)), rate_hz_(RateOf(model, settings_)) {
   channels_.push_back(agent::Power(model, settings_, name, source));
-  channels_.push_back(Voltage(model, settings_, name, source.title));
+  if (model.measures_voltage) channels_.push_back(Voltage(model, settings_, name, source.title));
   for (v1::ChannelInfo& channel : channels_) {
     channel.set_provenance(source.provenance);
     channel.set_meter(source.id);
@@ -182,10 +220,13 @@ void MeterReadings::Take(const MeterBatch& batch, std::vector<PowerReading>& rea
     }
     restarted_ = false;
     const std::int64_t raw = Raw(*power_w, channels_[kPower].scale());
+    if (counts_.samples == 0) AddParts(sample);
     readings.push_back({kPower, *t_ns, raw, arrived_ns});
+    ReadParts(sample, *t_ns, readings);
     ++counts_.samples;
     CountDistinct(*t_ns, raw);
-    if (sample.voltage_v && (!voltage_ns_ || *t_ns - *voltage_ns_ >= kVoltageNs)) {
+    if (model_.measures_voltage && sample.voltage_v &&
+        (!voltage_ns_ || *t_ns - *voltage_ns_ >= kVoltageNs)) {
       voltage_ns_ = t_ns;
       readings.push_back({kVoltage, *t_ns, Raw(*sample.voltage_v, kVoltageScale), arrived_ns});
     }
@@ -196,6 +237,32 @@ void MeterReadings::Take(const MeterBatch& batch, std::vector<PowerReading>& rea
   }
   counts_.lost += missing;
   lost += missing;
+}
+
+void MeterReadings::AddParts(const MeterSample& sample) {
+  const v1::ChannelInfo whole = channels_[kPower];
+  for (const auto& [part, power_w] : sample.parts) {
+    v1::ChannelInfo channel = whole;
+    channel.set_name(absl::StrCat(whole.name(), ".", part));
+    channel.set_parent(whole.name());
+    channel.set_description(absl::StrCat(part, ", a part of ", whole.name()));
+    // A tare of the whole says nothing of a part's zero.
+    channel.clear_offset_u();
+    parts_.emplace_back(part, static_cast<int>(channels_.size()));
+    channels_.push_back(std::move(channel));
+  }
+}
+
+void MeterReadings::ReadParts(const MeterSample& sample, std::int64_t t_ns,
+                              std::vector<PowerReading>& readings) const {
+  for (const auto& [part, power_w] : sample.parts) {
+    const auto known = std::find_if(parts_.begin(), parts_.end(),
+                                    [&](const auto& of) { return of.first == part; });
+    if (known == parts_.end()) continue;
+    const double gain = (settings_.negate ? -1 : 1) * settings_.gain.value_or(1);
+    const double scale = channels_[static_cast<std::size_t>(known->second)].scale();
+    readings.push_back({known->second, t_ns, Raw(gain * power_w, scale)});
+  }
 }
 
 void MeterReadings::CountDistinct(std::int64_t t_ns, std::int64_t raw) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/power/meter/driver.h"
@@ -19,7 +20,7 @@ namespace joulefarm::agent {
 class MeterReadings {
  public:
   static constexpr int kPower = 0;
-  static constexpr int kVoltage = 1;
+  static constexpr int kVoltage = 1;  // where it is measured
 
   // What its channels say of it.
   struct Source {
@@ -28,14 +29,15 @@ class MeterReadings {
     v1::Provenance provenance = v1::PROVENANCE_MEASURED;
   };
 
-  // `name` of the power channel; the voltage's is NAME.voltage.
+  // `name` of the power channel; the voltage's, of a model that measures it, is NAME.voltage. Parts
+  // that the first sample names follow them with it, as NAME.PART.
   MeterReadings(const MeterModel& model, MeterSettings settings, const std::string& name,
                 const Source& source);
 
   const std::vector<v1::ChannelInfo>& channels() const { return channels_; }
   // That it is asked for, or free running.
   double rate_hz() const { return rate_hz_; }
-  std::optional<double> supply_v() const { return settings_.supply_v; }
+  const MeterSettings& settings() const { return settings_; }
 
   // Appends what a batch says. `pairs`: of models with a clock of their own.
   void Take(const MeterBatch& batch, std::vector<PowerReading>& readings,
@@ -51,6 +53,10 @@ class MeterReadings {
   std::optional<std::int64_t> Stamp(const MeterBatch& batch, std::size_t i);
   std::optional<double> Power(const MeterSample& sample) const;
   bool InRange(const MeterSample& sample) const;
+  // With the first sample that is given out.
+  void AddParts(const MeterSample& sample);
+  void ReadParts(const MeterSample& sample, std::int64_t t_ns,
+                 std::vector<PowerReading>& readings) const;
   void CountDistinct(std::int64_t t_ns, std::int64_t raw);
   // One pair for each tenth of a second: the one that was on its way for the shortest time.
   void Pair(const MeterBatch& batch, std::int64_t tick_ns, std::vector<ClockPair>& pairs);
@@ -59,6 +65,7 @@ class MeterReadings {
   const MeterSettings settings_;
   double rate_hz_ = 0;
   std::vector<v1::ChannelInfo> channels_;
+  std::vector<std::pair<std::string, int>> parts_;  // and their channels
   MeterCounts counts_;
 
   std::optional<std::int64_t> last_ns_;     // stamp given out

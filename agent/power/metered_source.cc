@@ -16,7 +16,9 @@
 namespace joulefarm::agent {
 namespace {
 
-constexpr int kSilentPeriods = 5;
+constexpr double kSilentPeriods = 5;
+constexpr double kFirstPeriods = 2.5;
+constexpr std::int64_t kMostFirstSampleNs = 30'000'000'000;
 // A host that stood still is not a silent meter: it was asked as often, too.
 constexpr int kSilentSteps = 3;
 constexpr std::int64_t kMostAtStartNs = 400'000'000;
@@ -57,15 +59,16 @@ MeteredSource::~MeteredSource() {
 }
 
 absl::Status MeteredSource::Start() {
+  started_before_ = false;
   thread_ = std::jthread([this](const std::stop_token& stop) { Run(stop); });
   std::unique_lock lock(mutex_);
-  changed_.wait_for(lock, std::chrono::nanoseconds(timing_.first_sample_ns),
+  changed_.wait_for(lock, std::chrono::nanoseconds(FirstSampleNs()),
                     [this] { return any_ || IsFinal(trouble_); });
   if (any_) return absl::OkStatus();
   const absl::Status trouble = trouble_.ok()
                                    ? absl::DeadlineExceededError(absl::StrFormat(
                                          "%s: no sample within %.1f s", TitleOf(model_, identity_),
-                                         static_cast<double>(timing_.first_sample_ns) * 1e-9))
+                                         static_cast<double>(FirstSampleNs()) * 1e-9))
                                    : trouble_;
   lock.unlock();
   thread_ = std::jthread();
@@ -117,12 +120,11 @@ void MeteredSource::Run(const std::stop_token& stop) {
 absl::Status MeteredSource::Converse(const std::stop_token& stop) {
   absl::StatusOr<std::unique_ptr<Link>> link = open_();
   if (!link.ok()) return link.status();
-  const std::optional<double> supply_v = readings_.supply_v();
-  const std::unique_ptr<MeterDriver> driver = supply_v && model_.make_supply_driver
-                                                  ? model_.make_supply_driver(*supply_v)
-                                                  : model_.make_driver();
+  const std::unique_ptr<MeterDriver> driver =
+      DriverOf(model_, readings_.settings(), started_before_);
   const absl::StatusOr<MeterIdentity> started = driver->Start(**link, readings_.rate_hz());
   if (!started.ok()) return started.status();
+  started_before_ = true;
   {
     const std::lock_guard lock(mutex_);
     if (started->serial) report_.serial = started->serial;
@@ -135,10 +137,17 @@ absl::Status MeteredSource::Converse(const std::stop_token& stop) {
   return ended;
 }
 
-std::int64_t MeteredSource::SilenceNs() const {
+std::int64_t MeteredSource::PeriodsNs(double periods) const {
   const double hz = readings_.rate_hz();
-  const auto periods_ns = hz > 0 ? static_cast<std::int64_t>(kSilentPeriods * 1e9 / hz) : 0;
-  return std::max(timing_.silence_ns, periods_ns);
+  return hz > 0 ? static_cast<std::int64_t>(periods * 1e9 / hz) : 0;
+}
+
+std::int64_t MeteredSource::SilenceNs() const {
+  return std::max(timing_.silence_ns, PeriodsNs(kSilentPeriods));
+}
+
+std::int64_t MeteredSource::FirstSampleNs() const {
+  return std::max(timing_.first_sample_ns, std::min(PeriodsNs(kFirstPeriods), kMostFirstSampleNs));
 }
 
 absl::Status MeteredSource::Steps(const std::stop_token& stop, Link& link, MeterDriver& driver) {

@@ -40,7 +40,8 @@ class MeteredSource : public PowerSource {
     bool shares_serial = false;
   };
   struct Timing {
-    // For Start: until the first sample.
+    // For Start: until the first sample; at least two and a half of its periods, up to
+    // half a minute.
     std::int64_t first_sample_ns = 3'000'000'000;
     // Without a sample for so long, it is opened again; at least five of its periods.
     std::int64_t silence_ns = 1'000'000'000;
@@ -62,6 +63,7 @@ class MeteredSource : public PowerSource {
   MeteredSource(const MeteredSource&) = delete;
   MeteredSource& operator=(const MeteredSource&) = delete;
 
+  // With parts of the power from Start on, which waits for the sample that names them.
   const std::vector<v1::ChannelInfo>& channels() const override { return readings_.channels(); }
   absl::Status Start() override;
   // An error: it does not work now, or did not at some time since the last call.
@@ -76,13 +78,16 @@ class MeteredSource : public PowerSource {
   absl::Status Converse(const std::stop_token& stop);
   absl::Status Steps(const std::stop_token& stop, Link& link, MeterDriver& driver);
   void HandOver(const MeterBatch& batch);
+  std::int64_t PeriodsNs(double periods) const;
   std::int64_t SilenceNs() const;
+  std::int64_t FirstSampleNs() const;
 
   const MeterModel& model_;
   const Identity identity_;
   const Opener open_;
   const Timing timing_;
-  MeterReadings readings_;  // but for channels(), the thread's
+  MeterReadings readings_;       // but for channels(), the thread's
+  bool started_before_ = false;  // the thread's: the meter has been had since Start
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable_any changed_;

@@ -40,7 +40,7 @@ struct ClockPair {
 class PowerSource {
  public:
   virtual ~PowerSource() = default;
-  // Fixed for the object's life.
+  // Fixed from Start on. Before it, what only the source's first sample names may be missing.
   virtual const std::vector<v1::ChannelInfo>& channels() const = 0;
   // Before the first Poll. An error: the source gives nothing, and why.
   virtual absl::Status Start() = 0;

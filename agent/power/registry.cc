@@ -12,6 +12,7 @@
 #include "agent/power/found_meters.h"
 #include "agent/power/found_power.h"
 #include "agent/power/hwmon_power.h"
+#include "agent/power/odpm_rails.h"
 #include "agent/power/rapl.h"
 
 namespace joulefarm::agent {
@@ -140,6 +141,7 @@ PowerSelection SelectPower(const PowerWish& wish, const HostPaths& paths,
               wish.channel.empty() ? settings.channel : wish.channel, found);
   }
   FindBoardRails(paths, found);
+  FindOdpm(paths, found);
   FindBatteries(paths, found);
   FindRapl(paths, found);
   FindHwmonPower(paths, found);

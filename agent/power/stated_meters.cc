@@ -51,7 +51,8 @@ std::string Unreadable(const std::string& name) {
     return absl::StrCat("there is no model \"", name, "\"; docs/meters.md lists them");
   if (!model->make_driver) {
     return absl::StrCat(model->title,
-                        " is text that the agent does not read by itself; give it to "
+                        " is no meter to be stated: its sensors are found by themselves on the "
+                        "device that has them, and text that somebody sent is read by "
                         "`joulefarm-agent meters decode ",
                         name, "`");
   }

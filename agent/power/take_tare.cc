@@ -116,9 +116,7 @@ absl::StatusOr<TareSamples> SampleTare(const MeterModel& model, const MeterSetti
   absl::StatusOr<std::unique_ptr<Link>> link = open();
   if (!link.ok()) return link.status();
   // As it is when it measures: one that feeds the device does so then, too.
-  const std::unique_ptr<MeterDriver> driver = settings.supply_v && model.make_supply_driver
-                                                  ? model.make_supply_driver(*settings.supply_v)
-                                                  : model.make_driver();
+  const std::unique_ptr<MeterDriver> driver = DriverOf(model, settings, /*again=*/false);
   if (const auto started = driver->Start(**link, settings.rate_hz); !started.ok())
     return started.status();
   const double period_ns = model.max_rate_hz > 0 ? 1e9 / model.max_rate_hz : 0;

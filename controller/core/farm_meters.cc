@@ -1,4 +1,5 @@
 // Farm: which meter is whose. docs/states.md has the rules.
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -31,6 +32,20 @@ std::string Describe(const Resource& meter) {
                       meter.place.empty() ? "" : ", ", meter.place, ")");
 }
 
+// How much of the device it takes in; one that cannot say it now may be in the supply.
+v1::Scope ScopeOf(const Resource& meter) {
+  return meter.channels.empty() ? v1::SCOPE_DEVICE
+                                : std::max(v1::SCOPE_DEVICE, meter.channels[0].scope());
+}
+
+// Beside a meter in the device's supply a reader of its board's sensors is not a second one to
+// choose from.
+void KeepWidest(std::vector<const Resource*>& meters) {
+  v1::Scope widest = v1::SCOPE_PACKAGE;
+  for (const Resource* meter : meters) widest = std::min(widest, ScopeOf(*meter));
+  std::erase_if(meters, [&](const Resource* meter) { return ScopeOf(*meter) > widest; });
+}
+
 }  // namespace
 
 const std::string& Farm::MeterAgent(const Device& device) {
@@ -56,6 +71,7 @@ const Resource* Farm::FindMeter(const Device& device, std::string& why) const {
   }
   // One that is no longer there stands for itself only where nothing else is.
   if (meters.empty()) meters = std::move(gone);
+  if (binding.serial().empty()) KeepWidest(meters);
   // Whoever names no meter has one where there is just one.
   if (meters.size() != 1 && IsImplicit(binding)) return nullptr;
   if (meters.size() != 1) {

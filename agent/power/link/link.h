@@ -1,10 +1,11 @@
-// A line to a device: USB bulk endpoints, HID reports or a serial line.
+// A line to a device: USB bulk endpoints, HID reports, a serial line, or what a program prints.
 //
 // Threads: one. Ownership: a link owns its handle and closes it in its
 // destructor.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -32,6 +33,9 @@ class Link {
   virtual absl::Status Write(absl::Span<const std::uint8_t> bytes, int timeout_ms) = 0;
   // What has arrived, at most `most` bytes and at least one. USB and HID: one transfer or report.
   virtual absl::StatusOr<std::vector<std::uint8_t>> Read(std::size_t most, int timeout_ms) = 0;
+  // BOOTTIME, ns, when what the last Read returned had arrived, where the link knows it better than
+  // whoever called it.
+  virtual std::optional<std::int64_t> arrived_ns() const { return std::nullopt; }
   // USB links only; the others answer UNIMPLEMENTED. `data` is sent, or filled and cut to what
   // came.
   virtual absl::Status Control(const ControlRequest& request, std::vector<std::uint8_t>& data,

@@ -27,6 +27,8 @@ struct MeterSample {
   // Of the meter's own clock, ns since any instant, wraps of its counter undone; absent: it has
   // none.
   std::optional<std::int64_t> t_ns;
+  // Parts of power_w by name, W, none within another: what it is the sum of, or contains.
+  std::vector<std::pair<std::string, double>> parts;
   // What else it reports, by a name with its unit, such as {"temperature_c", 25.5}; in the order of
   // the frame.
   std::vector<std::pair<std::string, double>> more;

@@ -1,5 +1,6 @@
 #include "agent/power/meter/dumpsys_battery.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
@@ -12,6 +13,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "agent/power/meter/program_driver.h"
 #include "agent/power/meter/text_decoder.h"
 
 namespace joulefarm::agent {
@@ -146,14 +148,42 @@ class DumpsysBatteryDecoder : public TextDecoder {
   Dump open_;
 };
 
+// A battery shows what its device draws only while it feeds it.
+absl::Status Check(const MeterSample& sample, bool negate) {
+  if (!sample.power_w) {
+    return absl::DataLossError(absl::StrCat(
+        "no power: this phone's dumpsys battery says no ",
+        sample.voltage_v ? "\"current now\"; its gauge cannot be read in this way" : "voltage"));
+  }
+  const auto status = std::find_if(sample.more.begin(), sample.more.end(),
+                                   [](const auto& value) { return value.first == "status"; });
+  if (status == sample.more.end())
+    return absl::DataLossError("it does not say whether the battery is discharging");
+  if (status->second != kDischarging) {
+    return absl::DataLossError(
+        absl::StrCat("the battery is not discharging (status ", status->second,
+                     "), so it does not show what the device draws; cut the charger off, such as "
+                     "by power: {cut_usb: true}"));
+  }
+  if ((negate ? -1 : 1) * *sample.power_w < 0) {
+    return absl::DataLossError(absl::StrCat(
+        "the battery is discharging, and the sign of its current says charging: its maker counts "
+        "the other way; ",
+        negate ? "take reversed: true out" : "state reversed: true"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 MeterModel DumpsysBatteryModel() {
   MeterModel model;
   model.name = "dumpsys-battery";
   model.title = "Android dumpsys battery";
-  model.text = true;
-  model.max_rate_hz = 4;
+  // Each is a run of a program; no gauge has much more to say.
+  model.max_rate_hz = 1;
+  model.stamp_bound_ns = RunDriver::kLongestRunNs / 2;
+  model.reach = MeterReach::kBattery;
   model.kind = SampleKind::kAveraged;
   // Gauges refresh every quarter of a second to every minute.
   model.refresh_ns = 60'000'000'000;
@@ -161,6 +191,8 @@ MeterModel DumpsysBatteryModel() {
   model.max_current_a = kMostA;
   model.make_decoder = [] { return std::make_unique<DumpsysBatteryDecoder>(); };
   model.tested = "program output";
+  ReadFromProgram(model,
+                  {.command = {"dumpsys", "battery"}, .once_per_reading = true, .check = Check});
   return model;
 }
 

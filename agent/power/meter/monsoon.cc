@@ -172,12 +172,13 @@ class MonsoonDecoder : public MeterDecoder {
     if ((flags & kOverCurrent) != 0) {
       return absl::DataLossError(
           "the monitor says over-current (bit 4 of its flags, which one document describes): it "
-          "has switched its output off or is about to");
+          "has switched its output off or is about to; find what draws so much, the next run "
+          "switches it on again");
     }
     if ((flags & kOutputOn) == 0) {
       return absl::DataLossError(
           "the monitor says that its output is off (bit 5 of its flags, which one document "
-          "describes): set its voltage, or supply_v");
+          "describes): state supply_v, which the next run sets, or set it on the monitor");
     }
     return absl::OkStatus();
   }
@@ -281,8 +282,15 @@ MeterModel MonsoonModel() {
   model.gain_u = 0.0058;
   model.make_decoder = [] { return MakeMonsoonDecoder(NominalMonsoonCalibration()); };
   model.make_driver = [] { return std::make_unique<MonsoonDriver>(MonsoonOptions{}); };
-  model.make_supply_driver = [](double supply_v) {
-    return std::make_unique<MonsoonDriver>(MonsoonOptions{.voltage_v = supply_v});
+  // Of both models together; the driver asks which one it is.
+  model.supply = {.least_v = 0.8, .most_v = 13.5, .off_is_zero = true};
+  model.has_usb_pass_through = true;
+  model.make_stated_driver = [](const MeterSettings& settings, bool again) {
+    MonsoonOptions options;
+    // One that has tripped since, or was switched off by somebody, stays off.
+    if (!again) options.voltage_v = settings.supply_v;
+    options.pass_through = PassThroughOf(settings.usb_pass_through);
+    return std::make_unique<MonsoonDriver>(options);
   };
   model.tested = "derived bytes";
   return model;

@@ -139,6 +139,13 @@ absl::StatusOr<MonsoonCalibration> ReadCalibration(Link& link, MonsoonKind kind)
 
 }  // namespace
 
+std::optional<UsbPassThrough> PassThroughOf(absl::string_view text) {
+  if (text == "off") return UsbPassThrough::kOff;
+  if (text == "on") return UsbPassThrough::kOn;
+  if (text == "auto") return UsbPassThrough::kAuto;
+  return std::nullopt;
+}
+
 absl::StatusOr<MeterIdentity> MonsoonDriver::Start(Link& link, double /*rate_hz*/) {
   pass_through_before_.reset();
   decoder_.reset();
@@ -189,8 +196,9 @@ absl::Status MonsoonDriver::SetVoltage(Link& link, MonsoonKind kind, double volt
   const double least = high ? 0.8 : 2.01;
   const double most = high ? 13.5 : 4.55;
   if (volts != 0 && (!(volts >= least) || !(volts <= most)))
-    return absl::FailedPreconditionError(absl::StrCat("Monsoon: ", volts, " V is not within ",
-                                                      least, " to ", most, " V of this model"));
+    return absl::FailedPreconditionError(absl::StrCat("Monsoon: supply_v, ", volts,
+                                                      " V, is not within ", least, " to ", most,
+                                                      " V of this model"));
   if (high && volts != 0) {
     // Outside of these the DAC has lost its calibration and would put out anything.
     const absl::StatusOr<std::uint32_t> low_cal = Get(link, kDacLow);

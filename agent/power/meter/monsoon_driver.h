@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 
+#include "absl/strings/string_view.h"
 #include "agent/power/meter/driver.h"
 #include "agent/power/meter/monsoon.h"
 
@@ -16,6 +17,9 @@ namespace joulefarm::agent {
 // Whether the monitor connects the device's USB through. kAuto: not while it samples, so adb is
 // gone for that time.
 enum class UsbPassThrough : std::uint8_t { kOff = 0, kOn = 1, kAuto = 2 };
+
+// As the configuration says it: "off", "on", "auto"; nullopt: anything else.
+std::optional<UsbPassThrough> PassThroughOf(absl::string_view text);
 
 // Absent: left as it is.
 struct MonsoonOptions {

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
+#include "agent/power/meter/program_driver.h"
 #include "agent/power/meter/text_decoder.h"
 
 namespace joulefarm::agent {
@@ -33,6 +34,13 @@ std::string NameOf(absl::string_view title) {
   if (!absl::ConsumeSuffix(&title, " Power")) return "";
   return absl::StrCat(absl::AsciiStrToLower(absl::StrReplaceAll(title, {{" ", "_"}, {"-", "_"}})),
                       "_w");
+}
+
+absl::Status Check(const MeterSample& sample, bool /*negate*/) {
+  if (sample.power_w) return absl::OkStatus();
+  return absl::DataLossError(
+      "neither \"Package Power\" nor \"Combined Power\" in what powermetrics prints; run it with "
+      "--samplers cpu_power,gpu_power");
 }
 
 class PowermetricsDecoder : public TextDecoder {
@@ -102,13 +110,21 @@ MeterModel PowermetricsModel() {
   MeterModel model;
   model.name = "powermetrics";
   model.title = "macOS powermetrics";
-  model.text = true;
   model.max_rate_hz = 10;
   model.kind = SampleKind::kAveraged;
-  model.smoothing_ns = 1'000'000'000;
+  model.smoothing_periods = 1;
+  model.refresh_periods = PrintingDriver::kLatestPeriods - 1;
+  model.reach = MeterReach::kPackage;
+  // Its manual: "estimated and may be inaccurate".
+  model.modelled = true;
+  model.measures_voltage = false;
   model.resolution_w = 1e-3;
   model.make_decoder = [] { return std::make_unique<PowermetricsDecoder>(); };
   model.tested = "program output";
+  ReadFromProgram(model, {.command = {"powermetrics", "--samplers", "cpu_power,gpu_power", "-i",
+                                      "{interval_ms}"},
+                          .once_per_reading = false,
+                          .check = Check});
   return model;
 }
 

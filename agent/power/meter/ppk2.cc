@@ -226,6 +226,11 @@ class Ppk2Driver final : public MeterDriver {
 
   // Its only rate is 100 kHz.
   absl::StatusOr<MeterIdentity> Start(Link& link, double /*rate_hz*/) override {
+    if (supply_mv_ && (*supply_mv_ < kLeastMv || *supply_mv_ > kMostMv)) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("a PPK2 supplies ", kLeastMv / 1e3, " to ", kMostMv / 1e3, " V, not the ",
+                       *supply_mv_ / 1e3, " V of supply_v; state another"));
+    }
     decoder_.Reset();
     if (absl::Status stopped = Send(link, {kStop}); !stopped.ok()) return stopped;
     if (absl::Status quiet = DrainLine(link, kQuietMs); !quiet.ok()) return quiet;
@@ -333,17 +338,18 @@ MeterModel Ppk2Model() {
   model.gain_u = 0.01;
   model.offset_u_w = 1e-6;
   model.make_decoder = [] { return std::make_unique<Ppk2Decoder>(); };
+  model.measures_voltage = false;
+  model.needs_supply_v = true;
+  model.supply = {.least_v = kLeastMv / 1e3, .most_v = kMostMv / 1e3, .only_as_source = true};
   model.make_driver = [] { return std::make_unique<Ppk2Driver>(std::nullopt); };
+  // Opened again it is set again: it takes the device's power away itself when the line closes.
+  model.make_stated_driver = [](const MeterSettings& settings, bool /*again*/) {
+    if (settings.mode != "source_meter") return std::make_unique<Ppk2Driver>(std::nullopt);
+    const double mv = settings.supply_v.value_or(0) * 1e3;
+    return std::make_unique<Ppk2Driver>(static_cast<int>(std::lround(mv)));
+  };
   model.tested = "capture of the calibration and one result; derived bytes";
   return model;
-}
-
-absl::StatusOr<std::unique_ptr<MeterDriver>> MakePpk2SourceDriver(int supply_mv) {
-  if (supply_mv < kLeastMv || supply_mv > kMostMv) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("a PPK2 supplies ", kLeastMv, " to ", kMostMv, " mV, not ", supply_mv));
-  }
-  return std::make_unique<Ppk2Driver>(supply_mv);
 }
 
 }  // namespace joulefarm::agent

@@ -4,18 +4,13 @@
 // Threads: any. Ownership: what is made belongs to the caller.
 #pragma once
 
-#include <memory>
-#include <optional>
-
-#include "absl/status/statusor.h"
 #include "agent/power/meter/model.h"
 
 namespace joulefarm::agent {
 
-// Its driver closes the way through an ampere meter and never sets a voltage.
+// Its driver closes the way through an ampere meter and never sets a voltage, unless mode:
+// source_meter is stated: then it feeds the device with supply_v (0.8 to 5 V, else
+// FAILED_PRECONDITION).
 MeterModel Ppk2Model();
-
-// One that supplies the device with `supply_mv` instead. INVALID_ARGUMENT: not within 800 to 5000.
-absl::StatusOr<std::unique_ptr<MeterDriver>> MakePpk2SourceDriver(int supply_mv);
 
 }  // namespace joulefarm::agent

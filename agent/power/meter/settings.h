@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "agent/process/process_journal.h"
+
 namespace joulefarm::agent {
 
 // Absent: not stated.
@@ -17,8 +19,11 @@ struct MeterSettings {
   // one there.
   std::string serial;
   // A meter that cannot be found by itself: its model, and its tty or the HOST:PORT of its server.
+  // Of a program that prints lines: ProgramNode.
   std::string model;
   std::string node;
+  // argv of such a program; empty: its model's. "{interval_ms}" is filled in.
+  std::vector<std::string> command;
   // What its power channel is called. Empty: as its model.
   std::string channel;
   // Nearest rate it is started at; 0: its fastest.
@@ -36,6 +41,13 @@ struct MeterSettings {
   // What the device is fed with: a meter that can (Monsoon) is set to it; one that does not measure
   // the voltage counts with it.
   std::optional<double> supply_v;
+  // Standard uncertainty of a voltage that is stated and not measured, V.
+  std::optional<double> supply_u_v;
+  // Of a PPK2: "source_meter", it feeds the device with supply_v; "ampere_meter" or empty, another
+  // supply does.
+  std::string mode;
+  // Of a Monsoon, while it samples: "off", "on", "auto"; empty: as it is set.
+  std::string usb_pass_through;
   std::string sense_point;          // "meter" or "device"
   std::optional<double> cable_ohm;  // between sense point and device, there and back
 };
@@ -69,6 +81,9 @@ struct MeterConfig {
   std::vector<MeterSettings> meters;
   MeterChoice device;
   MeterTares tares;
+  // Not stated: what remembers programs that are started for meters, so that none outlives a crash.
+  // May be null; outlives what is made with this.
+  ProcessJournal* journal = nullptr;
 };
 
 }  // namespace joulefarm::agent

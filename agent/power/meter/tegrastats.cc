@@ -1,5 +1,6 @@
 #include "agent/power/meter/tegrastats.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -14,6 +15,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "agent/power/jetson_boards.h"
+#include "agent/power/meter/program_driver.h"
 #include "agent/power/meter/text_decoder.h"
 
 namespace joulefarm::agent {
@@ -112,21 +114,40 @@ std::optional<double> Value(const std::vector<Rail>& rails, absl::string_view na
   return std::nullopt;
 }
 
-std::optional<double> Total(const std::vector<Rail>& rails) {
+// The board's power, and which rails are parts of it.
+void AddUp(const std::vector<Rail>& rails, MeterSample& sample) {
   for (const absl::string_view input : kJetsonInputRails) {
-    if (const std::optional<double> power_w = Value(rails, input)) return power_w;
+    sample.power_w = Value(rails, input);
+    if (!sample.power_w) continue;
+    // All others hang on it, but another board's input would not.
+    for (const Rail& rail : rails) {
+      if (std::find(kJetsonInputRails.begin(), kJetsonInputRails.end(), rail.name) ==
+          kJetsonInputRails.end())
+        sample.parts.emplace_back(rail.name, rail.power_w);
+    }
+    return;
   }
   for (const std::vector<absl::string_view>& board : JetsonSummedBoards()) {
     double sum = 0;
-    std::size_t found = 0;
+    std::vector<std::pair<std::string, double>> parts;
     for (const absl::string_view part : board) {
       const std::optional<double> power_w = Value(rails, part);
-      sum += power_w.value_or(0);
-      found += power_w ? 1 : 0;
+      if (!power_w) break;
+      sum += *power_w;
+      parts.emplace_back(part, *power_w);
     }
-    if (found == board.size()) return sum;
+    if (parts.size() < board.size()) continue;
+    sample.power_w = sum;
+    sample.parts = std::move(parts);
+    return;
   }
-  return std::nullopt;
+}
+
+absl::Status Check(const MeterSample& sample, bool /*negate*/) {
+  if (sample.power_w) return absl::OkStatus();
+  return absl::DataLossError(
+      "no rail in the line is known to be the whole board's, nor do they add up to it: this board "
+      "has no power here (docs/meters.md)");
 }
 
 class TegrastatsDecoder : public TextDecoder {
@@ -160,7 +181,7 @@ class TegrastatsDecoder : public TextDecoder {
     }
     if (sample.more.empty())
       return absl::DataLossError(absl::StrCat("no line of tegrastats: ", Shown(line)));
-    sample.power_w = Total(rails);
+    AddUp(rails, sample);
     samples.push_back(std::move(sample));
     return absl::OkStatus();
   }
@@ -184,12 +205,18 @@ MeterModel TegrastatsModel() {
   MeterModel model;
   model.name = "tegrastats";
   model.title = "NVIDIA tegrastats";
-  model.text = true;
   model.max_rate_hz = 10;
+  // Its values were read after the line before; see PrintingDriver.
+  model.refresh_periods = PrintingDriver::kLatestPeriods;
+  model.reach = MeterReach::kBoard;
+  model.measures_voltage = false;
   model.resolution_w = kMilli;
   model.gain_u = 0.05;
   model.make_decoder = [] { return std::make_unique<TegrastatsDecoder>(); };
   model.tested = "program output";
+  ReadFromProgram(model, {.command = {"tegrastats", "--interval", "{interval_ms}"},
+                          .once_per_reading = false,
+                          .check = Check});
   return model;
 }
 

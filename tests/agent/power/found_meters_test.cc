@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "agent/power/meter/check_settings.h"
 #include "agent/power/meter/registry.h"
 #include "agent/power/stated_meters.h"
 
@@ -324,6 +325,58 @@ TEST(FindMetersTest, AMeterThatIsNotHereCannotBeMade) {
   const absl::Status missing = MakeMeterById("meter:km003c:nowhere", MeterConfig()).status();
   EXPECT_TRUE(absl::IsUnavailable(missing)) << missing;
   EXPECT_THAT(std::string(missing.message()), HasSubstr("meter:km003c:nowhere is not here"));
+}
+
+TEST_F(FoundMetersTest, BesideAMeterInTheSupplyAProgramsIsNotASecondOne) {
+  FoundMeter& reader = here_.meters.emplace_back();
+  reader.model = FindMeterModel("tegrastats");
+  reader.device.node = "tegrastats@edge";
+  Plug("A1", "3-1");
+  Add();
+  EXPECT_THAT(Totals(), ElementsAre("km003c"));
+  EXPECT_THAT(found_.obstacles, IsEmpty());
+  here_.meters.pop_back();
+  found_ = FoundPower();
+  Add();
+  ASSERT_THAT(found_.totals, SizeIs(1));
+  EXPECT_EQ(found_.totals[0].channel, "tegrastats");
+  EXPECT_EQ(found_.totals[0].width, Width::kBoard);
+  EXPECT_EQ(found_.sources[0]->Meter()->id, "meter:tegrastats:tegrastats@edge");
+  EXPECT_THAT(found_.sources[0]->channels(), SizeIs(1)) << "no voltage";
+}
+
+TEST_F(FoundMetersTest, WhatItsMakerComputesIsModelled) {
+  FoundMeter& reader = here_.meters.emplace_back();
+  reader.model = FindMeterModel("powermetrics");
+  reader.device.node = "powermetrics@mac";
+  Add();
+  EXPECT_EQ(found_.sources[0]->channels()[0].provenance(), v1::PROVENANCE_MODELLED);
+  EXPECT_EQ(found_.sources[0]->channels()[0].scope(), v1::SCOPE_PACKAGE);
+}
+
+TEST(FindMetersTest, AProgramThatIsNotHereIsAnObstacleWithItsCure) {
+  MeterConfig config;
+  MeterSettings& settings = config.meters.emplace_back();
+  settings.model = "tegrastats";
+  settings.command = {"no-such-tegrastats", "{interval_ms}"};
+  settings.node = ProgramNode(*FindMeterModel("tegrastats"), settings);
+  const FoundMeters here = FindMeters(config);
+  ASSERT_THAT(here.meters, SizeIs(1));
+  EXPECT_THAT(
+      here.meters[0].obstacle,
+      AllOf(HasSubstr("NVIDIA tegrastats"), HasSubstr("no-such-tegrastats"), HasSubstr("command")));
+  EXPECT_THAT(here.obstacles, IsEmpty()) << "what is stated of it is used";
+}
+
+TEST(FindMetersTest, WhatCannotBeOfItsModelIsAnObstacleToTheMeter) {
+  MeterConfig config;
+  MeterSettings& settings = config.meters.emplace_back();
+  settings.model = "yzx";
+  settings.node = "/dev/ttyUSB0";
+  settings.usb_pass_through = "off";
+  const FoundMeters here = FindMeters(config);
+  ASSERT_THAT(here.meters, SizeIs(1));
+  EXPECT_THAT(here.meters[0].obstacle, HasSubstr("usb_pass_through: YZXStudio"));
 }
 
 TEST(FindMetersTest, AConfiguredNodeNeedsAModelThatCanBeRead) {

@@ -207,6 +207,74 @@ TEST_F(MeterReadingsTest, AMeterThatFeedsTheDeviceTakesTheVoltageItWasSetTo) {
   EXPECT_NEAR(Watts()[0], 7.4, 1e-6);
 }
 
+TEST_F(MeterReadingsTest, AVoltageThatNobodyMeasuresIsNoChannelAndHasAnUncertainty) {
+  model_.measures_voltage = false;
+  model_.needs_supply_v = true;
+  settings_.supply_v = 4;
+  MeterSample sample;
+  sample.current_a = 2;
+  sample.voltage_v = 4;  // as one says that was set to it
+  Take({sample}, kMs);
+  ASSERT_EQ(Readings().channels().size(), 1U);
+  EXPECT_NEAR(Watts()[0], 8, 1e-6);
+  EXPECT_EQ(out_.size(), 1U);
+  EXPECT_DOUBLE_EQ(Readings().channels()[0].gain_u(), std::hypot(0.01, 0.02)) << "2 % of it";
+  readings_.reset();
+  settings_.supply_u_v = 0.2;
+  EXPECT_DOUBLE_EQ(Readings().channels()[0].gain_u(), std::hypot(0.01, 0.05));
+  EXPECT_THAT(Readings().channels()[0].description(), testing::HasSubstr("at 4 V ± 0.2 V"));
+  // A gain that was calibrated is the current's.
+  readings_.reset();
+  settings_.gain_u = 0.001;
+  EXPECT_DOUBLE_EQ(Readings().channels()[0].gain_u(), std::hypot(0.001, 0.05));
+}
+
+TEST_F(MeterReadingsTest, PartsThatTheFirstSampleNamesAreChannelsOfTheirOwnBelowIt) {
+  model_.reach = MeterReach::kBoard;
+  model_.offset_u_w = 0.01;
+  settings_.gain = 2;
+  EXPECT_EQ(Readings().channels().size(), 2U) << "nobody knows them yet";
+  MeterSample refused = Sample(31, 1);
+  refused.parts = {{"X", 1}};
+  Take({refused}, 1);
+  MeterSample sample = Sample(5, 1);
+  sample.parts = {{"CPU", 1.5}, {"SOC", 0.5}};
+  Take({sample}, kMs);
+  sample.parts = {{"SOC", 0.25}, {"LATE", 3}};
+  Take({sample}, 11 * kMs);
+  const std::vector<v1::ChannelInfo>& channels = Readings().channels();
+  ASSERT_EQ(channels.size(), 4U);
+  for (const std::size_t i : {2, 3}) {
+    EXPECT_EQ(channels[i].parent(), "m");
+    EXPECT_EQ(channels[i].scope(), v1::SCOPE_BOARD_RAIL);
+    EXPECT_EQ(channels[i].provenance(), v1::PROVENANCE_MEASURED);
+    EXPECT_FALSE(channels[i].has_offset_u());
+  }
+  EXPECT_EQ(channels[2].name(), "m.CPU");
+  EXPECT_EQ(channels[3].name(), "m.SOC");
+  std::vector<std::pair<std::int64_t, double>> soc;
+  int cpu = 0;
+  for (const PowerReading& reading : out_) {
+    cpu += reading.channel == 2 ? 1 : 0;
+    if (reading.channel == 3)
+      soc.emplace_back(reading.t_ns, static_cast<double>(reading.raw) * channels[3].scale());
+  }
+  EXPECT_EQ(cpu, 1) << "absent from a sample it has no value";
+  EXPECT_THAT(soc, ElementsAre(testing::Pair(kMs, testing::DoubleNear(1, 1e-9)),
+                               testing::Pair(11 * kMs, testing::DoubleNear(0.5, 1e-9))));
+}
+
+TEST_F(MeterReadingsTest, WhatLastsPeriodsFollowsTheRate) {
+  model_.refresh_periods = 1.5;
+  model_.smoothing_periods = 1;
+  EXPECT_EQ(Readings().channels()[0].refresh_ns(), 17 * kMs);
+  EXPECT_EQ(Readings().channels()[0].smoothing_ns(), 10 * kMs);
+  readings_.reset();
+  settings_.rate_hz = 10;
+  EXPECT_EQ(Readings().channels()[0].refresh_ns(), 152 * kMs);
+  EXPECT_EQ(Readings().channels()[0].smoothing_ns(), 100 * kMs);
+}
+
 TEST_F(MeterReadingsTest, VoltageAtMostTenTimesASecond) {
   for (int i = 0; i <= 25; ++i) Take({Sample(5, 1)}, i * 10 * kMs);
   EXPECT_EQ(std::count_if(out_.begin(), out_.end(),

@@ -150,24 +150,37 @@ TEST_F(MeteredSourceTest, SamplesByItself) {
 
 TEST_F(MeteredSourceTest, OneThatFeedsTheDeviceIsSetToWhatIsStated) {
   std::atomic<double> set_v = 0;
-  model_.make_supply_driver = [&](double supply_v) {
-    set_v = supply_v;
+  std::atomic<int> not_again = 0;
+  model_.make_stated_driver = [&](const MeterSettings& settings, bool again) {
+    set_v = settings.supply_v.value_or(0);
+    if (!again) ++not_again;
     return std::make_unique<FakeDriver>(&script_);
   };
   settings_.supply_v = 4.2;
   ASSERT_TRUE(Source().Start().ok());
   EXPECT_EQ(set_v, 4.2);
+  EXPECT_EQ(not_again, 1);
+  // What it is opened again for must not switch on what has tripped since.
+  script_.Set([](Script& script) { script.step = absl::UnavailableError("it was unplugged"); });
+  ASSERT_TRUE(script_.WaitFor([](const Script& script) { return script.opened >= 2; }));
+  ASSERT_TRUE(Works());
+  EXPECT_EQ(not_again, 1);
   source_.reset();
 }
 
-TEST_F(MeteredSourceTest, NothingIsSetWhereNothingIsStated) {
-  std::atomic<bool> set = false;
-  model_.make_supply_driver = [&](double) {
-    set = true;
+TEST_F(MeteredSourceTest, UntilItHasBeenHadOnceItIsNotOpenedAgain) {
+  std::atomic<int> again_times = 0;
+  model_.make_stated_driver = [&](const MeterSettings&, bool again) {
+    if (again) ++again_times;
     return std::make_unique<FakeDriver>(&script_);
   };
+  script_.open = absl::ResourceExhaustedError("another program holds it");
+  std::jthread release([this] {
+    script_.WaitFor([](const Script& script) { return script.opened >= 3; });
+    script_.Set([](Script& script) { script.open = absl::OkStatus(); });
+  });
   ASSERT_TRUE(Source().Start().ok());
-  EXPECT_FALSE(set);
+  EXPECT_EQ(again_times, 0);
   source_.reset();
 }
 

@@ -61,13 +61,15 @@ TEST_F(ConfigTest, WhatIsStatedOfMeters) {
       "meters:\n"
       "  - {serial: A1, rate_hz: 100, reversed: true, gain: 1.01, gain_u: 0.001,\n"
       "     sense_point: device, cable_ohm: 0.05}\n"
-      "  - {model: um25c, node: /dev/rfcomm0, supply_v: 3.7}\n");
+      "  - {model: ppk2, supply_v: 3.7, supply_u_v: 0.05, mode: source_meter}\n"
+      "  - {model: monsoon, supply_v: 4.2, usb_pass_through: off}\n"
+      "  - {model: um25c, node: /dev/rfcomm0}\n");
   ASSERT_TRUE(options.ok()) << options.status();
   const MeterConfig& meter = options->power.meter;
   EXPECT_EQ(meter.device.agent, "");  // itself
   EXPECT_EQ(meter.device.serial, "A1");
   EXPECT_EQ(options->power.channel, "bench");
-  ASSERT_EQ(meter.meters.size(), 2U);
+  ASSERT_EQ(meter.meters.size(), 4U);
   EXPECT_EQ(meter.meters[0].serial, "A1");
   EXPECT_EQ(meter.meters[0].rate_hz, 100);
   EXPECT_TRUE(meter.meters[0].negate);
@@ -76,10 +78,42 @@ TEST_F(ConfigTest, WhatIsStatedOfMeters) {
   EXPECT_EQ(meter.meters[0].sense_point, "device");
   EXPECT_EQ(meter.meters[0].cable_ohm, 0.05);
   EXPECT_EQ(meter.meters[0].supply_v, std::nullopt);
-  EXPECT_EQ(meter.meters[1].model, "um25c");
-  EXPECT_EQ(meter.meters[1].node, "/dev/rfcomm0");
+  EXPECT_EQ(meter.meters[1].model, "ppk2");
   EXPECT_EQ(meter.meters[1].supply_v, 3.7);
-  EXPECT_FALSE(meter.meters[1].negate);
+  EXPECT_EQ(meter.meters[1].supply_u_v, 0.05);
+  EXPECT_EQ(meter.meters[1].mode, "source_meter");
+  EXPECT_EQ(meter.meters[2].usb_pass_through, "off");
+  EXPECT_EQ(meter.meters[3].model, "um25c");
+  EXPECT_EQ(meter.meters[3].node, "/dev/rfcomm0");
+  EXPECT_FALSE(meter.meters[3].negate);
+}
+
+TEST_F(ConfigTest, AMeterThatIsAProgramIsKnownByItAndByThisHost) {
+  const auto options = Options(
+      "meters:\n"
+      "  - {model: tegrastats}\n"
+      "  - {model: dumpsys-battery, serial: P1, command: [adb, -s, P1, shell, dumpsys, "
+      "battery]}\n");
+  ASSERT_TRUE(options.ok()) << options.status();
+  const std::vector<MeterSettings>& meters = options->power.meter.meters;
+  ASSERT_EQ(meters.size(), 2U);
+  EXPECT_THAT(meters[0].node, testing::StartsWith("tegrastats@"));
+  EXPECT_THAT(meters[0].command, testing::IsEmpty());
+  EXPECT_THAT(meters[1].node, testing::StartsWith("adb -s P1 shell dumpsys battery@"));
+  EXPECT_THAT(meters[1].command,
+              testing::ElementsAre("adb", "-s", "P1", "shell", "dumpsys", "battery"));
+}
+
+TEST_F(ConfigTest, WhatCannotBeOfAMeterIsSaidWithItsPlace) {
+  const auto wrong = [&](const std::string& meter) {
+    return std::string(Options("meters:\n  - " + meter + "\n").status().message());
+  };
+  EXPECT_THAT(wrong("{model: ppk2}"), testing::AllOf(HasSubstr("agent.yaml:2:"),
+                                                     HasSubstr("supply_v: Nordic Power Profiler")));
+  EXPECT_THAT(wrong("{model: ppk2, mode: source_meter}"), HasSubstr("state supply_v, 0.8 to 5 V"));
+  EXPECT_THAT(wrong("{model: monsoon, usb_pass_through: sometimes}"), HasSubstr("off"));
+  EXPECT_THAT(wrong("{model: tegrastats, node: /dev/ttyUSB0}"), HasSubstr("hangs on none"));
+  EXPECT_THAT(wrong("{model: tegrastats, command: [tegrastats]}"), HasSubstr("{interval_ms}"));
 }
 
 TEST_F(ConfigTest, TaresOfTheStateDirectory) {

@@ -430,6 +430,31 @@ TEST_F(FarmGangTest, WhoNamesNoMeterHasOneWhereThereIsJustOne) {
   EXPECT_THAT(bench_.rows().reasons(), IsEmpty());
 }
 
+TEST_F(FarmGangTest, AReaderOfABoardsSensorsIsNoSecondMeterBesideOneInTheSupply) {
+  v1::ResourceAnnouncement rails = Meter("rails");
+  rails.mutable_channels(0)->set_scope(v1::SCOPE_BOARD_RAIL);
+  AgentHello hello = OnMeter("a", "a");
+  *hello.hello.add_resources() = rails;
+  a_ = bench_.Join(hello);
+  ASSERT_TRUE(bench_.Submit(Wants(v1::POWER_REQUIRE_OPTIONAL, 3)).ok());
+  ASSERT_THAT(bench_.Grants(), SizeIs(1));
+  EXPECT_EQ(bench_.Grants()[0].resources(0).resource_id(), "meter:km003c:rails") << "it is alone";
+  bench_.Accept(a_, 1);
+  Report(a_, Meter("1"));
+  bench_.Finish(1, v1::OUTCOME_SUCCEEDED);
+  ASSERT_THAT(bench_.Grants(), SizeIs(1));
+  EXPECT_EQ(bench_.Grants()[0].resources(0).resource_id(), kMeter);
+  bench_.Accept(a_, 2);
+  // One that cannot be used now may be in the supply, too: nobody says which it is.
+  v1::ResourceAnnouncement shut = Meter("2", "no permission");
+  shut.clear_channels();
+  shut.set_place("USB port 3-1");
+  Report(a_, shut);
+  bench_.Finish(2, v1::OUTCOME_SUCCEEDED);
+  ASSERT_THAT(bench_.Grants(), SizeIs(1));
+  EXPECT_EQ(bench_.Grants()[0].resources_size(), 0);
+}
+
 TEST_F(FarmGangTest, SeveralMetersNeedAName) {
   b_ = bench_.Join(Lab({Meter("1"), Meter("2")}));
   a_ = bench_.Join(OnMeter("a", "b"));

@@ -187,13 +187,6 @@ TEST(MonsoonDriverTest, VoltageAndPassThroughBeforeItSamples) {
   EXPECT_THAT(link.sent_, ElementsAre(kStop)) << "put back once";
 }
 
-TEST(MonsoonDriverTest, TheModelSetsWhatTheConfigurationStates) {
-  FakeMonsoon link;
-  const std::unique_ptr<MeterDriver> driver = MonsoonModel().make_supply_driver(4.2);
-  ASSERT_TRUE(driver->Start(link, 0).ok());
-  EXPECT_THAT(link.sent_, ElementsAre(kStop, "1 3333 4341 33334300", kStart));
-}
-
 TEST(MonsoonDriverTest, AVoltageThatIsNotSafeIsNotSet) {
   FakeMonsoon link;
   EXPECT_THAT(Refusal(link, {.voltage_v = 13.6}), HasSubstr("0.8 to 13.5 V"));
@@ -238,6 +231,37 @@ TEST(MonsoonDriverTest, AValueThatIsTooShortIsAnError) {
   EXPECT_TRUE(absl::IsInternal(driver.Start(link, 0).status()));
   MeterBatch batch;
   EXPECT_TRUE(absl::IsFailedPrecondition(driver.Step(link, batch))) << "it was not started";
+}
+
+TEST(MonsoonDriverTest, WhatIsStatedIsSetAndOneThatTrippedIsNotSwitchedOnAgain) {
+  MeterSettings settings;
+  settings.supply_v = 4.2;
+  settings.usb_pass_through = "off";
+  const MeterModel model = MonsoonModel();
+  FakeMonsoon link;
+  const auto first = model.make_stated_driver(settings, /*again=*/false);
+  ASSERT_TRUE(first->Start(link, 0).ok());
+  EXPECT_THAT(link.sent_, ElementsAre(kStop, "1 0 10 00000000", "1 3333 4341 33334300", kStart));
+  Packet tripped = kMeasurement;
+  tripped[2] |= 0x10;
+  link.transfers_ = {kZero + kReference + tripped};
+  MeterBatch batch;
+  ASSERT_TRUE(first->Step(link, batch).ok());
+  EXPECT_THAT(batch.samples, IsEmpty());
+  EXPECT_THAT(batch.refusal, HasSubstr("the next run switches it on again"));
+  first->Stop(link);
+  EXPECT_EQ(link.sent_.back(), "1 1 10 01000000") << "USB as it was";
+  link.sent_.clear();
+  const auto again = model.make_stated_driver(settings, /*again=*/true);
+  ASSERT_TRUE(again->Start(link, 0).ok());
+  EXPECT_THAT(link.sent_, ElementsAre(kStop, "1 0 10 00000000", kStart)) << "no voltage";
+}
+
+TEST(MonsoonDriverTest, UsbPassThroughByName) {
+  EXPECT_EQ(PassThroughOf("off"), UsbPassThrough::kOff);
+  EXPECT_EQ(PassThroughOf("on"), UsbPassThrough::kOn);
+  EXPECT_EQ(PassThroughOf("auto"), UsbPassThrough::kAuto);
+  EXPECT_EQ(PassThroughOf(""), std::nullopt);
 }
 
 }  // namespace

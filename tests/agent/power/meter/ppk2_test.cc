@@ -335,6 +335,13 @@ class Meter {
   std::shared_ptr<std::vector<std::uint8_t>> heard_ = std::make_shared<std::vector<std::uint8_t>>();
 };
 
+std::unique_ptr<MeterDriver> Source(double volts) {
+  MeterSettings settings;
+  settings.mode = "source_meter";
+  settings.supply_v = volts;
+  return Ppk2Model().make_stated_driver(settings, false);
+}
+
 TEST(Ppk2DriverTest, AnAmpereMeterSetsNoVoltage) {
   const Meter meter(Words(Series(7, 3000)));
   PtyPeer peer(meter);
@@ -353,15 +360,34 @@ TEST(Ppk2DriverTest, AnAmpereMeterSetsNoVoltage) {
 TEST(Ppk2DriverTest, ASourceSetsItFirst) {
   const Meter meter(Words(Series(7, 100)));
   PtyPeer peer(meter);
-  auto driver = MakePpk2SourceDriver(3700);
-  ASSERT_TRUE(driver.ok());
-  Conversation talk(*std::move(driver), peer, 115200);
+  Conversation talk(Source(3.7), peer, 115200);
   ASSERT_TRUE(talk.Start().ok());
   ASSERT_TRUE(talk.StepUntil(100).ok());
   EXPECT_EQ(talk.seen.samples[0].voltage_v, 3.7);
   EXPECT_EQ(meter.heard(), FromHex("07 19 0d0e74 1102 0c01 06"));
-  EXPECT_TRUE(absl::IsInvalidArgument(MakePpk2SourceDriver(5001).status()));
-  EXPECT_TRUE(absl::IsInvalidArgument(MakePpk2SourceDriver(799).status()));
+}
+
+TEST(Ppk2DriverTest, AVoltageThatItDoesNotHaveIsNeverSet) {
+  for (const double volts : {5.01, 0.79, 0.0}) {
+    const Meter meter(Words(Series(7, 100)));
+    PtyPeer peer(meter);
+    Conversation talk(Source(volts), peer, 115200);
+    const absl::Status refused = talk.Start().status();
+    EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+    EXPECT_THAT(std::string(refused.message()), HasSubstr("supply_v"));
+    EXPECT_THAT(meter.heard(), testing::IsEmpty());
+  }
+}
+
+TEST(Ppk2DriverTest, WithAnotherSupplyItFeedsNothing) {
+  const Meter meter(Words(Series(7, 100)));
+  PtyPeer peer(meter);
+  MeterSettings settings;
+  settings.supply_v = 3.7;
+  Conversation talk(Ppk2Model().make_stated_driver(settings, false), peer, 115200);
+  ASSERT_TRUE(talk.Start().ok());
+  ASSERT_TRUE(talk.StepUntil(100).ok());
+  EXPECT_EQ(meter.heard(), FromHex("07 19 1101 0c01 06"));
 }
 
 TEST(Ppk2DriverTest, NoCalibrationNoStart) {

@@ -39,6 +39,20 @@ TEST(TegrastatsTest, EveryBoardsTotal) {
   EXPECT_EQ(One(kOrinNano).power_w, 3.913);
 }
 
+TEST(TegrastatsTest, PartsAreNeverTheWholeAndNeverOfAnUnknownOne) {
+  using ::testing::Pair;
+  EXPECT_THAT(One(kOrinNano).parts,
+              ElementsAre(Pair("VDD_CPU_GPU_CV", 0.598), Pair("VDD_SOC", 1.238)));
+  EXPECT_THAT(One(kNano).parts, ElementsAre(Pair("POM_5V_GPU", 0.0), Pair("POM_5V_CPU", 0.366)));
+  double sum = 0;
+  for (const auto& [rail, power_w] : One(kXavier).parts) sum += power_w;
+  EXPECT_THAT(One(kXavier).parts, SizeIs(6));
+  EXPECT_DOUBLE_EQ(sum, 6.926);
+  const MeterSample unknown = One("VDD_SOC 300/300 VDD_CPU 500/500");
+  EXPECT_EQ(unknown.power_w, std::nullopt);
+  EXPECT_THAT(unknown.parts, IsEmpty());
+}
+
 TEST(TegrastatsTest, AllThatALineSays) {
   EXPECT_THAT(
       One(kNano).more,
