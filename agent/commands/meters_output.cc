@@ -160,7 +160,10 @@ void WriteMetersTable(const MetersReport& report, std::ostream& out) {
   }
   bool first = true;
   for (const MeterNow& meter : report.meters) {
-    if (!meter.meter || meter.channel.quantity() == v1::QUANTITY_VOLTAGE_V) continue;
+    // Once each.
+    if (!meter.meter || !meter.channel.parent().empty() ||
+        meter.channel.quantity() == v1::QUANTITY_VOLTAGE_V)
+      continue;
     if (std::exchange(first, false)) out << "\nMeters:\n";
     WriteWrapped(Describe(meter.channel.name(), *meter.meter), out);
   }
