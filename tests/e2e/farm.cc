@@ -5,7 +5,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <iostream>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -47,7 +49,11 @@ std::string CommandExperiment(const std::string& name, const std::string& script
 
 std::optional<std::string> RealEngineDir() {
   const char* dir = std::getenv("JOULEFARM_ENGINE_DIR");
-  return dir != nullptr && access(absl::StrCat(dir, "/llama-server").c_str(), X_OK) == 0
+  if (dir == nullptr) return std::nullopt;
+  // A directory of that name, as a build tree has one, may be "executed" as well.
+  const std::string server = absl::StrCat(dir, "/llama-server");
+  std::error_code error;
+  return std::filesystem::is_regular_file(server, error) && access(server.c_str(), X_OK) == 0
              ? std::optional<std::string>(dir)
              : std::nullopt;
 }
