@@ -24,6 +24,7 @@ Farm::Farm(FarmConfig config, FarmSnapshot snapshot, Instant now)
     agents_[device.agent_id].info.id = device.agent_id;
     agents_[device.agent_id].devices.insert(device.id);
     if (device.meter.has_value()) agents_[MeterAgent(device)].metered.insert(device.id);
+    if (!device.port.empty()) ported_.insert(device.id);
     devices_[device.id] = std::move(device);
   }
   for (Resource& resource : snapshot.resources) {

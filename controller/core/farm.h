@@ -126,6 +126,11 @@ class Farm {
   const Resource* FindMeter(const Device& device, std::string& why) const;
   bool IsMetered(const Device& device) const;
   std::set<std::string> SharersOf(const Device& device) const;
+  std::string PortKeyOf(const Device& device) const;
+  std::set<std::string> OnPortOf(const Device& device) const;
+  std::string PortTroubleOf(const Device& device) const;
+  // The devices on its meter and those on its port.
+  std::set<std::string> AroundOf(const Device& device) const;
   std::optional<Trouble> TroubleWith(const Resource& resource, const Device& device) const;
   Gang Assemble(const Device& device, const Need& need) const;
   void AddMeter(const Device& device, const Need& need, Gang& gang) const;
@@ -261,6 +266,7 @@ class Farm {
   std::map<Fence, Told> told_;                          // of attempts that go on
   std::set<Fence> final_stored_;  // of source 0, without results yet: its agent may forget it
   std::map<std::string, Device> devices_;
+  std::set<std::string> ported_;  // devices that hang on a switchable port
   std::map<std::string, Resource> resources_;
   std::map<std::string, Rest> rests_;
   std::map<std::string, AgentState> agents_;

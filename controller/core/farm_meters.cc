@@ -122,4 +122,10 @@ std::set<std::string> Farm::SharersOf(const Device& device) const {
   return sharers;
 }
 
+std::set<std::string> Farm::AroundOf(const Device& device) const {
+  std::set<std::string> around = SharersOf(device);
+  around.merge(OnPortOf(device));
+  return around;
+}
+
 }  // namespace joulefarm::controller

@@ -122,9 +122,11 @@ std::optional<Farm::Trouble> Farm::TroubleWith(const Resource& resource,
     return trouble(true, "is in use by attempt ", resource.fence.value_or(0));
   if (resource.alloc == v1::DEVICE_ALLOC_DIRTY)
     return trouble(true, "is not yet given back by its agent ", resource.agent_id);
-  if (resource.kind != v1::RESOURCE_KIND_METER) return std::nullopt;
-  // What another device draws through the meter would be taken for this one's.
-  for (const std::string& id : SharersOf(device)) {
+  // What another device draws through the meter would be taken for this one's, and a device whose
+  // port is cut loses its power.
+  const bool is_port = resource.kind == v1::RESOURCE_KIND_PORT;
+  if (!is_port && resource.kind != v1::RESOURCE_KIND_METER) return std::nullopt;
+  for (const std::string& id : is_port ? OnPortOf(device) : SharersOf(device)) {
     const Device& other = devices_.at(id);
     if (IsHeld(other.alloc)) return trouble(true, "also carries device ", id, ", which is at work");
     if (other.alloc != v1::DEVICE_ALLOC_DIRTY || other.admin == v1::DEVICE_ADMIN_RETIRED) continue;
@@ -137,7 +139,8 @@ std::optional<Farm::Trouble> Farm::TroubleWith(const Resource& resource,
 
 Farm::Gang Farm::Assemble(const Device& device, const Need& need) const {
   Gang gang;
-  AddMeter(device, need, gang);
+  gang.blocked = PortTroubleOf(device);
+  if (gang.blocked.empty()) AddMeter(device, need, gang);
   if (gang.blocked.empty() && need.cut_usb && !device.port.empty()) AddPort(device, gang);
   return gang;
 }
@@ -186,11 +189,52 @@ void Farm::AddPort(const Device& device, Gang& gang) const {
     gang.blocked = absl::StrCat("waits for its port: nobody has announced ", device.port);
     return;
   }
+  if (port->second.agent_id != device.agent_id) {
+    gang.blocked =
+        absl::StrCat("waits for its port: ", device.port, " is agent ", port->second.agent_id,
+                     "'s, and only the device's own agent may cut it");
+    return;
+  }
   if (const auto trouble = TroubleWith(port->second, device)) {
     gang.blocked = absl::StrCat("waits for its port: ", trouble->why);
     return;
   }
   AddResource(device, port->second, "", gang);
+}
+
+// Where a device hangs: two ports that agents of one host say are in one place are one.
+std::string Farm::PortKeyOf(const Device& device) const {
+  const auto port = resources_.find(device.port);
+  if (port == resources_.end() || port->second.place.empty()) return device.port;
+  const auto agent = agents_.find(port->second.agent_id);
+  if (agent == agents_.end() || agent->second.info.boot_id.empty()) return device.port;
+  return absl::StrCat(agent->second.info.boot_id, " ", port->second.place);
+}
+
+// The other devices on its port.
+std::set<std::string> Farm::OnPortOf(const Device& device) const {
+  std::set<std::string> others;
+  if (device.port.empty()) return others;
+  const std::string key = PortKeyOf(device);
+  for (const std::string& id : ported_) {
+    const Device& other = devices_.at(id);
+    if (id != device.id && (other.port == device.port || PortKeyOf(other) == key))
+      others.insert(id);
+  }
+  return others;
+}
+
+// Why it would be without power; empty: nobody cuts its port for another device.
+std::string Farm::PortTroubleOf(const Device& device) const {
+  for (const std::string& id : OnPortOf(device)) {
+    const Device& other = devices_.at(id);
+    const auto port = resources_.find(other.port);
+    if (port == resources_.end() || !IsHeld(port->second.alloc)) continue;
+    if (port->second.fence != other.fence) continue;
+    return absl::StrCat("waits: its port ", other.port, " is cut for device ", id, " (attempt ",
+                        port->second.fence.value_or(0), ")");
+  }
+  return "";
 }
 
 void Farm::AddResource(const Device& device, const Resource& resource, const std::string& channel,

@@ -106,7 +106,7 @@ void Farm::SayReason(Job& job, const std::string& why) {
 void Farm::DispatchAround(const std::string& device_id) {
   std::set<std::string> devices;
   if (const auto it = devices_.find(device_id); it != devices_.end())
-    devices = SharersOf(it->second);
+    devices = AroundOf(it->second);
   devices.insert(device_id);
   DispatchInTurn(devices);
 }

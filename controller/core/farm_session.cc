@@ -72,7 +72,7 @@ void Farm::On(const AgentHello& input) {
   ResendToHelper(agent);
   std::set<std::string> waiting = agent.devices;
   waiting.insert(agent.metered.begin(), agent.metered.end());
-  for (const std::string& device : agent.devices) waiting.merge(SharersOf(devices_[device]));
+  for (const std::string& device : agent.devices) waiting.merge(AroundOf(devices_[device]));
   DispatchInTurn(waiting);
 }
 
@@ -119,6 +119,8 @@ void Farm::AdoptDevices(AgentState& agent, const v1::Hello& hello, v1::Welcome& 
     device.meter.reset();
     if (said.has_meter()) device.meter = said.meter();
     device.port = said.port();
+    if (device.port.empty()) ported_.erase(device.id);
+    if (!device.port.empty()) ported_.insert(device.id);
     if (device.meter.has_value()) agents_[MeterAgent(device)].metered.insert(device.id);
     Put(device);
   }
@@ -322,7 +324,7 @@ void Farm::LeaseLapsed(AgentState& agent) {
   HelperLeaseLapsed(agent);
   // Who can go without what is out of reach now does.
   std::set<std::string> waiting = agent.metered;
-  for (const std::string& device : agent.devices) waiting.merge(SharersOf(devices_[device]));
+  for (const std::string& device : agent.devices) waiting.merge(AroundOf(devices_[device]));
   DispatchInTurn(waiting);
 }
 

@@ -1,0 +1,108 @@
+// Switchable ports as exclusive resources: who may cut them, and who waits meanwhile.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "controller/core/farm.h"
+#include "tests/controller/core/farm_bench.h"
+
+namespace joulefarm::controller {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+// Two devices on one port: a job that cuts it, and any other.
+class FarmPortTest : public testing::Test {
+ protected:
+  static v1::ResourceAnnouncement Port(const std::string& id, const std::string& place = "") {
+    v1::ResourceAnnouncement port;
+    port.set_resource_id(id);
+    port.set_kind(v1::RESOURCE_KIND_PORT);
+    port.set_place(place);
+    return port;
+  }
+  // A device that hangs on it, of an agent that announces it.
+  SessionId Join(const std::string& device, const v1::ResourceAnnouncement& port,
+                 const std::string& boot_id = "boot") {
+    AgentHello hello = bench_.Hello(device);
+    hello.hello.set_boot_id(boot_id);
+    hello.hello.mutable_devices(0)->set_port(port.resource_id());
+    *hello.hello.add_resources() = port;
+    return bench_.Join(hello);
+  }
+  void Submit(const std::string& device, bool cut) {
+    SubmitRequested request = bench_.Request();
+    request.cells[0].spec.set_power(v1::POWER_REQUIRE_NONE);
+    request.cells[0].spec.set_cut_usb(cut);
+    request.selector = "id=" + device;
+    ASSERT_TRUE(bench_.Submit(request).ok());
+  }
+  // And who is granted something thereupon.
+  std::vector<std::string> Finish(Fence fence) {
+    std::vector<std::string> devices;
+    const auto add = [&] {
+      for (const v1::Grant& grant : bench_.Grants()) devices.push_back(grant.device_id());
+    };
+    bench_.Stored(fence, 0);
+    add();
+    bench_.Computed(fence);
+    add();
+    return devices;
+  }
+
+  FarmBench bench_;
+  SessionId a_ = 0;
+  SessionId b_ = 0;
+};
+
+TEST_F(FarmPortTest, WhileOneDevicesPortIsCutNoOtherOnItWorks) {
+  // Agents of one host that name one port each in its own way.
+  a_ = Join("a", Port("port:sysfs:a:hub:2", "USB port 1-1.2"));
+  b_ = Join("b", Port("port:sysfs:b:other:2", "USB port 1-1.2"));
+  Submit("a", true);
+  ASSERT_THAT(bench_.Grants(), SizeIs(1));
+  EXPECT_EQ(bench_.ResourceOf("port:sysfs:a:hub:2").alloc, v1::DEVICE_ALLOC_OFFERED);
+  bench_.Accept(a_, 1);
+  Submit("b", false);
+  EXPECT_THAT(bench_.Grants(), IsEmpty());
+  EXPECT_THAT(bench_.DeviceOf("b").gate_reason,
+              HasSubstr("its port port:sysfs:a:hub:2 is cut for device a (attempt 1)"));
+  EXPECT_THAT(Finish(1), ElementsAre("b"));
+}
+
+TEST_F(FarmPortTest, WhileAnotherDeviceWorksItsPortIsNotCut) {
+  a_ = Join("a", Port("port:sysfs:a:hub:2", "USB port 1-1.2"));
+  b_ = Join("b", Port("port:sysfs:b:other:2", "USB port 1-1.2"));
+  Submit("b", false);
+  bench_.Accept(b_, 1);
+  Submit("a", true);
+  EXPECT_THAT(bench_.Grants(), IsEmpty());
+  EXPECT_THAT(bench_.DeviceOf("a").gate_reason, HasSubstr("also carries device b"));
+  EXPECT_THAT(Finish(1), ElementsAre("a"));
+}
+
+TEST_F(FarmPortTest, OnPortsOfTwoHostsOrTwoPlacesBothWork) {
+  a_ = Join("a", Port("port:sysfs:a:hub:2", "USB port 1-1.2"));
+  b_ = Join("b", Port("port:sysfs:b:hub:2", "USB port 1-1.2"), "another boot");
+  Join("c", Port("port:sysfs:c:hub:3", "USB port 1-1.3"));
+  for (const char* device : {"a", "b", "c"}) {
+    Submit(device, true);
+    EXPECT_THAT(bench_.Grants(), SizeIs(1)) << device;
+  }
+}
+
+TEST_F(FarmPortTest, APortThatAnotherAgentHasIsNotGranted) {
+  a_ = Join("a", Port("port:ykush:Y1:2"));
+  b_ = Join("b", Port("port:ykush:Y1:2"));
+  Submit("b", true);
+  EXPECT_THAT(bench_.Grants(), IsEmpty());
+  EXPECT_THAT(bench_.DeviceOf("b").gate_reason, HasSubstr("is agent a's"));
+  Submit("a", true);
+  ASSERT_THAT(bench_.Grants(), SizeIs(1));
+  EXPECT_EQ(bench_.Grants()[0].device_id(), "a");
+}
+
+}  // namespace
+}  // namespace joulefarm::controller
