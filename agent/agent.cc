@@ -27,6 +27,7 @@
 #include "agent/run/attempt_runner.h"
 #include "agent/run/helper_runner.h"
 #include "agent/run/host_meters.h"
+#include "agent/run/host_ports.h"
 #include "agent/spool/spool.h"
 #include "agent/telemetry/agent_telemetry.h"
 #include "common/daemon/address.h"
@@ -70,6 +71,8 @@ v1::DeviceAnnouncement Announce(const AgentOptions& options, const std::vector<v
   device.mutable_meter()->set_agent_id(meter.agent);
   device.mutable_meter()->set_serial(meter.serial);
   device.mutable_meter()->set_channel(meter.channel);
+  if (options.plan.usb_port)
+    device.set_port(PortResourceId(*options.plan.usb_port, options.plan.agent_id));
   device.set_clean(clean);
   return device;
 }
@@ -101,7 +104,9 @@ class Agent::Shell {
   void Feed(Event event);
   void Received(Connection connection, v1::ControllerMessage message, std::int64_t arrived_ns);
   void MakeClocks();
-  void WatchMeters();
+  // Meters and the port that are here now.
+  std::vector<v1::ResourceAnnouncement> LookAround() const;
+  void WatchResources();
   void SpoolFailed(const absl::Status& status);
 
   void Do(Connect& effect) { link_->Connect(effect.connection, std::move(effect.hello)); }
@@ -142,7 +147,7 @@ class Agent::Shell {
   std::optional<BootTimer> clock_timer_;
   RunEnvironment environment_;
   std::map<Fence, std::unique_ptr<Runner>> runners_;
-  std::jthread meter_watch_;                   // from Start to Exit
+  std::jthread resource_watch_;                // from Start to Exit
   std::unique_ptr<AgentTelemetry> telemetry_;  // made before Start, ended by Exit
   int exit_code_ = 0;
   std::thread io_thread_;
@@ -168,6 +173,8 @@ absl::Status Agent::Shell::Open() {
     if (!id.ok()) return id.status();
     options_.id = *std::move(id);
   }
+  options_.plan.agent_id = options_.id;
+  options_.power.meter.agent_id = options_.id;
   status = OpenSpool();
   if (!status.ok()) return status;
   options_.power.meter.journal = spool_.get();
@@ -282,7 +289,7 @@ void Agent::Shell::MakeSession(const Recovered& recovered) {
   session.instance = RandomInstance();
   session.version = options_.version;
   session.devices.push_back(Announce(options_, environment_.engines, recovered.clean));
-  session.resources = options_.meters->Look();
+  session.resources = LookAround();
   session.kept = recovered.kept;
   session.high_water = spool_->HighWater();
   session.random = [this] { return std::uniform_real_distribution<double>(0, 1)(random_); };
@@ -401,24 +408,31 @@ void Agent::Shell::Do(Exit& effect) {
   Say(effect.code == 0 ? Severity::kInfo : Severity::kError,
       absl::StrCat("agent ends: ", effect.text));
   exit_code_ = effect.code;
-  meter_watch_ = std::jthread();
+  resource_watch_ = std::jthread();
   telemetry_.reset();
   runners_.clear();  // stops and waits for what a bounded drain left running
   link_->Shutdown([this] { io_.stop(); });
 }
 
+std::vector<v1::ResourceAnnouncement> Agent::Shell::LookAround() const {
+  std::vector<v1::ResourceAnnouncement> here = options_.meters->Look();
+  if (const std::optional<SwitchedPort>& port = options_.plan.usb_port)
+    here.push_back(AnnouncePort(environment_.paths, *port, options_.id, here));
+  return here;
+}
+
 // What is plugged in and out while the agent runs.
-void Agent::Shell::WatchMeters() {
-  meter_watch_ = std::jthread([this](std::stop_token token) {
+void Agent::Shell::WatchResources() {
+  resource_watch_ = std::jthread([this](std::stop_token token) {
     const StopFd stop(std::move(token));
     while (stop.SleepUntil(BoottimeNs() + options_.look_period_ns) != Wake::kStop)
-      Feed(ResourcesChanged{options_.meters->Look()});
+      Feed(ResourcesChanged{LookAround()});
   });
 }
 
 void Agent::Shell::Start() {
   Feed(StartRequested{});
-  WatchMeters();
+  WatchResources();
   io_thread_ = std::thread([this] { io_.run(); });
 }
 

@@ -3,6 +3,8 @@
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
+#include "agent/identity.h"
+#include "agent/power/latency_file.h"
 #include "agent/power/meter/check_settings.h"
 #include "agent/power/meter/registry.h"
 #include "agent/power/tare_file.h"
@@ -160,10 +162,14 @@ absl::StatusOr<AgentOptions> MakeOptions(const AgentFlags& flags) {
                                          : DefaultStateDir("agent");
   absl::StatusOr<MeterTares> tares = ReadTares(TareFile(options.state_dir));
   if (!tares.ok()) return tares.status();
+  absl::StatusOr<MeterLatencies> latencies = ReadLatencies(LatencyFile(options.state_dir));
+  if (!latencies.ok()) return latencies.status();
   options.root = flags.root;
   for (const config::v1::Label& label : file.labels()) options.labels[label.key()] = label.value();
   options.power = Power(file);
   options.power.meter.tares = *std::move(tares);
+  options.power.meter.latencies = *std::move(latencies);
+  options.power.meter.agent_id = options.id.empty() ? KeptAgentId(options.state_dir) : options.id;
   if (std::string& agent = options.power.meter.device.agent; agent == options.id) agent.clear();
   if (options.power.meter.device.agent.empty() && options.power.channel.empty())
     options.power.channel = file.meter().channel();

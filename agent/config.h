@@ -20,9 +20,9 @@ struct AgentFlags {
   bool allow_plaintext = false;
 };
 
-// Flags win over the file, the file over defaults; tares of meters come from the state directory.
-// INVALID_ARGUMENT names file, line and column, or the root that is not there; other errors are of
-// the tares.
+// Flags win over the file, the file over defaults; tares and latencies of meters come from the
+// state directory. INVALID_ARGUMENT names file, line and column, or the root that is not there;
+// other errors are of what is kept of meters.
 absl::StatusOr<AgentOptions> MakeOptions(const AgentFlags& flags);
 
 }  // namespace joulefarm::agent

@@ -14,6 +14,8 @@
 namespace joulefarm::agent {
 namespace {
 
+constexpr char kIdFile[] = "agent_id";
+
 std::uint64_t Random64() {
   std::random_device device;
   return (std::uint64_t{device()} << 32) | device();
@@ -33,14 +35,18 @@ std::string CleanHostname() {
 
 }  // namespace
 
-absl::StatusOr<std::string> PersistentAgentId(const std::filesystem::path& state_dir) {
-  const std::filesystem::path path = state_dir / "agent_id";
+std::string KeptAgentId(const std::filesystem::path& state_dir) {
   std::string id;
-  std::getline(std::ifstream(path), id);
+  std::getline(std::ifstream(state_dir / kIdFile), id);
   absl::StripAsciiWhitespace(&id);
+  return id;
+}
+
+absl::StatusOr<std::string> PersistentAgentId(const std::filesystem::path& state_dir) {
+  std::string id = KeptAgentId(state_dir);
   if (!id.empty()) return id;
   id = absl::StrCat(CleanHostname(), "-", absl::Hex(Random64() & 0xFFFF, absl::kZeroPad4));
-  const absl::Status written = ReplaceFile(path, id + "\n");
+  const absl::Status written = ReplaceFile(state_dir / kIdFile, id + "\n");
   if (!written.ok()) return written;
   return id;
 }

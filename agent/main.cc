@@ -9,12 +9,14 @@
 
 #include "agent/agent.h"
 #include "agent/commands/decode.h"
+#include "agent/commands/keep_latency.h"
 #include "agent/commands/latency.h"
 #include "agent/commands/meters.h"
 #include "agent/commands/tare.h"
 #include "agent/config.h"
 #include "agent/doctor/host_checks.h"
 #include "agent/doctor/report.h"
+#include "agent/power/latency_file.h"
 #include "agent/power/tare_file.h"
 #include "common/daemon/notify.h"
 
@@ -79,13 +81,15 @@ int ShowMeters(const AgentFlags& flags, const std::string& format) {
   return 0;
 }
 
-int Latency(const AgentFlags& flags, const std::string& channel) {
+int Latency(const AgentFlags& flags, LatencyRequest request) {
   const absl::StatusOr<AgentOptions> options = MakeOptions(flags);
   if (!options.ok()) {
     spdlog::error("{}", std::string(options.status().message()));
     return kExitUsage;
   }
-  return ShowLatency(HostPaths(options->root), options->power, channel, std::cout, std::cerr);
+  request.file = LatencyFile(options->state_dir);
+  if (request.clear) return ClearLatency(request.file, request.channel, std::cout, std::cerr);
+  return ShowLatency(HostPaths(options->root), options->power, request, std::cout, std::cerr);
 }
 
 int Tare(const AgentFlags& flags, TareRequest request) {
@@ -116,6 +120,8 @@ int Main(int argc, char** argv) {
       "  joulefarm-agent --config /etc/joulefarm/agent.yaml\n"
       "  joulefarm-agent meters                      what can measure power here, and what cannot\n"
       "  joulefarm-agent meters tare                 zero the meter, with the device taken off it\n"
+      "  joulefarm-agent meters latency              find how late the meter is, with the device "
+      "on it\n"
       "  joulefarm-agent meters decode km003c <hex   what the bytes of a bus capture say\n"
       "  joulefarm-agent doctor                      what this host lacks, and what to do about "
       "it\n"
@@ -149,7 +155,9 @@ int Main(int argc, char** argv) {
   meters->add_option("--root", flags.root, "Where /proc and /sys are read below, default /")
       ->type_name("DIR");
   meters->add_option("--config", flags.config, "Configuration file (YAML)")->type_name("FILE");
-  meters->add_option("--state", flags.state, "State directory, where tares of meters are kept")
+  meters
+      ->add_option("--state", flags.state,
+                   "State directory, where tares and latencies of meters are kept")
       ->type_name("DIR");
   meters->add_option("-o,--output", format, "How to print: table or json")
       ->check(CLI::IsMember({"table", "json"}))
@@ -172,15 +180,26 @@ int Main(int argc, char** argv) {
       "decode "
       "tegrastats.\n"
       "A refused frame prints {\"error\": ...}, samples known to be missing {\"lost\": n}.");
-  std::string channel;
+  LatencyRequest latency_request;
   CLI::App* latency = meters->add_subcommand(
-      "latency", "Load this host 3 x 300 ms and find how late a channel's stamps are");
+      "latency",
+      "Load this host 3 x 300 ms and find how late a meter's stamps are; they count as that late "
+      "from then on");
   latency->fallthrough();
-  latency->add_option("channel", channel, "As meters lists it, default the one results come from")
+  latency
+      ->add_option("channel", latency_request.channel,
+                   "As meters lists it, default the one results come from; with --clear the "
+                   "meter's serial number")
       ->type_name("CHANNEL");
+  latency->add_flag("--force", latency_request.force,
+                    "Keep what was found though it is not what is known of the meter");
+  latency->add_flag("--clear", latency_request.clear,
+                    "Forget what was kept; the meter need not be here");
   latency->footer(
-      "For a meter that measures this very host; while nothing else runs. Exit code 0: as is known "
-      "of it, 1: it cannot be\nmeasured, 3: the stamps are off by more.");
+      "For a meter that measures this very host; while nothing else runs. Give it --config and "
+      "--state of the agent that uses\nthe meter; that one takes it into account when it starts "
+      "anew.\nExit code 0: kept, 1: it cannot be measured or kept, 3: the stamps are off by more "
+      "than is known of the meter.");
   TareRequest tare_request;
   CLI::App* tare = meters->add_subcommand(
       "tare",
@@ -226,7 +245,7 @@ int Main(int argc, char** argv) {
   }
   if (decode->parsed()) return DecodeFrames(model, std::cin, std::cout, std::cerr);
   if (tare->parsed()) return Tare(flags, tare_request);
-  if (latency->parsed()) return Latency(flags, channel);
+  if (latency->parsed()) return Latency(flags, latency_request);
   if (meters->parsed()) return ShowMeters(flags, format);
   return doctor->parsed() ? Doctor(flags, format) : Serve(flags);
 }

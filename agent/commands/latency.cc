@@ -11,8 +11,10 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "agent/commands/keep_latency.h"
 #include "agent/process/boottime.h"
 #include "common/clock/tick_fit.h"
+#include "common/time/wall_now.h"
 
 namespace joulefarm::agent {
 namespace {
@@ -24,6 +26,7 @@ constexpr std::int64_t kAroundNs = 2'000'000'000;
 static_assert(kAroundNs > kMostLatencyNs + kPatternNs / 2);
 constexpr std::int64_t kFewestPollNs = 1'000'000;
 constexpr std::int64_t kBufferedPollNs = 20'000'000;
+constexpr double kCover = 3;  // standard uncertainties that are taken for a bound
 constexpr int kExitCannot = 1;
 constexpr int kExitMisaligned = 3;
 
@@ -168,6 +171,7 @@ absl::StatusOr<LatencyReport> MeasureLatency(PowerSource& source, int channel,
   report.stated_ns =
       static_cast<double>(info.latency_ns()) + static_cast<double>(info.smoothing_ns()) / 2;
   report.bound_ns = info.stamp_bound_ns();
+  const std::int64_t stamps_ns = report.bound_ns;
   std::vector<std::int64_t> t_ns;
   std::vector<double> power_w;
   const absl::Status placed = sampling.Result(t_ns, power_w, report.bound_ns);
@@ -175,14 +179,20 @@ absl::StatusOr<LatencyReport> MeasureLatency(PowerSource& source, int channel,
   const absl::StatusOr<PatternFit> fit = FitPattern(t_ns, power_w, busy, kMostLatencyNs);
   if (!fit.ok()) return fit.status();
   report.found = *fit;
+  report.constant_ns = fit->latency_ns - static_cast<double>(info.smoothing_ns()) / 2;
+  report.constant_u_ns = kCover * fit->u_ns + static_cast<double>(report.bound_ns - stamps_ns);
+  // Where in the round trip the answers were taken: what it took, not what it may take.
+  if (const std::optional<MeterReport> meter = source.Meter())
+    report.constant_u_ns += static_cast<double>(meter->counts.half_round_trip_ns.value_or(0));
   report.misaligned = CheckAlignment(*fit, static_cast<std::int64_t>(report.stated_ns),
                                      info.latency_u_ns(), report.bound_ns);
   report.bound_ns += info.latency_u_ns();
   return report;
 }
 
-int ShowLatency(const HostPaths& paths, const PowerSettings& settings, const std::string& channel,
-                std::ostream& out, std::ostream& err) {
+int ShowLatency(const HostPaths& paths, const PowerSettings& settings,
+                const LatencyRequest& request, std::ostream& out, std::ostream& err) {
+  const std::string& channel = request.channel;
   PowerWish wish;
   wish.every_meter = true;
   wish.channel = channel;
@@ -220,6 +230,9 @@ int ShowLatency(const HostPaths& paths, const PowerSettings& settings, const std
       << (report->misaligned.empty() ? std::string("in agreement")
                                      : absl::StrCat("and they disagree: ", report->misaligned))
       << "\n";
+  if (const std::optional<MeterReport> meter = selection.sources[place->source]->Meter())
+    return KeepLatency(*report, *meter, {request.file, request.force}, WallNowNs(), out, err);
+  out << "nothing is kept of a sensor of this host\n";
   return report->misaligned.empty() ? 0 : kExitMisaligned;
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <ostream>
 #include <string>
@@ -21,6 +22,10 @@ struct LatencyReport {
   // From the load to the stamp: what its model is known to be late by, and half of what it averages
   // over.
   PatternFit found;
+  // What is constant of it whatever the host asks or fits, and what that may be off by, at most: a
+  // channel's latency_ns and latency_u_ns.
+  double constant_ns = 0;
+  double constant_u_ns = 0;
   double stated_ns = 0;
   // Of the stamps, at most: what is not known of that, half a round trip, the fit of its clock.
   std::int64_t bound_ns = 0;
@@ -39,9 +44,17 @@ struct LatencyHooks {
 absl::StatusOr<LatencyReport> MeasureLatency(PowerSource& source, int channel,
                                              const LatencyHooks& hooks);
 
-// `channel` empty: the one results come from. Loads every processor for about a
-// second in all. The exit code: 0 stamps and model agree, 1 it cannot be measured, 3 they do not.
-int ShowLatency(const HostPaths& paths, const PowerSettings& settings, const std::string& channel,
-                std::ostream& out, std::ostream& err);
+struct LatencyRequest {
+  std::string channel = {};         // empty: the one results come from
+  bool force = false;               // see KeepRequest
+  bool clear = false;               // ClearLatency is asked for, `channel` naming the meter
+  std::filesystem::path file = {};  // LatencyFile of the agent's state directory
+};
+
+// Loads every processor for about a second in all, and keeps what it finds of a meter. The exit
+// code: 0 it is kept, or of a sensor of this host as it is known to be; 1 it cannot be measured or
+// kept; 3 it is not what is known.
+int ShowLatency(const HostPaths& paths, const PowerSettings& settings,
+                const LatencyRequest& request, std::ostream& out, std::ostream& err);
 
 }  // namespace joulefarm::agent

@@ -111,6 +111,13 @@ std::string Describe(const std::string& channel, const MeterReport& meter) {
   if (settings.tare_a) absl::StrAppend(&text, absl::StrFormat("; tare %.4g A", *settings.tare_a));
   if (settings.tare_w) absl::StrAppend(&text, absl::StrFormat("; tare %.4g W", *settings.tare_w));
   if (!settings.tare_at.empty()) absl::StrAppend(&text, " taken ", settings.tare_at);
+  if (settings.latency) {
+    absl::StrAppend(&text,
+                    absl::StrFormat("; stamps %.3g ± %.2g ms late as found ",
+                                    static_cast<double>(settings.latency->latency_ns) * 1e-6,
+                                    static_cast<double>(settings.latency->latency_u_ns) * 1e-6),
+                    settings.latency->taken_at);
+  }
   absl::StrAppend(&text, "; ", counts.lost, " lost, ",
                   counts.rejected + counts.out_of_range + counts.out_of_order, " refused");
   if (!meter.trouble.empty()) absl::StrAppend(&text, "; last trouble: ", meter.trouble);
@@ -128,6 +135,10 @@ Json MeterAsJson(const std::optional<MeterReport>& meter) {
   object["tare_a"] = OrNull(meter->settings.tare_a);
   object["tare_w"] = OrNull(meter->settings.tare_w);
   object["tare_at"] = TextOrNull(meter->settings.tare_at);
+  const std::optional<MeterLatency>& latency = meter->settings.latency;
+  object["latency_ns"] = latency ? Json(latency->latency_ns) : Json(nullptr);
+  object["latency_u_ns"] = latency ? Json(latency->latency_u_ns) : Json(nullptr);
+  object["latency_at"] = latency ? Json(latency->taken_at) : Json(nullptr);
   object["distinct_hz"] = OrNull(meter->counts.distinct_hz);
   object["half_round_trip_ns"] = OrNull(meter->counts.half_round_trip_ns);
   object["samples"] = meter->counts.samples;

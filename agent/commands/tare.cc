@@ -27,10 +27,11 @@ int Refuse(absl::string_view why, std::ostream& err) {
 }
 
 // Error: none, or several, and which there are.
-absl::StatusOr<const FoundMeter*> Choose(const FoundMeters& here, const std::string& name) {
+absl::StatusOr<const FoundMeter*> Choose(const FoundMeters& here, const MeterConfig& config,
+                                         const std::string& name) {
   std::vector<std::string> keys;
   for (const FoundMeter& meter : here.meters) {
-    if (IdOf(meter) == name) return &meter;
+    if (IdOf(meter) == name || ResourceIdOf(meter, config.agent_id) == name) return &meter;
     keys.push_back(KeyOf(meter));
   }
   const std::vector<const FoundMeter*> named = MetersNamed(name, here);
@@ -72,7 +73,7 @@ TareHooks RealTareHooks() {
 int TakeTare(const TareRequest& request, const MeterConfig& config, const TareHooks& hooks,
              std::ostream& out, std::ostream& err) {
   const FoundMeters here = hooks.find(config);
-  const absl::StatusOr<const FoundMeter*> chosen = Choose(here, request.meter);
+  const absl::StatusOr<const FoundMeter*> chosen = Choose(here, config, request.meter);
   if (!chosen.ok()) return Refuse(chosen.status().message(), err);
   const FoundMeter& meter = **chosen;
   const std::string id = IdOf(meter);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
@@ -21,6 +22,17 @@ std::string IdWith(const FoundMeter& meter, absl::string_view key) {
   return absl::StrCat("meter:", meter.model->name, ":", key);
 }
 
+bool IsBySerial(const FoundMeter& meter) {
+  return !meter.device.serial.empty() && !meter.shares_serial;
+}
+
+// A server that every host finds under this name.
+bool IsOnNetwork(const FoundMeter& meter) {
+  const std::string& node = meter.device.node;
+  return meter.model->link == LinkKind::kTcp && !absl::StartsWith(node, "127.") &&
+         !absl::StartsWith(node, "localhost") && !absl::StartsWith(node, "[::1]");
+}
+
 }  // namespace
 
 void TellTwinsApart(FoundMeters& here) {
@@ -34,11 +46,15 @@ void TellTwinsApart(FoundMeters& here) {
 }
 
 std::string KeyOf(const FoundMeter& meter) {
-  const bool by_serial = !meter.device.serial.empty() && !meter.shares_serial;
-  return by_serial ? meter.device.serial : BusPlace(meter.device);
+  return IsBySerial(meter) ? meter.device.serial : BusPlace(meter.device);
 }
 
 std::string IdOf(const FoundMeter& meter) { return IdWith(meter, KeyOf(meter)); }
+
+std::string ResourceIdOf(const FoundMeter& meter, absl::string_view agent_id) {
+  if (agent_id.empty() || IsBySerial(meter) || IsOnNetwork(meter)) return IdOf(meter);
+  return IdWith(meter, absl::StrCat(agent_id, ":", KeyOf(meter)));
+}
 
 std::string PlaceOf(const FoundMeter& meter) { return PlaceText(meter.device); }
 
@@ -79,6 +95,10 @@ absl::Status NotHere(const std::string& id, const FoundMeters& here) {
         absl::StrCat(id, ": ", Ambiguous(twins[0]->device.serial, twins)));
   return absl::UnavailableError(
       absl::StrCat("meter ", id, " is not here; `joulefarm-agent meters` lists those that are"));
+}
+
+bool IsAtNode(const FoundMeter& meter, const std::string& node) {
+  return !node.empty() && (node == meter.device.node || node == meter.stated_node);
 }
 
 absl::StatusOr<UsbDevice> DeviceOf(const FoundMeter& meter, const std::vector<UsbDevice>& devices) {

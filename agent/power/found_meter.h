@@ -22,6 +22,8 @@ struct FoundMeter {
   // Of a program: what is run, and who remembers it.
   std::vector<std::string> command = {};
   ProcessJournal* journal = nullptr;
+  // What the configuration calls the node of one that was found by itself; empty: nothing.
+  std::string stated_node = {};
 };
 
 struct FoundMeters {
@@ -36,8 +38,12 @@ void TellTwinsApart(FoundMeters& here);
 // What settings name it by: its serial number, or its place on the bus where it has none or one
 // that others here have, too.
 std::string KeyOf(const FoundMeter& meter);
-// "meter:km003c:SERIAL"; its key.
+// "meter:km003c:SERIAL", with its key; what is kept of it on this host (tares, latencies) is kept
+// under that.
 std::string IdOf(const FoundMeter& meter);
+// What it is called beyond this host: as IdOf, and where its key is a place, such as other hosts
+// have as well, one of agent `agent_id`: "meter:um25c:AGENT:/dev/rfcomm0".
+std::string ResourceIdOf(const FoundMeter& meter, absl::string_view agent_id);
 // "USB port 3-1.2".
 std::string PlaceOf(const FoundMeter& meter);
 // "ChargerLAB POWER-Z KM003C (serial A1) on USB port 3-1".
@@ -50,6 +56,9 @@ std::vector<const FoundMeter*> MetersNamed(absl::string_view name, const FoundMe
 std::string Ambiguous(absl::string_view name, const std::vector<const FoundMeter*>& meters);
 // UNAVAILABLE: there is no meter of that id here, and why where that is known.
 absl::Status NotHere(const std::string& id, const FoundMeters& here);
+
+// Whether the configuration means this meter by `node`, which may be a link to its node.
+bool IsAtNode(const FoundMeter& meter, const std::string& node);
 
 // Which of the bus' devices it is now: its node changes each time it is plugged in, its place may.
 // UNAVAILABLE: none, or it cannot be told which.

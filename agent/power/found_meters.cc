@@ -3,8 +3,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <iterator>
 #include <memory>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -70,29 +72,6 @@ std::string PermissionAdvice(const MeterModel& model, const UsbDevice& device) {
       "joulefarm (docs/meters.md)");
 }
 
-// Meters that nobody can recognise: their node and model are configured.
-void AddConfigured(const MeterConfig& config, FoundMeters& here) {
-  for (const MeterSettings& settings : config.meters) {
-    if (settings.node.empty()) continue;
-    const MeterModel* model = FindMeterModel(settings.model);
-    if (model == nullptr || !model->make_driver) {
-      here.obstacles.push_back(absl::StrCat(
-          "meter at ", settings.node, " of the agent's configuration: there is no model \"",
-          settings.model, "\" that can be read there; docs/meters.md lists them"));
-      continue;
-    }
-    FoundMeter& meter = here.meters.emplace_back();
-    meter.model = model;
-    meter.device.node = settings.node;
-    meter.device.serial = settings.serial;
-    if (!model->program) continue;
-    meter.command = CommandOf(*model, settings);
-    meter.journal = config.journal;
-    if (const absl::Status program = CheckProgram(meter.command[0]); !program.ok())
-      meter.obstacle = absl::StrCat(Describe(meter), ": ", program.message());
-  }
-}
-
 // What is stated of meters and cannot be true of their models.
 void CheckStated(const MeterConfig& config, FoundMeters& here) {
   for (FoundMeter& meter : here.meters) {
@@ -104,6 +83,30 @@ void CheckStated(const MeterConfig& config, FoundMeters& here) {
     meter.obstacle =
         absl::StrCat(Describe(meter), ", meters of the agent's configuration: ", can_be.message());
   }
+}
+
+// A link in /dev/serial and the node that it leads to are one.
+bool IsOneNode(const std::string& one, const std::string& other) {
+  std::error_code error;
+  return one == other ||
+         (!one.empty() && !other.empty() && std::filesystem::equivalent(one, other, error));
+}
+
+// What is stated by its node of a meter that was found by itself, or stated before.
+void StateAgain(const MeterSettings& settings, const MeterModel& model, FoundMeter& meter,
+                FoundMeters& here) {
+  if (meter.model != &model) {
+    here.obstacles.push_back(absl::StrCat(
+        "meter at ", settings.node, " of the agent's configuration is taken to be what it says: ",
+        Describe(meter), ", and no ", model.title, "; correct its model, or take it out"));
+    return;
+  }
+  meter.stated_node = settings.node;
+  if (settings.serial.empty() || !meter.device.serial.empty()) return;
+  // It is told by what its operator says then, and opened where that is.
+  meter.device.serial = settings.serial;
+  meter.device.node = settings.node;
+  meter.device.vendor = 0;
 }
 
 // Devices of one kind of bus that a model says are its own.
@@ -196,6 +199,38 @@ const FoundMeter* DeviceMeter(const FoundMeters& here, const MeterConfig& config
 
 }  // namespace
 
+void AddStated(const MeterConfig& config, FoundMeters& here) {
+  for (const MeterSettings& settings : config.meters) {
+    if (settings.node.empty()) continue;
+    const MeterModel* model = FindMeterModel(settings.model);
+    if (model == nullptr || !model->make_driver) {
+      here.obstacles.push_back(absl::StrCat(
+          "meter at ", settings.node, " of the agent's configuration: there is no model \"",
+          settings.model, "\" that can be read there; docs/meters.md lists them"));
+      continue;
+    }
+    // Of programs the node says nothing.
+    const auto known =
+        std::find_if(here.meters.begin(), here.meters.end(), [&](const FoundMeter& meter) {
+          return !model->program && !meter.model->program &&
+                 IsOneNode(meter.device.node, settings.node);
+        });
+    if (known != here.meters.end()) {
+      StateAgain(settings, *model, *known, here);
+      continue;
+    }
+    FoundMeter& meter = here.meters.emplace_back();
+    meter.model = model;
+    meter.device.node = settings.node;
+    meter.device.serial = settings.serial;
+    if (!model->program) continue;
+    meter.command = CommandOf(*model, settings);
+    meter.journal = config.journal;
+    if (const absl::Status program = CheckProgram(meter.command[0]); !program.ok())
+      meter.obstacle = absl::StrCat(Describe(meter), ": ", program.message());
+  }
+}
+
 FoundMeters FindMeters(const MeterConfig& config) {
   FoundMeters here;
   for (const LinkKind link : {LinkKind::kUsbBulk, LinkKind::kHid, LinkKind::kSerial}) {
@@ -205,7 +240,7 @@ FoundMeters FindMeters(const MeterConfig& config) {
       here.obstacles.emplace_back(devices.status().message());
     }
   }
-  AddConfigured(config, here);
+  AddStated(config, here);
   TellTwinsApart(here);
   CheckStated(config, here);
   std::vector<std::string> unused = UnusedStatements(here, config.meters);
@@ -229,6 +264,8 @@ MeterSettings SettingsFor(const FoundMeter& meter, const FoundMeters& here,
                           const MeterConfig& config) {
   const MeterSettings* stated = StatedOf(meter, here, config.meters);
   MeterSettings settings = stated != nullptr ? *stated : MeterSettings();
+  if (const auto late = config.latencies.find(IdOf(meter)); late != config.latencies.end())
+    settings.latency = late->second;
   const auto found = config.tares.find(IdOf(meter));
   if (found == config.tares.end()) return settings;
   const MeterTare& tare = found->second;
@@ -243,7 +280,9 @@ MeterSettings SettingsFor(const FoundMeter& meter, const FoundMeters& here,
 
 std::unique_ptr<MeteredSource> MakeMeter(const FoundMeter& meter, const FoundMeters& here,
                                          const MeterConfig& config, const std::string& name) {
-  MeteredSource::Identity identity = {.id = IdOf(meter), .place = PlaceOf(meter)};
+  MeteredSource::Identity identity = {.id = ResourceIdOf(meter, config.agent_id),
+                                      .place = PlaceOf(meter)};
+  identity.local_id = IdOf(meter);
   if (!meter.device.serial.empty()) identity.serial = meter.device.serial;
   identity.shares_serial = meter.shares_serial;
   if (meter.model->modelled) identity.provenance = v1::PROVENANCE_MODELLED;
@@ -257,7 +296,7 @@ absl::StatusOr<std::unique_ptr<MeteredSource>> MakeMeterById(const std::string& 
                                                              const MeterConfig& config) {
   const FoundMeters here = FindMeters(config);
   for (const FoundMeter& meter : here.meters) {
-    if (IdOf(meter) != id) continue;
+    if (ResourceIdOf(meter, config.agent_id) != id) continue;
     if (!meter.obstacle.empty()) return absl::UnavailableError(meter.obstacle);
     return MakeMeter(meter, here, config, LabelOf(meter, here, config));
   }

@@ -19,6 +19,10 @@ namespace joulefarm::agent {
 // Looks at every bus; opens nothing.
 FoundMeters FindMeters(const MeterConfig& config);
 
+// Adds the meters that nobody can recognise: their model and node are stated. One that is among
+// `here` already, found by itself, stays one.
+void AddStated(const MeterConfig& config, FoundMeters& here);
+
 // Opens the meter wherever it is plugged in now.
 MeteredSource::Opener OpenerOf(const FoundMeter& meter);
 
@@ -30,8 +34,8 @@ MeterSettings SettingsFor(const FoundMeter& meter, const FoundMeters& here,
 std::unique_ptr<MeteredSource> MakeMeter(const FoundMeter& meter, const FoundMeters& here,
                                          const MeterConfig& config, const std::string& name);
 
-// Of the meter with that id (IdOf), wherever it is plugged in here; its channel is called as it
-// would be alone. UNAVAILABLE: it is not here, or cannot be used, and why.
+// Of the meter with that id (ResourceIdOf), wherever it is plugged in here; its channel is called
+// as it would be alone. UNAVAILABLE: it is not here, or cannot be used, and why.
 absl::StatusOr<std::unique_ptr<MeteredSource>> MakeMeterById(const std::string& id,
                                                              const MeterConfig& config);
 

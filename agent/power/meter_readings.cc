@@ -37,6 +37,14 @@ std::string TareText(const MeterSettings& settings) {
   return text;
 }
 
+std::string LatencyText(const MeterSettings& settings) {
+  if (!settings.latency) return "";
+  return absl::StrFormat(", stamps %.3g ± %.2g ms late as found %s",
+                         static_cast<double>(settings.latency->latency_ns) * 1e-6,
+                         static_cast<double>(settings.latency->latency_u_ns) * 1e-6,
+                         settings.latency->taken_at);
+}
+
 // How far the zero may be off, W: what a tare scattered by, or what is stated of the model.
 // nullopt: nobody knows.
 std::optional<double> OffsetU(const MeterModel& model, const MeterSettings& settings) {
@@ -95,7 +103,7 @@ v1::ChannelInfo Power(const MeterModel& model, const MeterSettings& settings,
       name, v1::QUANTITY_POWER_W, ScaleOf(model.resolution_w), hz, ScopeOf(model.reach),
       absl::StrCat(title, model.program ? ": what it says" : ": what flows through it",
                    settings.negate ? ", counted the other way" : "", SupplyText(model, settings),
-                   TareText(settings)));
+                   TareText(settings), LatencyText(settings)));
   if (const std::optional<double> gain = GainU(model, settings)) channel.set_gain_u(*gain);
   if (const std::optional<double> offset = OffsetU(model, settings)) {
     channel.set_offset_u(*offset);
@@ -107,8 +115,13 @@ v1::ChannelInfo Power(const MeterModel& model, const MeterSettings& settings,
   const std::int64_t smoothing_ns = Lasting(model.smoothing_ns, model.smoothing_periods, hz);
   if (refresh_ns > 0) channel.set_refresh_ns(refresh_ns);
   if (smoothing_ns > 0) channel.set_smoothing_ns(smoothing_ns);
-  if (model.latency_ns > 0) channel.set_latency_ns(model.latency_ns);
-  if (model.latency_u_ns > 0) channel.set_latency_u_ns(model.latency_u_ns);
+  if (settings.latency) {
+    channel.set_latency_ns(settings.latency->latency_ns);
+    channel.set_latency_u_ns(settings.latency->latency_u_ns);
+  } else {
+    if (model.latency_ns > 0) channel.set_latency_ns(model.latency_ns);
+    if (model.latency_u_ns > 0) channel.set_latency_u_ns(model.latency_u_ns);
+  }
   return channel;
 }
 

@@ -46,6 +46,7 @@ MeteredSource::MeteredSource(const MeterModel& model, MeterSettings settings,
       readings_(model, settings, name,
                 {identity_.id, TitleOf(model, identity_), identity_.provenance}) {
   report_.id = identity_.id;
+  report_.local_id = identity_.local_id;
   report_.model = model_.name;
   report_.title = model_.title;
   report_.place = identity_.place;

@@ -31,7 +31,8 @@ class MeteredSource : public PowerSource {
 
   // What it is and where.
   struct Identity {
-    std::string id;  // as MeterReport::id
+    std::string id;             // as MeterReport::id
+    std::string local_id = {};  // likewise
     std::string place;
     std::optional<std::string> serial = {};
     // Of a meter that is known not to be one.

@@ -19,7 +19,7 @@ std::vector<const FoundMeter*> Meant(const MeterSettings& settings, const FoundM
     meant = MetersNamed(settings.serial, here);
   } else {
     for (const FoundMeter& meter : here.meters) {
-      if (settings.node.empty() || settings.node == meter.device.node) meant.push_back(&meter);
+      if (settings.node.empty() || IsAtNode(meter, settings.node)) meant.push_back(&meter);
     }
   }
   if (!settings.model.empty()) {

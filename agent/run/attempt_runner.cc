@@ -310,8 +310,9 @@ WorkloadOutcome AttemptRunner::RunWorkload(Workload& workload, RunPlan& plan,
   if (auto ended = plan.Begin(sampler, meters)) return *std::move(ended);
   const WorkloadOutcome outcome = workload.Run(context);
   sampler.Attach(std::nullopt);
-  sampler.Stop();
   plan.End();
+  plan.PowerPort(sampler);
+  sampler.Stop();
   if (engine_up) clean = false;  // the workload never said that its engine is gone
   return outcome;
 }

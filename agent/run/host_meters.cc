@@ -29,7 +29,7 @@ std::vector<v1::ResourceAnnouncement> HostMeters::Look() {
   const std::vector<std::unique_ptr<PowerSource>> sources = Sources(here, config_);
   for (const FoundMeter& meter : here.meters) {
     v1::ResourceAnnouncement& said = announcements.emplace_back();
-    said.set_resource_id(IdOf(meter));
+    said.set_resource_id(ResourceIdOf(meter, config_.agent_id));
     said.set_kind(v1::RESOURCE_KIND_METER);
     said.set_model(meter.model->name);
     // Bindings name a meter by its serial number, or by its place. One that several have is told
@@ -48,7 +48,7 @@ std::vector<v1::ResourceAnnouncement> HostMeters::Look() {
 absl::StatusOr<std::unique_ptr<PowerSource>> HostMeters::Open(const std::string& resource_id) {
   const FoundMeters here = live_ ? FindMeters(config_) : FoundMeters();
   for (const FoundMeter& meter : here.meters) {
-    if (IdOf(meter) == resource_id && !meter.obstacle.empty())
+    if (ResourceIdOf(meter, config_.agent_id) == resource_id && !meter.obstacle.empty())
       return absl::UnavailableError(meter.obstacle);
   }
   for (std::unique_ptr<PowerSource>& source : Sources(here, config_)) {

@@ -137,66 +137,11 @@ std::optional<WorkloadOutcome> RunPlan::Begin(Sampler& sampler,
   return std::nullopt;
 }
 
-std::optional<WorkloadOutcome> RunPlan::CutPort(Sampler& sampler,
-                                                absl::Span<const std::string> meters) {
-  if (!spec_.cut_usb()) return std::nullopt;
-  if (!settings_.usb_port) {
-    return Failed(v1::FAILURE_CLASS_POLICY,
-                  "power.cut_usb is asked for, and the agent's configuration has no usb_port");
-  }
-  const SwitchedPort& port = *settings_.usb_port;
-  const std::optional<std::vector<PowerPoint>> before = LookAtPower(sampler);
-  if (!before)
-    return BrokenOff(v1::FAILURE_CLASS_DEVICE, "power to look at before the USB port is cut");
-  const absl::Status cut = port_cut_.Cut(port, meters);
-  if (!cut.ok()) {
-    return Failed(v1::FAILURE_CLASS_INFRA,
-                  absl::StrCat("cannot cut the device's USB port: ", cut.message()));
-  }
-  if (!port_cut_.cut()) {
-    recorder_->Log("agent", "the USB port was without power already");
-    return std::nullopt;
-  }
-  std::optional<std::vector<PowerPoint>> after;
-  if (stop_.SleepUntil(BoottimeNs() + settings_.cut_wait_ns) != Wake::kStop)
-    after = LookAtPower(sampler);
-  if (!after)
-    return BrokenOff(v1::FAILURE_CLASS_DEVICE, "power to change after the USB port was cut");
-  std::optional<bool> changed;
-  if (sampler.Live().provenance == v1::PROVENANCE_MEASURED) changed = PowerChanged(*before, *after);
-  RecordPort(port, false, !changed ? "no_meter" : *changed ? "seen" : "not_seen");
-  if (changed && !*changed) {
-    v1::Reason reason;
-    reason.set_domain(v1::DOMAIN_ENERGY);
-    reason.set_quality(v1::QUALITY_SUSPECT);
-    reason.set_code("port_not_cut");
-    reason.set_detail(PortResourceId(port));
-    RecordReason(reason);
-    recorder_->Log("agent", absl::StrCat("switch ", port.power_switch.name, " says that port ",
-                                         port.port, " is cut, and the power does not show it"));
-  }
-  return std::nullopt;
-}
-
-std::optional<std::vector<PowerPoint>> RunPlan::LookAtPower(Sampler& sampler) {
-  const std::int64_t start_ns = BoottimeNs();
-  const std::int64_t longest_ns = start_ns + settings_.longest_cut_look_ns;
-  std::int64_t until_ns = start_ns + settings_.cut_look_ns;
-  while (true) {
-    if (stop_.SleepUntil(until_ns) == Wake::kStop) return std::nullopt;
-    const std::int64_t now_ns = BoottimeNs();
-    std::vector<PowerPoint> points = sampler.RecentPower(now_ns - start_ns);
-    const bool measured = sampler.Live().provenance == v1::PROVENANCE_MEASURED;
-    if (!measured || points.size() >= kFewestPointsOfACut || now_ns >= longest_ns) return points;
-    until_ns = std::min(longest_ns, now_ns + std::max(kShortestPollNs, settings_.cut_look_ns / 5));
-  }
-}
-
 absl::Status RunPlan::PutBack() {
   absl::Status status;
   if (port_cut_.cut()) {
     status = port_cut_.Restore();
-    if (status.ok()) RecordPort(*settings_.usb_port, true, "");
+    if (status.ok()) RecordPort(true, BoottimeNs(), "");
   }
   const absl::Status environment = environment_.Restore();
   if (status.ok() || environment.ok()) return status.ok() ? environment : status;
@@ -293,15 +238,6 @@ void RunPlan::RecordFacts(v1::AttemptFacts facts) {
   v1::Event event;
   event.set_t_ns(BoottimeNs());
   *event.mutable_facts() = std::move(facts);
-  recorder_->Record(std::move(event));
-}
-
-void RunPlan::RecordPort(const SwitchedPort& port, bool on, const std::string& verified) {
-  v1::Event event;
-  event.set_t_ns(BoottimeNs());
-  event.mutable_port()->set_resource_id(PortResourceId(port));
-  event.mutable_port()->set_on(on);
-  event.mutable_port()->set_verified(verified);
   recorder_->Record(std::move(event));
 }
 

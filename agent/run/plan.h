@@ -20,6 +20,7 @@
 #include "agent/run/device_state.h"
 #include "agent/run/environment.h"
 #include "agent/run/port_cut.h"
+#include "agent/run/power_step.h"
 #include "agent/workload/workload.h"
 
 namespace joulefarm::agent {
@@ -33,6 +34,7 @@ struct PlanSettings {
   std::map<std::string, std::string> operator_stated;
   // The switched port that the device hangs on, cut where a job asks for it.
   std::optional<SwitchedPort> usb_port;
+  std::string agent_id;  // see PortResourceId
   // Power is looked at for so long before the port is cut and after, and longer where the meter is
   // too slow to be judged by then; so long after the cut it is left to itself: what hangs on it
   // draws on from its capacitors.
@@ -71,11 +73,16 @@ class RunPlan {
 
   // Records what the attempt ends with.
   void End();
+  // Gives power back to a port whose cut the meter has shown, and looks whether it shows that, too.
+  // A stop breaks the look off; what is not given back here PutBack gives.
+  void PowerPort(Sampler& sampler);
   // See Environment::Restore and PortCut::Restore.
   absl::Status PutBack();
 
  private:
+  // plan_port.cc: the device's USB port.
   std::optional<WorkloadOutcome> CutPort(Sampler& sampler, absl::Span<const std::string> meters);
+  void RecordCut(std::int64_t cut_ns, const std::optional<PowerStep>& step);
   // What was measured meanwhile; nullopt: stopped.
   std::optional<std::vector<PowerPoint>> LookAtPower(Sampler& sampler);
   std::optional<WorkloadOutcome> Settle(Sampler& sampler);
@@ -84,7 +91,7 @@ class RunPlan {
   void Tell(v1::AttemptState state, const std::string& text);
   void RecordFacts(v1::AttemptFacts facts);
   void RecordReason(const v1::Reason& reason);
-  void RecordPort(const SwitchedPort& port, bool on, const std::string& verified);
+  void RecordPort(bool on, std::int64_t t_ns, const std::string& verified);
   void RecordSettled(const std::string& text, const std::string& not_judged);
 
   const v1::JobSpec& spec_;
@@ -96,6 +103,7 @@ class RunPlan {
   DeviceStateReader device_;
   Environment environment_;
   PortCut port_cut_;
+  bool cut_shown_ = false;  // by the meter
   std::vector<int> cores_;
   std::optional<CorePinning> pinning_;
   std::int64_t told_ns_ = 0;

@@ -1,8 +1,6 @@
 #include "agent/run/port_cut.h"
 
-#include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <nlohmann/json.hpp>
 #include <system_error>
 #include <thread>
@@ -45,25 +43,21 @@ std::string Title(const SwitchedPort& port) {
   return absl::StrCat("port ", port.port, " of switch ", port.power_switch.name);
 }
 
-struct Level {
-  double mean = 0;
-  double u = 0;  // of the mean
-};
-
-Level LevelOf(absl::Span<const PowerPoint> points) {
-  Level level;
-  for (const PowerPoint& point : points) level.mean += point.power_w;
-  const auto n = static_cast<double>(points.size());
-  level.mean /= n;
-  double squares = 0;
-  for (const PowerPoint& point : points) {
-    squares += (point.power_w - level.mean) * (point.power_w - level.mean);
-  }
-  level.u = std::sqrt(squares / (n - 1) / n);
-  return level;
-}
-
 }  // namespace
+
+absl::Status CheckCarriesNone(const HostPaths& paths, const SwitchedPort& port,
+                              absl::Span<const std::string> meters) {
+  const absl::StatusOr<std::vector<std::string>> places = PlacesOfPort(paths, port);
+  if (!places.ok()) return places.status();
+  for (const std::string& meter : meters) {
+    if (!IsBelow(meter, *places)) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat(Title(port), " carries the meter at ", meter,
+                     "; plug the meter in elsewhere, or take usb_port out of the agent's "
+                     "configuration"));
+  }
+  return absl::OkStatus();
+}
 
 PortCut::PortCut(HostPaths paths, std::filesystem::path journal, ProcessJournal* processes,
                  SwitchOpener open)
@@ -87,25 +81,21 @@ absl::StatusOr<PowerSwitch*> PortCut::Switch(const SwitchedPort& port) {
 absl::Status PortCut::Cut(const SwitchedPort& port, absl::Span<const std::string> meters) {
   // What is still in the journal must not be forgotten over what is cut now.
   if (const auto left = RestoreLeft(); !left.ok()) return left.status();
-  if (const std::optional<std::string> place = PlaceOfPort(port)) {
-    for (const std::string& meter : meters) {
-      if (!IsBelow(meter, *place)) continue;
-      return absl::FailedPreconditionError(
-          absl::StrCat(Title(port), " carries the meter at ", meter,
-                       "; plug the meter in elsewhere, or take usb_port out of the agent's "
-                       "configuration"));
-    }
-  }
+  if (const absl::Status allowed = CheckCarriesNone(paths_, port, meters); !allowed.ok())
+    return allowed;
   absl::StatusOr<PowerSwitch*> power_switch = Switch(port);
   if (!power_switch.ok()) return power_switch.status();
   const absl::StatusOr<bool> on = (*power_switch)->Get(port.port);
   // A switch that cannot be asked is taken to be on: better power twice than never again.
   if (on.ok() && !*on) return absl::OkStatus();
-  if (!on.ok() && !absl::IsFailedPrecondition(on.status())) return on.status();
+  if (!on.ok() && !absl::IsUnimplemented(on.status())) return on.status();
   if (const absl::Status kept = WriteDurably(journal_, JournalText(port)); !kept.ok()) return kept;
   cut_ = port;
   const absl::Status status = (*power_switch)->Set(port.port, false);
-  if (status.ok()) return status;
+  if (status.ok()) {
+    doubt_ = (*power_switch)->Doubt(port.port);
+    return status;
+  }
   const absl::Status restored = Restore();
   if (restored.ok()) return status;
   return absl::Status(status.code(), absl::StrCat(status.message(), "; ", restored.message()));
@@ -153,20 +143,6 @@ absl::StatusOr<std::string> PortCut::RestoreLeft() {
   const std::string title = Title(*cut_);
   if (const absl::Status status = Restore(); !status.ok()) return status;
   return absl::StrCat("gave power back to ", title, ", which an earlier run had cut");
-}
-
-std::optional<bool> PowerChanged(absl::Span<const PowerPoint> before,
-                                 absl::Span<const PowerPoint> after) {
-  constexpr double kSigmas = 4;
-  constexpr double kShare = 0.02;
-  constexpr double kLeastW = 0.02;
-  if (before.size() < kFewestPointsOfACut || after.size() < kFewestPointsOfACut)
-    return std::nullopt;
-  const Level was = LevelOf(before);
-  const Level is = LevelOf(after);
-  const double limit =
-      std::max({kSigmas * std::hypot(was.u, is.u), kShare * std::abs(was.mean), kLeastW});
-  return std::abs(is.mean - was.mean) > limit;
 }
 
 }  // namespace joulefarm::agent

@@ -17,13 +17,17 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "agent/host/host_paths.h"
-#include "agent/host/power_history.h"
 #include "agent/power/switch/switches.h"
 
 namespace joulefarm::agent {
 
 using SwitchOpener = std::function<absl::StatusOr<std::unique_ptr<PowerSwitch>>(
     const HostPaths&, const SwitchSettings&, ProcessJournal*)>;
+
+// FAILED_PRECONDITION: one of `meters`, places on this host's USB, loses power with the port. Other
+// errors: where all of the port is is not known.
+absl::Status CheckCarriesNone(const HostPaths& paths, const SwitchedPort& port,
+                              absl::Span<const std::string> meters);
 
 class PortCut {
  public:
@@ -37,11 +41,13 @@ class PortCut {
   PortCut& operator=(const PortCut&) = delete;
 
   // `meters`: places on this host's USB of the meters that measure; a port that carries one of them
-  // is refused (FAILED_PRECONDITION). A port that was off already stays so in the end. On an error
+  // is refused (see CheckCarriesNone). A port that was off already stays so in the end. On an error
   // it has power, or Restore says that it has none.
   absl::Status Cut(const SwitchedPort& port, absl::Span<const std::string> meters);
   // True while something is cut by this.
   bool cut() const { return cut_.has_value(); }
+  // Of what was cut last: PowerSwitch::Doubt.
+  const std::string& doubt() const { return doubt_; }
   // An error says what is still without power; it stays in the journal, to be tried again. Repeated
   // calls do nothing. A switch that another process holds is waited for, a few seconds.
   absl::Status Restore();
@@ -58,15 +64,8 @@ class PortCut {
   ProcessJournal* const processes_;
   const SwitchOpener open_;
   std::optional<SwitchedPort> cut_;  // as in the journal
+  std::string doubt_;
   std::unique_ptr<PowerSwitch> switch_;
 };
-
-// Points before, and after, from which a cut can be told.
-inline constexpr std::size_t kFewestPointsOfACut = 5;
-
-// Whether power changed between the points before and those after a cut, beyond their noise: a hub
-// that acknowledges and does not cut leaves it as it was. nullopt: too few points to tell.
-std::optional<bool> PowerChanged(absl::Span<const PowerPoint> before,
-                                 absl::Span<const PowerPoint> after);
 
 }  // namespace joulefarm::agent

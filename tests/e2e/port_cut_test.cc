@@ -131,8 +131,11 @@ TEST_F(PortCutTest, ThePortIsOffWhileTheRunMeasuresAndTheMeterShowsIt) {
   EXPECT_EQ(ended.code, 0) << ended.out << ended.err;
   ExpectOneCut();
   EXPECT_THAT(Sql("select resource_id, switched_on, verified from port_switch order by t_ns"),
-              ElementsAre(ElementsAre("port:command:plug:2", "0", "seen"),
-                          ElementsAre("port:command:plug:2", "1", "NULL")));
+              ElementsAre(ElementsAre("port:command:a:plug:2", "0", "seen"),
+                          ElementsAre("port:command:a:plug:2", "1", "seen")));
+  EXPECT_THAT(Sql("select id, kind, agent_id, link, alloc from resource where kind = 'PORT'"),
+              ElementsAre(ElementsAre("port:command:a:plug:2", "PORT", "a", "ONLINE", "FREE")));
+  EXPECT_EQ(Value("select port from device"), "port:command:a:plug:2");
   EXPECT_EQ(Value("select provenance from result"), "measured");
   EXPECT_THAT(Value("select quality_reasons from result"), Not(HasSubstr("port_not_cut")));
 }
@@ -146,7 +149,7 @@ TEST_F(PortCutTest, ASwitchThatOnlySaysSoIsReportedAndGivesPowerBackAllTheSame) 
   ExpectOneCut();
   EXPECT_EQ(Value("select verified from port_switch where switched_on = 0"), "not_seen");
   EXPECT_THAT(Value("select quality_reasons from result"),
-              HasSubstr("port_not_cut:port:command:plug:2"));
+              HasSubstr("port_not_cut:port:command:a:plug:2"));
   EXPECT_NE(Value("select energy_quality from result"), "VALID");
 }
 

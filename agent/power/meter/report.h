@@ -26,8 +26,9 @@ struct MeterCounts {
 };
 
 struct MeterReport {
-  std::string id;     // "meter:km003c:SERIAL", the same wherever it is plugged in
-  std::string model;  // as in MeterModel
+  std::string id;        // "meter:km003c:SERIAL", the same wherever it is plugged in (ResourceIdOf)
+  std::string local_id;  // what is kept of it here is kept under that (IdOf)
+  std::string model;     // as in MeterModel
   std::string title;
   std::string place;  // on the bus, such as "USB port 3-1.2"
   // Absent: it does not say.

@@ -13,6 +13,17 @@
 
 namespace joulefarm::agent {
 
+// How late a meter's stamps were found to be.
+struct MeterLatency {
+  std::string model = {};
+  // From the power to its stamp, but for half of what the model averages over.
+  std::int64_t latency_ns = 0;
+  std::int64_t latency_u_ns = 0;  // that it may be off by, at most
+  std::string taken_at = {};      // RFC 3339
+
+  bool operator==(const MeterLatency&) const = default;
+};
+
 // Absent: not stated.
 struct MeterSettings {
   // Which one: its serial number, or where it has none the path of its USB port. Empty: the only
@@ -35,9 +46,10 @@ struct MeterSettings {
   std::optional<double> gain_u;  // relative standard uncertainty of the gain
   std::optional<double> tare_w;
   std::optional<double> tare_a;
-  std::optional<double> tare_v;   // mean voltage when tare_a was taken, where there was one
-  std::optional<double> tare_sd;  // of the tare, in its unit
-  std::string tare_at;            // RFC 3339
+  std::optional<double> tare_v;         // mean voltage when tare_a was taken, where there was one
+  std::optional<double> tare_sd;        // of the tare, in its unit
+  std::string tare_at;                  // RFC 3339
+  std::optional<MeterLatency> latency;  // absent: what is known of the model
   // What the device is fed with: a meter that can (Monsoon) is set to it; one that does not measure
   // the voltage counts with it.
   std::optional<double> supply_v;
@@ -63,8 +75,11 @@ struct MeterTare {
   std::int64_t samples = 0;
   std::string taken_at = {};  // RFC 3339
 };
-// By MeterReport::id.
+// By the meter's id on this host (IdOf), as the next.
 using MeterTares = std::map<std::string, MeterTare>;
+
+// As MeterTares.
+using MeterLatencies = std::map<std::string, MeterLatency>;
 
 // Which meter measures a device.
 struct MeterChoice {
@@ -81,6 +96,9 @@ struct MeterConfig {
   std::vector<MeterSettings> meters;
   MeterChoice device;
   MeterTares tares;
+  MeterLatencies latencies;
+  // Of this agent: part of what meters without a serial number are called beyond this host.
+  std::string agent_id;
   // Not stated: what remembers programs that are started for meters, so that none outlives a crash.
   // May be null; outlives what is made with this.
   ProcessJournal* journal = nullptr;

@@ -37,7 +37,7 @@ class CommandSwitch : public PowerSwitch {
     if (settings_.status.empty()) {
       const auto known = set_.find(port);
       if (known != set_.end()) return known->second;
-      return absl::FailedPreconditionError("the switch has no status command");
+      return absl::UnimplementedError("the switch has no status command");
     }
     const absl::StatusOr<std::string> output = Run(settings_.status, port, nullptr);
     if (!output.ok()) return output.status();

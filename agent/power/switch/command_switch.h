@@ -23,7 +23,7 @@ struct CommandSwitchSettings {
 };
 
 // INVALID_ARGUMENT where on or off is missing. Without a status Get answers what was set last, and
-// FAILED_PRECONDITION before that. `journal`, which may be null, remembers the program that cuts:
+// UNIMPLEMENTED before that. `journal`, which may be null, remembers the program that cuts:
 // one that outlives a crash would cut again what the next agent process has given back.
 absl::StatusOr<std::unique_ptr<PowerSwitch>> MakeCommandSwitch(CommandSwitchSettings settings,
                                                                ProcessJournal* journal = nullptr);

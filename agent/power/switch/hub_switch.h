@@ -19,8 +19,8 @@ enum class HubKind { kUsb2, kUsb3 };
 using OpenHub = std::function<absl::StatusOr<std::unique_ptr<Link>>()>;
 
 // A hub that switches all its ports together, or none, is refused: FAILED_PRECONDITION. Set asks
-// for the state afterwards and fails if it is not the one set. The half of a USB 3 hub in the other
-// tree is a hub of its own.
+// for the state afterwards and fails if it is not the one set. Of a USB 3 hub it is one half; see
+// MakeBothHalves.
 std::unique_ptr<PowerSwitch> MakeHubSwitch(HubKind kind, std::string title, OpenHub open);
 
 }  // namespace joulefarm::agent

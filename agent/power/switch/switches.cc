@@ -1,6 +1,7 @@
 #include "agent/power/switch/switches.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -8,18 +9,21 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
-#include "agent/host/sysfs.h"
 #include "agent/power/link/hid_bus.h"
 #include "agent/power/link/hid_link.h"
 #include "agent/power/link/usb_bus.h"
 #include "agent/power/link/usb_link.h"
+#include "agent/power/switch/both_halves.h"
+#include "agent/power/switch/hub_port.h"
 #include "agent/power/switch/hub_switch.h"
 #include "agent/power/switch/sysfs_switch.h"
 #include "agent/power/switch/ykush.h"
 
 namespace joulefarm::agent {
 namespace {
+
+// Of a USB 3 hub.
+constexpr int kMostPorts = 15;
 
 // The hub's device; with the reason where it is not to be had.
 absl::StatusOr<UsbDevice> FindHub(const std::string& place) {
@@ -30,18 +34,6 @@ absl::StatusOr<UsbDevice> FindHub(const std::string& place) {
   if (hub != devices->end()) return *hub;
   return absl::UnavailableError(absl::StrCat("there is no USB hub at place \"", place,
                                              "\"; lsusb -t shows the places, such as 1-1"));
-}
-
-// Of USB 3 hubs the status of a port looks otherwise. 2.10 and below: USB 2.
-absl::StatusOr<HubKind> KindOfHub(const HostPaths& paths, const std::string& place) {
-  const absl::StatusOr<std::string> version =
-      ReadSysfsText(paths.Under(absl::StrCat("sys/bus/usb/devices/", place, "/version")));
-  if (!version.ok()) return version.status();
-  double number = 0;
-  if (!absl::SimpleAtod(*version, &number)) {
-    return absl::DataLossError(absl::StrCat("hub ", place, " has USB version ", *version));
-  }
-  return number < 3 ? HubKind::kUsb2 : HubKind::kUsb3;
 }
 
 absl::StatusOr<UsbDevice> FindYkushDevice(const std::string& serial) {
@@ -69,14 +61,59 @@ absl::StatusOr<std::unique_ptr<PowerSwitch>> OpenYkush(const SwitchSettings& set
   return MakeYkush(*FindYkush(*device), [node = device->node] { return OpenHid(node); });
 }
 
+// One of the two hubs that a USB 3 hub is.
+absl::StatusOr<std::unique_ptr<PowerSwitch>> OpenHubHalf(const HostPaths& paths,
+                                                         const std::string& place) {
+  const absl::StatusOr<UsbDevice> hub = FindHub(place);
+  if (!hub.ok()) return hub.status();
+  const absl::StatusOr<double> version = UsbVersionOf(paths, place);
+  if (!version.ok()) return version.status();
+  // The status of a port looks otherwise from USB 3 on.
+  return MakeHubSwitch(*version < 3 ? HubKind::kUsb2 : HubKind::kUsb3, absl::StrCat("hub ", place),
+                       [device = *hub] { return OpenUsbControl(device); });
+}
+
 absl::StatusOr<std::unique_ptr<PowerSwitch>> OpenHubSwitch(const HostPaths& paths,
                                                            const SwitchSettings& settings) {
-  const absl::StatusOr<UsbDevice> hub = FindHub(settings.place);
-  if (!hub.ok()) return hub.status();
-  const absl::StatusOr<HubKind> kind = KindOfHub(paths, settings.place);
-  if (!kind.ok()) return kind.status();
-  return MakeHubSwitch(*kind, absl::StrCat("hub ", settings.place),
-                       [device = *hub] { return OpenUsbControl(device); });
+  absl::StatusOr<std::unique_ptr<PowerSwitch>> half = OpenHubHalf(paths, settings.place);
+  if (!half.ok()) return half;
+  const std::string place = settings.place;
+  HalfFinder finder;
+  finder.other = [paths, place](int port) -> absl::StatusOr<std::optional<OtherHalf>> {
+    const absl::StatusOr<std::optional<HubPort>> peer = PeerOf(paths, {place, port});
+    if (!peer.ok()) return peer.status();
+    if (!*peer) return std::nullopt;
+    absl::StatusOr<std::unique_ptr<PowerSwitch>> other = OpenHubHalf(paths, (*peer)->hub);
+    if (!other.ok()) return other.status();
+    return OtherHalf{*std::move(other), (*peer)->port, TitleOf(**peer)};
+  };
+  finder.unknown = [paths, place](int port) { return UnknownPeer(paths, {place, port}); };
+  return MakeBothHalves(*std::move(half), std::move(finder));
+}
+
+absl::Status AddPlaces(const HostPaths& paths, const HubPort& port,
+                       std::vector<std::string>& places) {
+  places.push_back(PlaceOf(port));
+  const absl::StatusOr<std::optional<HubPort>> peer = PeerOf(paths, port);
+  if (peer.ok() && *peer) places.push_back(PlaceOf(**peer));
+  return peer.status();
+}
+
+// The hub in a YKUSH, and that of its USB 3 half.
+absl::StatusOr<std::vector<std::string>> PlacesOfYkush(const HostPaths& paths,
+                                                       const std::string& serial) {
+  std::vector<std::string> places;
+  const absl::StatusOr<UsbDevice> device = FindYkushDevice(serial);
+  if (!device.ok()) return places;
+  const std::size_t dot = device->path.rfind('.');
+  places.push_back(dot == std::string::npos ? device->path : device->path.substr(0, dot));
+  for (int port = 1; port <= kMostPorts; ++port) {
+    const absl::StatusOr<std::optional<HubPort>> peer = PeerOf(paths, {places[0], port});
+    if (!peer.ok()) return peer.status();
+    if (*peer && std::find(places.begin(), places.end(), (*peer)->hub) == places.end())
+      places.push_back((*peer)->hub);
+  }
+  return places;
 }
 
 }  // namespace
@@ -100,10 +137,13 @@ absl::StatusOr<SwitchedPort> FindPort(absl::string_view name_and_port,
                                  : absl::StrCat("there are ", absl::StrJoin(names, ", "))));
 }
 
-std::string PortResourceId(const SwitchedPort& port) {
+std::string PortResourceId(const SwitchedPort& port, absl::string_view agent_id) {
   const SwitchSettings& settings = port.power_switch;
-  return absl::StrCat("port:", settings.kind, ":",
-                      settings.serial.empty() ? settings.name : settings.serial, ":", port.port);
+  // What the operator calls it, and where it is on the bus, another host may have as well.
+  const std::string key = !settings.serial.empty() ? settings.serial
+                          : agent_id.empty()       ? settings.name
+                                                   : absl::StrCat(agent_id, ":", settings.name);
+  return absl::StrCat("port:", settings.kind, ":", key, ":", port.port);
 }
 
 absl::StatusOr<std::unique_ptr<PowerSwitch>> OpenSwitch(const HostPaths& paths,
@@ -122,26 +162,22 @@ absl::StatusOr<std::unique_ptr<PowerSwitch>> OpenSwitch(const HostPaths& paths,
                       absl::StrCat("switch ", settings.name, ": ", opened.status().message()));
 }
 
-std::optional<std::string> PlaceOfPort(const SwitchedPort& port) {
+absl::StatusOr<std::vector<std::string>> PlacesOfPort(const HostPaths& paths,
+                                                      const SwitchedPort& port) {
   const SwitchSettings& settings = port.power_switch;
-  if (settings.kind == "sysfs" || settings.kind == "hub") {
-    absl::string_view bus = settings.place;
-    // Devices of a root hub's ports are "1-2", of another hub's "1-1.2".
-    if (absl::ConsumePrefix(&bus, "usb")) return absl::StrCat(bus, "-", port.port);
-    return absl::StrCat(settings.place, ".", port.port);
-  }
-  if (settings.kind == "ykush") {
-    const absl::StatusOr<UsbDevice> device = FindYkushDevice(settings.serial);
-    if (!device.ok()) return std::nullopt;
-    const std::size_t dot = device->path.rfind('.');
-    return dot == std::string::npos ? device->path : device->path.substr(0, dot);
-  }
-  return std::nullopt;
+  if (settings.kind == "ykush") return PlacesOfYkush(paths, settings.serial);
+  std::vector<std::string> places;
+  if (settings.kind != "sysfs" && settings.kind != "hub") return places;
+  const absl::Status found = AddPlaces(paths, {settings.place, port.port}, places);
+  if (!found.ok()) return found;
+  return places;
 }
 
-bool IsBelow(absl::string_view device, absl::string_view place) {
-  return device == place || (absl::StartsWith(device, place) && device.size() > place.size() &&
-                             device[place.size()] == '.');
+bool IsBelow(absl::string_view device, const std::vector<std::string>& places) {
+  return std::any_of(places.begin(), places.end(), [&](const std::string& place) {
+    return device == place || (absl::StartsWith(device, place) && device.size() > place.size() &&
+                               device[place.size()] == '.');
+  });
 }
 
 }  // namespace joulefarm::agent

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,19 +37,21 @@ struct SwitchedPort {
 absl::StatusOr<SwitchedPort> FindPort(absl::string_view name_and_port,
                                       const std::vector<SwitchSettings>& switches);
 
-// "port:sysfs:hub1:2".
-std::string PortResourceId(const SwitchedPort& port);
+// "port:ykush:SERIAL:2"; without a serial number it is one of agent `agent_id`,
+// "port:sysfs:AGENT:hub1:2".
+std::string PortResourceId(const SwitchedPort& port, absl::string_view agent_id);
 
 // Opens it; errors say what to do. `journal`: see MakeCommandSwitch.
 absl::StatusOr<std::unique_ptr<PowerSwitch>> OpenSwitch(const HostPaths& paths,
                                                         const SwitchSettings& settings,
                                                         ProcessJournal* journal = nullptr);
 
-// The place on the bus below which everything loses power with the port, such as "1-1.2"; absent:
-// not known (kind command). Of a YKUSH it is the whole hub: which of its ports is which is not
-// known.
-std::optional<std::string> PlaceOfPort(const SwitchedPort& port);
-// Whether a device at `device` is at or below `place`.
-bool IsBelow(absl::string_view device, absl::string_view place);
+// The places on the bus below which everything loses power with the port, such as "1-1.2", and
+// "2-1.2" of its USB 3 half; empty: not known (kind command). Of a YKUSH it is the whole hub: which
+// of its ports is which is not known. An error: it has another half, and nobody knows where.
+absl::StatusOr<std::vector<std::string>> PlacesOfPort(const HostPaths& paths,
+                                                      const SwitchedPort& port);
+// Whether a device at `device` is at one of `places` or below it.
+bool IsBelow(absl::string_view device, const std::vector<std::string>& places);
 
 }  // namespace joulefarm::agent

@@ -11,26 +11,18 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "agent/host/sysfs.h"
+#include "agent/power/switch/hub_port.h"
 #include "agent/process/unique_fd.h"
 
 namespace joulefarm::agent {
 namespace {
 
-constexpr char kDevices[] = "sys/bus/usb/devices";
-
-// "1-1:1.0/1-1-port2", "1-0:1.0/usb1-port2".
-std::string PortFolder(const std::string& hub, int port) {
-  absl::string_view root = hub;
-  const bool is_root = absl::ConsumePrefix(&root, "usb");
-  return absl::StrCat(is_root ? absl::StrCat(root, "-0") : hub, ":1.0/", hub, "-port", port);
-}
+constexpr char kHubs[] = "sys/bus/usb/devices";
 
 class SysfsSwitch : public PowerSwitch {
  public:
-  SysfsSwitch(std::filesystem::path devices, std::string hub)
-      : devices_(std::move(devices)), hub_(std::move(hub)) {}
+  SysfsSwitch(HostPaths paths, std::string hub) : paths_(std::move(paths)), hub_(std::move(hub)) {}
 
   absl::Status Set(int port, bool on) override {
     absl::StatusOr<std::vector<std::filesystem::path>> files = Files(port);
@@ -59,13 +51,15 @@ class SysfsSwitch : public PowerSwitch {
     return on;
   }
 
+  std::string Doubt(int port) override { return UnknownPeer(paths_, {hub_, port}); }
+
  private:
   // Of the port, and of its other half.
   absl::StatusOr<std::vector<std::filesystem::path>> Files(int port) const {
-    const std::filesystem::path folder = devices_ / PortFolder(hub_, port);
+    const std::filesystem::path folder = FolderOf(paths_, {hub_, port});
     std::error_code error;
     if (!std::filesystem::exists(folder, error)) {
-      if (!std::filesystem::exists(devices_ / hub_, error)) {
+      if (!std::filesystem::exists(paths_.Under(kHubs) / hub_, error)) {
         return absl::UnavailableError(absl::StrCat("hub ", hub_, " is not plugged in"));
       }
       return absl::InvalidArgumentError(absl::StrCat("hub ", hub_, " has no port ", port));
@@ -89,7 +83,7 @@ class SysfsSwitch : public PowerSwitch {
         absl::StrCat(status.message(), "; run the agent as root, or let its user write there"));
   }
 
-  const std::filesystem::path devices_;
+  const HostPaths paths_;
   const std::string hub_;
 };
 
@@ -97,7 +91,7 @@ class SysfsSwitch : public PowerSwitch {
 
 absl::StatusOr<std::unique_ptr<PowerSwitch>> MakeSysfsSwitch(const HostPaths& paths,
                                                              const std::string& hub) {
-  const std::filesystem::path devices = paths.Under(kDevices);
+  const std::filesystem::path devices = paths.Under(kHubs);
   std::error_code error;
   if (hub.empty() || absl::StrContains(hub, "/") ||
       !std::filesystem::exists(devices / hub, error)) {
@@ -105,7 +99,7 @@ absl::StatusOr<std::unique_ptr<PowerSwitch>> MakeSysfsSwitch(const HostPaths& pa
         absl::StrCat("there is no USB hub at place \"", hub, "\"; lsusb -t and ", devices.string(),
                      " show the places, such as 1-1, or usb1 for a root hub"));
   }
-  return std::make_unique<SysfsSwitch>(devices, hub);
+  return std::make_unique<SysfsSwitch>(paths, hub);
 }
 
 }  // namespace joulefarm::agent

@@ -3,9 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "agent/power/meter/check_settings.h"
 #include "agent/power/meter/registry.h"
 #include "agent/power/stated_meters.h"
+#include "tests/agent/temp_dir.h"
 
 namespace joulefarm::agent {
 namespace {
@@ -68,6 +72,107 @@ TEST_F(FoundMetersTest, WithoutASerialNumberItIsNamedByItsPort) {
   Add();
   EXPECT_EQ(found_.sources[0]->Meter()->id, "meter:km003c:3-1.2");
   EXPECT_EQ(found_.sources[0]->Meter()->serial, std::nullopt);
+}
+
+TEST_F(FoundMetersTest, WhatAPlaceTellsIsOneOfItsAgent) {
+  config_.agent_id = "lab";
+  Plug("", "3-1.2");
+  Plug("A1", "3-3");
+  Plug("0001A0", "3-4");
+  Plug("0001A0", "3-5");
+  Add(true);
+  const auto id = [&](std::size_t i) { return found_.sources[i]->Meter()->id; };
+  EXPECT_EQ(id(0), "meter:km003c:lab:3-1.2");
+  EXPECT_EQ(id(1), "meter:km003c:A1") << "the same wherever it is plugged in";
+  EXPECT_EQ(id(2), "meter:km003c:lab:3-4");
+  EXPECT_EQ(found_.sources[0]->Meter()->local_id, "meter:km003c:3-1.2");
+  EXPECT_EQ(NotHere("meter:km003c:lab:3-9", here_).code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(FoundMetersTest, AServerOnTheNetworkIsTheSameForAllWhoNameIt) {
+  const auto id = [](const std::string& node, const std::string& model = "ptdaemon") {
+    FoundMeter meter{FindMeterModel(model), {}, ""};
+    meter.device.node = node;
+    return ResourceIdOf(meter, "lab");
+  };
+  EXPECT_EQ(id("192.0.2.7:8888"), "meter:ptdaemon:192.0.2.7:8888");
+  EXPECT_EQ(id("127.0.0.1:8888"), "meter:ptdaemon:lab:127.0.0.1:8888");
+  EXPECT_EQ(id("localhost"), "meter:ptdaemon:lab:localhost");
+  EXPECT_EQ(id("/dev/rfcomm0", "um25c"), "meter:um25c:lab:/dev/rfcomm0");
+}
+
+class StatedTwiceTest : public FoundMetersTest {
+ protected:
+  // Found by itself at a node, which has a link.
+  void SetUp() override {
+    std::ofstream(node_) << "";
+    std::filesystem::create_symlink(node_, link_);
+    FoundMeter& meter = here_.meters.emplace_back();
+    meter.model = FindMeterModel("tc66");
+    meter.device.vendor = 0x28E9;
+    meter.device.path = "3-1";
+    meter.device.node = node_;
+  }
+  void State(const std::string& node, const std::string& model = "tc66",
+             const std::string& serial = "") {
+    MeterSettings& settings = config_.meters.emplace_back();
+    settings.node = node;
+    settings.model = model;
+    settings.serial = serial;
+    settings.rate_hz = 5;
+    AddStated(config_, here_);
+  }
+
+  const TempDir dir_;
+  const std::string node_ = (dir_.path() / "ttyACM0").string();
+  const std::string link_ = (dir_.path() / "usb-meter").string();
+};
+
+TEST_F(StatedTwiceTest, AMeterFoundByItselfAndStatedByItsNodeIsOne) {
+  State(link_);
+  ASSERT_THAT(here_.meters, SizeIs(1));
+  Add();
+  EXPECT_THAT(found_.obstacles, IsEmpty());
+  EXPECT_THAT(Totals(), ElementsAre("tc66"));
+  EXPECT_EQ(found_.sources[0]->channels()[0].nominal_hz(), 5) << "what is stated of it counts";
+  EXPECT_EQ(found_.sources[0]->Meter()->place, "USB port 3-1");
+}
+
+TEST_F(StatedTwiceTest, ByItsOwnNodeAndAgain) {
+  State(node_);
+  State(link_);
+  EXPECT_THAT(here_.meters, SizeIs(1));
+  State((dir_.path() / "ttyACM1").string());
+  EXPECT_THAT(here_.meters, SizeIs(2)) << "another one";
+}
+
+TEST_F(StatedTwiceTest, TheSerialNumberThatIsStatedTellsIt) {
+  State(link_, "tc66", "B7");
+  ASSERT_THAT(here_.meters, SizeIs(1));
+  EXPECT_EQ(IdOf(here_.meters[0]), "meter:tc66:B7");
+}
+
+TEST_F(StatedTwiceTest, AsAnotherModelItIsRefused) {
+  State(link_, "yzx");
+  ASSERT_THAT(here_.meters, SizeIs(1));
+  EXPECT_EQ(here_.meters[0].model->name, "tc66");
+  EXPECT_THAT(here_.obstacles, ElementsAre(AllOf(HasSubstr(link_), HasSubstr("TC66"))));
+}
+
+TEST_F(FoundMetersTest, ALatencyThatWasFoundIsItsOwn) {
+  Plug("A1", "3-1");
+  Plug("B2", "3-2");
+  config_.latencies["meter:km003c:A1"] = {.model = "km003c",
+                                          .latency_ns = 1'500'000,
+                                          .latency_u_ns = 400'000,
+                                          .taken_at = "2026-11-21T19:00:00Z"};
+  Add(true);
+  const v1::ChannelInfo& power = found_.sources[0]->channels()[0];
+  EXPECT_EQ(power.latency_ns(), 1'500'000);
+  EXPECT_EQ(power.latency_u_ns(), 400'000);
+  EXPECT_THAT(power.description(), HasSubstr("stamps 1.5 ± 0.4 ms late as found 2026-11-21"));
+  EXPECT_EQ(found_.sources[0]->Meter()->settings.latency, config_.latencies["meter:km003c:A1"]);
+  EXPECT_FALSE(found_.sources[1]->channels()[0].has_latency_ns());
 }
 
 TEST_F(FoundMetersTest, OfSeveralTheOperatorHasToChoose) {

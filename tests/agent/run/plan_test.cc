@@ -3,8 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <fstream>
+#include <functional>
+#include <memory>
 #include <thread>
+#include <utility>
 
 #include "agent/process/boottime.h"
 #include "tests/agent/host/host_tree.h"
@@ -25,6 +29,37 @@ constexpr char kTemp[] = "sys/class/thermal/thermal_zone0/temp";
 constexpr char kGovernor[] = "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor";
 
 enum class Load { kSteady, kRising };
+
+// What is drawn, W, at the time of the call.
+using Watts = std::function<double()>;
+
+// A counter of joules of what is drawn.
+class DrawnCounter : public PowerSource {
+ public:
+  explicit DrawnCounter(Watts watts) : watts_(std::move(watts)), last_ns_(BoottimeNs()) {
+    v1::ChannelInfo& channel = channels_.emplace_back();
+    channel.set_name("rail");
+    channel.set_quantity(v1::QUANTITY_ENERGY_COUNTER_J);
+    channel.set_scale(1e-9);
+    channel.set_nominal_hz(100);
+    channel.set_provenance(v1::PROVENANCE_MEASURED);
+    channel.set_scope(v1::SCOPE_DEVICE);
+  }
+  const std::vector<v1::ChannelInfo>& channels() const override { return channels_; }
+  absl::Status Start() override { return absl::OkStatus(); }
+  absl::Status Poll(std::vector<PowerReading>& readings, std::int64_t&) override {
+    const std::int64_t t_ns = BoottimeNs();
+    nj_ += watts_() * static_cast<double>(t_ns - std::exchange(last_ns_, t_ns));
+    readings.push_back({0, t_ns, std::llround(nj_)});
+    return absl::OkStatus();
+  }
+
+ private:
+  const Watts watts_;
+  std::int64_t last_ns_;
+  double nj_ = 0;
+  std::vector<v1::ChannelInfo> channels_;
+};
 
 // A counter of joules whose clock is the sampler's: of 10 W, or of a power that doubles every few
 // hundred milliseconds.
@@ -76,12 +111,15 @@ class RunPlanTest : public testing::Test {
     return *plan_;
   }
   Sampler& StartSampler(std::optional<v1::Provenance> provenance, Load load = Load::kSteady) {
+    return StartSampler(provenance ? std::make_unique<Counter>(*provenance, load) : nullptr);
+  }
+  Sampler& StartSampler(std::unique_ptr<PowerSource> power) {
     SamplerOptions options;
     options.paths = tree_.paths();
     options.period_ns = 10 * kMs;
     options.sensor_period_ns = 10 * kMs;
-    if (provenance) {
-      options.power.push_back(std::make_unique<Counter>(*provenance, load));
+    if (power != nullptr) {
+      options.power.push_back(std::move(power));
       options.ranking = {"rail"};
     }
     sampler_.emplace(std::move(options), &recorder_);
@@ -320,6 +358,66 @@ SwitchedPort Relay(const std::filesystem::path& state) {
                        {"sh", "-c", "echo off > " + file},
                        {"cat", file}}},
           1};
+}
+
+// Cuts a relay's port and gives it power again, on a device that draws so much meanwhile.
+class PortOfPlanTest : public RunPlanTest {
+ protected:
+  PortOfPlanTest() {
+    std::ofstream(relay_) << "on\n";
+    settings_.usb_port = Relay(relay_);
+    settings_.agent_id = "lab";
+    settings_.cut_look_ns = 700 * kMs;
+    settings_.cut_wait_ns = 200 * kMs;
+    spec_.mutable_plan()->set_settle_ns(0);
+    spec_.set_cut_usb(true);
+  }
+  bool IsOn() const {
+    std::string word;
+    std::ifstream(relay_) >> word;
+    return word != "off";
+  }
+  // What is recorded of the port.
+  std::vector<std::string> Run(const Watts& watts) {
+    RunPlan& plan = Plan();
+    Sampler& sampler = StartSampler(std::make_unique<DrawnCounter>(watts));
+    EXPECT_FALSE(plan.Begin(sampler, {}));
+    EXPECT_FALSE(IsOn());
+    plan.End();
+    plan.PowerPort(sampler);
+    sampler.Stop();
+    EXPECT_TRUE(plan.PutBack().ok());
+    EXPECT_TRUE(IsOn());
+    std::vector<std::string> verified;
+    for (const v1::Event& event : recorder_.events) {
+      if (event.has_port())
+        verified.push_back(
+            absl::StrCat(event.port().on() ? "on " : "off ", event.port().verified()));
+    }
+    return verified;
+  }
+
+  const std::filesystem::path relay_ = dir_.path() / "relay";
+};
+
+TEST_F(PortOfPlanTest, ACutIsAFallAndItsEndARise) {
+  EXPECT_THAT(Run([this] { return IsOn() ? 10.0 : 7.0; }), ElementsAre("off seen", "on seen"));
+  EXPECT_THAT(Reasons(), IsEmpty());
+}
+
+TEST_F(PortOfPlanTest, PowerThatRisesIsNoCut) {
+  EXPECT_THAT(Run([this] { return IsOn() ? 7.0 : 10.0; }), ElementsAre("off not_seen", "on "));
+  EXPECT_THAT(Reasons(), ElementsAre("port_not_cut:port:command:lab:relay:1"));
+  EXPECT_THAT(recorder_.logs, testing::Contains(HasSubstr("it rose by 3")));
+}
+
+TEST_F(PortOfPlanTest, PowerThatDoesNotComeBackIsSaid) {
+  bool was_cut = false;
+  EXPECT_THAT(Run([&] { return (was_cut = was_cut || !IsOn()) ? 7.0 : 10.0; }),
+              ElementsAre("off seen", "on not_seen"));
+  EXPECT_THAT(Reasons(), IsEmpty());
+  EXPECT_THAT(recorder_.logs,
+              testing::Contains(HasSubstr("has power again, and the power does not show it")));
 }
 
 TEST_F(RunPlanTest, APortIsCutWhileItIsMeasuredAndTheMeterHasToShowIt) {

@@ -18,6 +18,8 @@ struct Hub {
   bool here = true;
   int held = 0;  // so many attempts to switch it on find another process there
   int sets = 0;
+  bool cannot = false;  // switch a single port
+  bool silent = false;  // about its state
   SwitchSettings opened;
 };
 
@@ -26,6 +28,7 @@ class FakeSwitch : public PowerSwitch {
   explicit FakeSwitch(Hub* hub) : hub_(hub) {}
   absl::Status Set(int /*port*/, bool on) override {
     if (!hub_->here) return absl::UnavailableError("it was unplugged");
+    if (hub_->cannot) return absl::FailedPreconditionError("it cannot");
     if (on && hub_->held > 0) {
       --hub_->held;
       return absl::ResourceExhaustedError("it is held by another process");
@@ -36,8 +39,11 @@ class FakeSwitch : public PowerSwitch {
   }
   absl::StatusOr<bool> Get(int /*port*/) override {
     if (!hub_->here) return absl::UnavailableError("it was unplugged");
+    if (hub_->cannot) return absl::FailedPreconditionError("it cannot");
+    if (hub_->silent) return absl::UnimplementedError("it cannot be asked");
     return hub_->on;
   }
+  std::string Doubt(int /*port*/) override { return hub_->silent ? "who knows" : ""; }
 
  private:
   Hub* const hub_;
@@ -133,6 +139,34 @@ TEST_F(PortCutTest, ThePortOfTheMeterIsNeverCut) {
   EXPECT_TRUE(Make()->Cut(port_, {"1-1.3", "1-2"}).ok());
 }
 
+TEST_F(PortCutTest, NeitherIsTheOtherHalfOfThePortOfTheMeter) {
+  const std::filesystem::path hubs = dir_.path() / "sys/bus/usb/devices";
+  std::filesystem::create_directories(hubs / "1-1:1.0/1-1-port2");
+  std::filesystem::create_directory_symlink("../../2-1:1.0/2-1-port3",
+                                            hubs / "1-1:1.0/1-1-port2/peer");
+  for (const char* meter : {"1-1.2", "2-1.3", "2-1.3.1"})
+    EXPECT_TRUE(absl::IsFailedPrecondition(Make()->Cut(port_, {meter}))) << meter;
+  EXPECT_EQ(hub_.sets, 0);
+  EXPECT_TRUE(Make()->Cut(port_, {"2-1.2"}).ok());
+}
+
+TEST_F(PortCutTest, WhatCannotBeSwitchedIsNotTakenToBeCut) {
+  hub_.cannot = true;
+  const auto cut = Make();
+  EXPECT_TRUE(absl::IsFailedPrecondition(cut->Cut(port_, {})));
+  EXPECT_FALSE(cut->cut());
+  EXPECT_FALSE(std::filesystem::exists(journal()));
+  EXPECT_TRUE(cut->Restore().ok());
+}
+
+TEST_F(PortCutTest, ASwitchThatCannotBeAskedIsTakenToBeOn) {
+  hub_.silent = true;
+  const auto cut = Make();
+  ASSERT_TRUE(cut->Cut(port_, {}).ok());
+  EXPECT_FALSE(hub_.on);
+  EXPECT_EQ(cut->doubt(), "who knows");
+}
+
 TEST_F(PortCutTest, APortThatWasOffStaysOff) {
   hub_.on = false;
   const auto cut = Make();
@@ -146,19 +180,6 @@ TEST_F(PortCutTest, AJournalThatCannotBeReadIsSaid) {
   std::ofstream(journal()) << "{";
   EXPECT_THAT(std::string(Make()->RestoreLeft().status().message()), HasSubstr("by hand"));
   EXPECT_EQ(*PortCut(HostPaths(dir_.path()), dir_.path() / "none", nullptr).RestoreLeft(), "");
-}
-
-std::vector<PowerPoint> Points(double mean, double noise, int n) {
-  std::vector<PowerPoint> points;
-  for (int i = 0; i < n; ++i) points.push_back({i, mean + (i % 2 == 0 ? noise : -noise)});
-  return points;
-}
-
-TEST(PowerChangedTest, NoiseIsNoChange) {
-  EXPECT_EQ(PowerChanged(Points(5, 0.2, 100), Points(5.05, 0.2, 100)), false);
-  EXPECT_EQ(PowerChanged(Points(5, 0.2, 100), Points(3.5, 0.2, 100)), true);
-  EXPECT_EQ(PowerChanged(Points(5, 0.001, 100), Points(5.01, 0.001, 100)), false);
-  EXPECT_EQ(PowerChanged(Points(5, 0.2, 3), Points(1, 0.2, 100)), std::nullopt);
 }
 
 }  // namespace

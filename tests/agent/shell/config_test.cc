@@ -5,6 +5,7 @@
 
 #include <fstream>
 
+#include "agent/power/latency_file.h"
 #include "agent/power/tare_file.h"
 #include "tests/agent/temp_dir.h"
 
@@ -114,6 +115,25 @@ TEST_F(ConfigTest, WhatCannotBeOfAMeterIsSaidWithItsPlace) {
   EXPECT_THAT(wrong("{model: monsoon, usb_pass_through: sometimes}"), HasSubstr("off"));
   EXPECT_THAT(wrong("{model: tegrastats, node: /dev/ttyUSB0}"), HasSubstr("hangs on none"));
   EXPECT_THAT(wrong("{model: tegrastats, command: [tegrastats]}"), HasSubstr("{interval_ms}"));
+}
+
+TEST_F(ConfigTest, LatenciesAndTheIdOfTheStateDirectory) {
+  AgentFlags flags;
+  flags.state = dir_.path().string();
+  const MeterLatencies latencies{{"meter:km003c:A1",
+                                  {.model = "km003c",
+                                   .latency_ns = 1'500'000,
+                                   .latency_u_ns = 400'000,
+                                   .taken_at = "2026-11-21T19:00:00Z"}}};
+  ASSERT_TRUE(WriteLatencies(LatencyFile(dir_.path()), latencies).ok());
+  EXPECT_EQ(MakeOptions(flags)->power.meter.latencies, latencies);
+  EXPECT_EQ(MakeOptions(flags)->power.meter.agent_id, "") << "no agent has run there yet";
+  std::ofstream(dir_.path() / "agent_id") << "lab-7\n";
+  EXPECT_EQ(MakeOptions(flags)->power.meter.agent_id, "lab-7");
+  flags.id = "edge";
+  EXPECT_EQ(MakeOptions(flags)->power.meter.agent_id, "edge");
+  std::ofstream(LatencyFile(dir_.path())) << "{";
+  EXPECT_EQ(MakeOptions(flags).status().code(), absl::StatusCode::kDataLoss);
 }
 
 TEST_F(ConfigTest, TaresOfTheStateDirectory) {

@@ -65,6 +65,12 @@ TEST_F(TwinMetersTest, TheControllerIsToldBothPlaces) {
   const auto source = shelf.Open("meter:fnirsi:3-2");
   ASSERT_TRUE(source.ok()) << source.status();
   EXPECT_EQ((*source)->Meter()->place, "USB port 3-2");
+  // Beyond this host a place alone says nothing.
+  MeterConfig of_lab;
+  of_lab.agent_id = "lab";
+  HostMeters lab{HostPaths(), of_lab};
+  EXPECT_EQ(lab.Look()[1].resource_id(), "meter:fnirsi:lab:3-2");
+  EXPECT_EQ((*lab.Open("meter:fnirsi:lab:3-2"))->Meter()->place, "USB port 3-2");
   // As it was granted before the second was plugged in.
   const absl::Status before = shelf.Open("meter:fnirsi:0001A0").status();
   EXPECT_TRUE(absl::IsUnavailable(before));

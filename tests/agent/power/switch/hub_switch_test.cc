@@ -4,9 +4,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
+#include "agent/power/switch/both_halves.h"
+
 namespace joulefarm::agent {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 struct FakeHub {
@@ -71,6 +75,77 @@ TEST(HubSwitchTest, CutsAndGivesBackOnePort) {
     ASSERT_TRUE(power->Set(2, true).ok());
     EXPECT_EQ(hub.powered, 0b11110U);
   }
+}
+
+// The two hubs that a USB 3 hub is, wired as such: a port has power while either has.
+struct Halves {
+  FakeHub usb2;
+  FakeHub usb3 = {.kind = HubKind::kUsb3};
+  bool known = true;  // the kernel says that they belong together
+  bool here = true;   // the other half can be talked to
+
+  std::unique_ptr<PowerSwitch> Switch() {
+    HalfFinder finder;
+    finder.other = [this](int port) -> absl::StatusOr<std::optional<OtherHalf>> {
+      if (!known) return std::nullopt;
+      if (!here) return absl::UnavailableError("it was unplugged");
+      return OtherHalf{SwitchOf(usb3), port, absl::StrCat("port ", port, " of hub 2-1")};
+    };
+    finder.unknown = [](int) { return "nobody knows"; };
+    return MakeBothHalves(SwitchOf(usb2), std::move(finder));
+  }
+  bool Powered(int port) const { return ((usb2.powered | usb3.powered) >> port & 1) != 0; }
+};
+
+TEST(BothHalvesTest, BothAreCutAndGivenBack) {
+  Halves hub;
+  const auto power = hub.Switch();
+  ASSERT_TRUE(power->Set(2, false).ok());
+  EXPECT_FALSE(hub.Powered(2));
+  EXPECT_TRUE(hub.Powered(1));
+  EXPECT_FALSE(*power->Get(2));
+  EXPECT_EQ(power->Doubt(2), "");
+  ASSERT_TRUE(power->Set(2, true).ok());
+  EXPECT_EQ(hub.usb2.powered, 0b11110U);
+  EXPECT_EQ(hub.usb3.powered, 0b11110U);
+  hub.usb2.powered = 0b11010;
+  EXPECT_TRUE(*power->Get(2)) << "while either half has power";
+}
+
+TEST(BothHalvesTest, AnOtherHalfThatCannotBeSwitchedIsADoubt) {
+  Halves hub;
+  hub.usb3.characteristics = 0;
+  const auto power = hub.Switch();
+  ASSERT_TRUE(power->Set(2, false).ok());
+  EXPECT_FALSE(*power->Get(2));
+  EXPECT_TRUE(hub.Powered(2));
+  EXPECT_THAT(power->Doubt(2), AllOf(HasSubstr("port 2 of hub 2-1"), HasSubstr("single ports")));
+  ASSERT_TRUE(power->Set(2, true).ok());
+  EXPECT_EQ(hub.usb2.powered, 0b11110U);
+}
+
+TEST(BothHalvesTest, WhereTheKernelNamesNoOtherHalfThereMayBeOne) {
+  Halves hub;
+  hub.known = false;
+  const auto power = hub.Switch();
+  ASSERT_TRUE(power->Set(2, false).ok());
+  EXPECT_EQ(power->Doubt(2), "nobody knows");
+}
+
+TEST(BothHalvesTest, NeitherIsCutWhereTheOtherFailsAndBothComeBackAsFarAsTheyCan) {
+  Halves hub;
+  hub.here = false;
+  const auto power = hub.Switch();
+  EXPECT_TRUE(absl::IsUnavailable(power->Set(2, false)));
+  EXPECT_EQ(hub.usb2.powered, 0b11110U);
+  hub.here = true;
+  ASSERT_TRUE(power->Set(2, false).ok());
+  hub.here = false;
+  EXPECT_TRUE(absl::IsUnavailable(power->Set(2, true)));
+  EXPECT_EQ(hub.usb2.powered, 0b11110U);
+  hub.here = true;
+  EXPECT_TRUE(power->Set(2, true).ok());
+  EXPECT_EQ(hub.usb3.powered, 0b11110U);
 }
 
 TEST(HubSwitchTest, AHubThatOnlyAcknowledgesIsFoundOut) {
