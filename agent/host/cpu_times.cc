@@ -5,15 +5,41 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <charconv>
+#include <cstdint>
 #include <string>
-#include <vector>
+#include <system_error>
 
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "agent/process/proc_stat.h"
 
 namespace joulefarm::agent {
+
+namespace {
+
+constexpr std::size_t kFewestTicks = 4;
+// user nice system idle iowait irq softirq steal; guest time is part of user time already.
+using Ticks = std::array<double, 8>;
+
+// What older kernels do not tell is 0.
+std::optional<Ticks> ParseTicks(absl::string_view line) {
+  Ticks ticks{};
+  std::size_t n = 0;
+  const char* at = line.data();
+  const char* const end = at + line.size();
+  while (n < ticks.size()) {
+    at = std::find_if(at, end, [](char c) { return c != ' '; });
+    if (at == end) break;
+    std::uint64_t number = 0;
+    const auto [after, error] = std::from_chars(at, end, number);
+    if (error != std::errc() || (after != end && *after != ' ')) return std::nullopt;
+    ticks[n++] = static_cast<double>(number);
+    at = after;
+  }
+  return n < kFewestTicks ? std::nullopt : std::optional(ticks);
+}
+
+}  // namespace
 
 double ProcTicksPerSecond() {
   const long ticks = sysconf(_SC_CLK_TCK);
@@ -23,21 +49,19 @@ double ProcTicksPerSecond() {
 std::optional<CpuTimes> ParseCpuTimes(absl::string_view text, double ticks_per_s) {
   CpuTimes times;
   bool found = false;
-  for (absl::string_view line : absl::StrSplit(text, '\n')) {
-    if (!absl::ConsumePrefix(&line, "cpu")) break;  // the cpu lines come first
+  // The cpu lines come first.
+  while (absl::ConsumePrefix(&text, "cpu")) {
+    const absl::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
     if (!line.empty() && std::isdigit(static_cast<unsigned char>(line[0])) != 0) {
       ++times.cores;
       continue;
     }
-    // user nice system idle iowait irq softirq steal; guest time is part of user time already.
-    const std::vector<absl::string_view> fields = absl::StrSplit(line, ' ', absl::SkipEmpty());
-    std::array<double, 8> ticks{};
-    if (fields.size() < 4) return std::nullopt;
-    for (std::size_t i = 0; i < std::min(ticks.size(), fields.size()); ++i) {
-      if (!absl::SimpleAtod(fields[i], &ticks[i])) return std::nullopt;
-    }
-    times.busy_s = (ticks[0] + ticks[1] + ticks[2] + ticks[5] + ticks[6]) / ticks_per_s;
-    times.total_s = times.busy_s + (ticks[3] + ticks[4] + ticks[7]) / ticks_per_s;
+    const std::optional<Ticks> ticks = ParseTicks(line);
+    if (!ticks) return std::nullopt;
+    const auto& [user, nice, system, idle, iowait, irq, softirq, steal] = *ticks;
+    times.busy_s = (user + nice + system + irq + softirq) / ticks_per_s;
+    times.total_s = times.busy_s + (idle + iowait + steal) / ticks_per_s;
     found = true;
   }
   if (!found || times.cores == 0) return std::nullopt;
@@ -46,6 +70,11 @@ std::optional<CpuTimes> ParseCpuTimes(absl::string_view text, double ticks_per_s
 
 std::optional<CpuTimes> ReadCpuTimes(const HostPaths& paths) {
   const std::optional<std::string> text = ReadSmallFile(paths.proc() / "stat");
+  return text ? ParseCpuTimes(*text, ProcTicksPerSecond()) : std::nullopt;
+}
+
+std::optional<CpuTimes> CpuTimesReader::Read() {
+  const std::optional<absl::string_view> text = file_.Read();
   return text ? ParseCpuTimes(*text, ProcTicksPerSecond()) : std::nullopt;
 }
 

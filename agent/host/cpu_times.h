@@ -1,12 +1,13 @@
 // What all processors together have done since boot, from /proc/stat.
 //
-// Threads: pure functions of the file system. Ownership: none.
+// Threads: pure functions of the file system; the reader has a rule of its own. Ownership: none.
 #pragma once
 
 #include <optional>
 
 #include "absl/strings/string_view.h"
 #include "agent/host/host_paths.h"
+#include "agent/process/kept_file.h"
 
 namespace joulefarm::agent {
 
@@ -23,6 +24,16 @@ struct CpuTimes {
 // nullopt: not the text of /proc/stat.
 std::optional<CpuTimes> ParseCpuTimes(absl::string_view text, double ticks_per_s);
 std::optional<CpuTimes> ReadCpuTimes(const HostPaths& paths);
+
+// Reads them again and again. Threads: one at a time.
+class CpuTimesReader {
+ public:
+  explicit CpuTimesReader(const HostPaths& paths) : file_(paths.proc() / "stat") {}
+  std::optional<CpuTimes> Read();
+
+ private:
+  KeptFile file_;
+};
 
 // Ticks per second of every tick count in procfs.
 double ProcTicksPerSecond();

@@ -75,7 +75,6 @@ absl::Span<const PowerReading> SampledSource::Sample() {
   failing_ = !polled.ok();
   for (const PowerReading& reading : readings_)
     writers_[static_cast<std::size_t>(reading.channel)]->Add(reading.t_ns, reading.raw);
-  if (!readings_.empty()) to_clock_ns_ = readings_.back().t_ns - readings_.back().seen_ns();
   if (lost > 0) {
     for (const auto& writer : writers_) writer->AddLost(lost);
   }
@@ -91,14 +90,13 @@ void SampledSource::RecordTicks() {
   }
 }
 
-void SampledSource::FlushIfDue(std::int64_t now_ns) {
-  for (const auto& writer : writers_) writer->FlushIfDue(now_ns + to_clock_ns_);
-  if (!pairs_.empty() && now_ns - pairs_.front().arrived_ns >= options_.chunk_ns) RecordTicks();
+void SampledSource::Flush() {
+  for (const auto& writer : writers_) writer->Flush();
+  RecordTicks();
 }
 
 void SampledSource::End() {
-  for (const auto& writer : writers_) writer->Flush();
-  RecordTicks();
+  Flush();
   if (const std::optional<MeterReport> meter = power_->Meter())
     Record([&](v1::Event& event) { *event.mutable_meter_stats() = MeterStatsOf(*meter); });
   // The generator's own count, for whoever checks that nothing vanished on the way to the database.

@@ -20,7 +20,7 @@ namespace joulefarm::agent {
 class SampledSource {
  public:
   struct Options {
-    std::int64_t chunk_ns = 0;
+    std::int64_t chunk_ns = 0;  // how much time a chunk covers at most
     // Of sources that state no rate, and of those that sample by themselves.
     std::int64_t period_ns = 0;
     std::string agent_id;  // for records of meters
@@ -39,8 +39,10 @@ class SampledSource {
   void Declare();
   // Polls it; the readings are those of this poll.
   absl::Span<const PowerReading> Sample();
-  void FlushIfDue(std::int64_t now_ns);
-  // All that is left, how the meter did, and how many samples a source that makes them has made.
+  // Hands out what it has.
+  void Flush();
+  // The same for the last time, how the meter did, and how many samples a source that makes them
+  // has made.
   void End();
 
  private:
@@ -55,8 +57,6 @@ class SampledSource {
   std::vector<std::unique_ptr<ChannelWriter>> writers_;
   std::vector<PowerReading> readings_;
   std::vector<ClockPair> pairs_;
-  // From BOOTTIME to the clock of the stamps, roughly.
-  std::int64_t to_clock_ns_ = 0;
   bool failing_ = false;
 };
 

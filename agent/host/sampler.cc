@@ -36,7 +36,8 @@ Sampler::Sampler(SamplerOptions options, Recorder* recorder)
       engine_cpu_("engine.cpu", v1::STREAM_HOST, ChunkLimits{options_.chunk_ns}, &encoder_,
                   recorder),
       engine_rss_("engine.rss", v1::STREAM_HOST, ChunkLimits{options_.chunk_ns}, &encoder_,
-                  recorder) {}
+                  recorder),
+      cpu_times_(options_.paths) {}
 
 Sampler::~Sampler() { Stop(); }
 
@@ -66,7 +67,7 @@ void Sampler::Start() {
     sensor_writers_.push_back(MakeWriter(channel, v1::STREAM_HOST));
   }
   StartSources();
-  last_times_ = ReadCpuTimes(options_.paths);
+  last_times_ = cpu_times_.Read();
   std::promise<void> sampled;
   const std::future<void> first_sample = sampled.get_future();
   thread_ = std::jthread([this, sampled = std::move(sampled)](std::stop_token stop) mutable {
@@ -187,11 +188,12 @@ void Sampler::Loop(std::stop_token stop, std::promise<void> sampled) {
   Beat host{options_.period_ns, start_ns + options_.period_ns};
   Beat sensors{options_.sensor_period_ns, start_ns + options_.sensor_period_ns};
   for (Source& source : sources_) source.beat.next_ns = start_ns + source.beat.period_ns;
+  flush_ = {options_.chunk_ns, start_ns + options_.chunk_ns};
   SampleEverything(0);
   sampled.set_value();
   std::int64_t lost = 0;
   while (!stopped.stop_requested()) {
-    Flush(FlushWhat::kDue);
+    FlushIfDue();
     std::int64_t next_ns = std::min(host.next_ns, sensors.next_ns);
     for (const Source& source : sources_) next_ns = std::min(next_ns, source.beat.next_ns);
     if (stopped.SleepUntil(next_ns) == Wake::kStop) break;
@@ -206,7 +208,8 @@ void Sampler::Loop(std::stop_token stop, std::promise<void> sampled) {
   }
   AwaitLate();
   SampleEverything(lost);
-  Flush(FlushWhat::kAll);
+  Flush();
+  for (Source& source : sources_) source.power->End();
 }
 
 void Sampler::AwaitLate() {
@@ -219,7 +222,7 @@ void Sampler::AwaitLate() {
     for (Source& source : sources_) {
       if (source.beat.Due(BoottimeNs()).due) Sample(source);
     }
-    Flush(FlushWhat::kDue);
+    FlushIfDue();
   }
 }
 
@@ -298,7 +301,7 @@ void Sampler::SampleHost(std::int64_t lost) {
     for (ChannelWriter* writer : {&host_cpu_, &background_cpu_}) writer->AddLost(lost);
   }
   const std::int64_t t_ns = BoottimeNs();
-  const std::optional<CpuTimes> times = ReadCpuTimes(options_.paths);
+  const std::optional<CpuTimes> times = cpu_times_.Read();
   double engine_cpu_s = 0;
   std::optional<std::int64_t> rss_bytes;
   {
@@ -325,25 +328,16 @@ void Sampler::SampleHost(std::int64_t lost) {
   NoteHost(times, t_ns, rss_bytes);
 }
 
-void Sampler::Flush(FlushWhat what) {
-  const std::int64_t now_ns = BoottimeNs();
-  const auto flush = [&](ChannelWriter& writer) {
-    if (what == FlushWhat::kAll) {
-      writer.Flush();
-    } else {
-      writer.FlushIfDue(now_ns);
-    }
-  };
+void Sampler::Flush() {
   for (ChannelWriter* writer : {&host_cpu_, &background_cpu_, &engine_cpu_, &engine_rss_})
-    flush(*writer);
-  for (const auto& writer : sensor_writers_) flush(*writer);
-  for (Source& source : sources_) {
-    if (what == FlushWhat::kAll) {
-      source.power->End();
-    } else {
-      source.power->FlushIfDue(now_ns);
-    }
-  }
+    writer->Flush();
+  for (const auto& writer : sensor_writers_) writer->Flush();
+  for (Source& source : sources_) source.power->Flush();
+}
+
+// Something is sampled ten times a second: that often is often enough to look.
+void Sampler::FlushIfDue() {
+  if (flush_.Due(BoottimeNs()).due) Flush();
 }
 
 }  // namespace joulefarm::agent

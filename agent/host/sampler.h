@@ -35,7 +35,8 @@ struct SamplerOptions {
   std::int64_t period_ns = 100'000'000;
   // Of temperatures and clocks.
   std::int64_t sensor_period_ns = 1'000'000'000;
-  // How much time a chunk covers at most.
+  // How much time a chunk covers at most, and how often all channels' chunks are handed out
+  // together.
   std::int64_t chunk_ns = 1'000'000'000;
   std::vector<std::unique_ptr<PowerSource>> power;
   // Names of energy channels, best first: the first whose source starts is declared primary.
@@ -115,9 +116,9 @@ class Sampler {
   void NoteHost(const std::optional<CpuTimes>& times, std::int64_t t_ns,
                 std::optional<std::int64_t> rss_bytes);
   std::unique_ptr<ChannelWriter> MakeWriter(const v1::ChannelInfo& channel, v1::Stream stream);
-  // All of them, or only what has become old enough.
-  enum class FlushWhat { kDue, kAll };
-  void Flush(FlushWhat what);
+  // Hands out what all channels have.
+  void Flush();
+  void FlushIfDue();
   // Reads the engine's tree and remembers the peak. Called with mutex_ held.
   std::optional<ProcessTree::Sample> ReadEngine();
   void Declare(const v1::ChannelInfo& channel);
@@ -150,6 +151,8 @@ class Sampler {
   std::optional<std::int64_t> rss_bytes_;
 
   // The thread's own.
+  Beat flush_;
+  CpuTimesReader cpu_times_;
   std::optional<CpuTimes> last_times_;
   double last_engine_cpu_s_ = 0;
   std::jthread thread_;

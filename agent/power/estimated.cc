@@ -20,8 +20,8 @@ constexpr std::int64_t kTickNs = 10'000'000;
 }  // namespace
 
 EstimatedPower::EstimatedPower(HostPaths paths, const EstimateSettings& settings)
-    : paths_(std::move(paths)) {
-  const std::optional<CpuTimes> times = ReadCpuTimes(paths_);
+    : paths_(std::move(paths)), cpu_times_(paths_) {
+  const std::optional<CpuTimes> times = cpu_times_.Read();
   cores_ = times ? times->cores : 0;
   idle_w_ = settings.idle_w.value_or(kGuessIdleW);
   peak_w_ = std::max(idle_w_, settings.peak_w.value_or(idle_w_ + kGuessWPerCore * cores_));
@@ -46,7 +46,7 @@ EstimatedPower::EstimatedPower(HostPaths paths, const EstimateSettings& settings
 
 absl::Status EstimatedPower::Start() {
   start_ns_ = BoottimeNs();
-  const std::optional<CpuTimes> times = ReadCpuTimes(paths_);
+  const std::optional<CpuTimes> times = cpu_times_.Read();
   if (!times || cores_ == 0) {
     return absl::UnavailableError(
         absl::StrCat("estimated power: cannot read ", (paths_.proc() / "stat").string()));
@@ -58,7 +58,7 @@ absl::Status EstimatedPower::Start() {
 
 absl::Status EstimatedPower::Poll(std::vector<PowerReading>& readings, std::int64_t& lost) {
   const std::int64_t t_ns = BoottimeNs();
-  const std::optional<CpuTimes> times = ReadCpuTimes(paths_);
+  const std::optional<CpuTimes> times = cpu_times_.Read();
   if (!times) {
     ++lost;
     return absl::UnavailableError(

@@ -45,6 +45,7 @@ class EstimatedPower : public PowerSource {
 
  private:
   const HostPaths paths_;
+  CpuTimesReader cpu_times_;
   int cores_ = 0;
   double idle_w_ = 0;
   double peak_w_ = 0;

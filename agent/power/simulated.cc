@@ -46,7 +46,7 @@ absl::Status CheckSimulated(const SimulatedSettings& settings) {
 }
 
 SimulatedPower::SimulatedPower(HostPaths paths, const SimulatedSettings& settings, Clock now)
-    : paths_(std::move(paths)), settings_(settings), now_(std::move(now)) {
+    : paths_(std::move(paths)), cpu_times_(paths_), settings_(settings), now_(std::move(now)) {
   v1::ChannelInfo& channel =
       channels_.emplace_back(PowerChannel(kSimulatedChannel, v1::QUANTITY_POWER_W, kScale,
                                           settings.rate_hz, v1::SCOPE_DEVICE, Describe(settings)));
@@ -99,7 +99,7 @@ double SimulatedPower::Watts(std::int64_t since_start_ns) const {
 
 absl::Status SimulatedPower::LookAtProcessors() {
   if (!settings_.busy_watts || settings_.period_ns) return absl::OkStatus();
-  const std::optional<CpuTimes> times = ReadCpuTimes(paths_);
+  const std::optional<CpuTimes> times = cpu_times_.Read();
   if (!times)
     return absl::UnavailableError(
         absl::StrCat("simulated power: cannot read ", (paths_.proc() / "stat").string()));

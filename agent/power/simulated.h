@@ -54,6 +54,7 @@ class SimulatedPower : public PowerSource {
   absl::Status LookAtProcessors();
 
   const HostPaths paths_;
+  CpuTimesReader cpu_times_;
   const SimulatedSettings settings_;
   const Clock now_;
   std::vector<v1::ChannelInfo> channels_;

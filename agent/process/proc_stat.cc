@@ -1,17 +1,25 @@
 #include "agent/process/proc_stat.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <memory>
 #include <set>
 #include <string>
-#include <system_error>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "agent/process/unique_fd.h"
 
 namespace joulefarm::agent {
+namespace {
+
+struct CloseDir {
+  void operator()(DIR* dir) const { closedir(dir); }
+};
+
+}  // namespace
 
 std::optional<std::string> ReadSmallFile(const std::filesystem::path& file) {
   constexpr std::size_t kMost = 1 << 20;
@@ -66,14 +74,21 @@ std::optional<ProcStat> ReadProcStat(const std::filesystem::path& proc, pid_t pi
   return text ? ParseProcStat(*text) : std::nullopt;
 }
 
+std::vector<ProcEntry> ListEntries(const std::filesystem::path& proc) {
+  std::vector<ProcEntry> entries;
+  const std::unique_ptr<DIR, CloseDir> dir(opendir(proc.c_str()));
+  if (dir == nullptr) return entries;
+  while (const dirent* const entry = readdir(dir.get())) {
+    ProcEntry found{0, entry->d_ino};
+    if (absl::SimpleAtoi(entry->d_name, &found.pid)) entries.push_back(found);
+  }
+  return entries;
+}
+
 std::vector<ProcStat> ListProcesses(const std::filesystem::path& proc) {
   std::vector<ProcStat> all;
-  std::error_code error;
-  for (std::filesystem::directory_iterator it(proc, error), end; !error && it != end;
-       it.increment(error)) {
-    pid_t pid = 0;
-    if (!absl::SimpleAtoi(it->path().filename().string(), &pid)) continue;
-    if (std::optional<ProcStat> stat = ReadProcStat(proc, pid)) all.push_back(*stat);
+  for (const ProcEntry& entry : ListEntries(proc)) {
+    if (std::optional<ProcStat> stat = ReadProcStat(proc, entry.pid)) all.push_back(*stat);
   }
   return all;
 }

@@ -6,6 +6,7 @@
 
 #include <sys/types.h>
 
+#include <compare>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -35,6 +36,17 @@ std::optional<ProcStat> ParseProcStat(absl::string_view line);
 
 // nullopt: no such process (or it went away meanwhile).
 std::optional<ProcStat> ReadProcStat(const std::filesystem::path& proc, pid_t pid);
+
+// An entry of procfs. Its inode differs where a number has been given to another process.
+struct ProcEntry {
+  pid_t pid = 0;
+  ino_t inode = 0;
+
+  auto operator<=>(const ProcEntry&) const = default;
+};
+
+// Those of every process to be seen, in no order. Reads nothing of the processes.
+std::vector<ProcEntry> ListEntries(const std::filesystem::path& proc);
 
 // Every process to be seen, in no order.
 std::vector<ProcStat> ListProcesses(const std::filesystem::path& proc);

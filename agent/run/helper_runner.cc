@@ -144,10 +144,14 @@ WorkloadOutcome HelperRunner::Measure(SpoolRecorder& recorder) {
     settle_ns = std::max(settle_ns, meter->settle_ns());
   }
   std::int64_t next_ns = BoottimeNs();
+  std::int64_t flush_ns = next_ns + kChunkNs;
   do {
     Sample(meters);
     const std::int64_t now_ns = BoottimeNs();
-    for (const auto& meter : meters) meter->FlushIfDue(now_ns);
+    if (now_ns >= flush_ns) {
+      for (const auto& meter : meters) meter->Flush();
+      flush_ns = now_ns + kChunkNs;
+    }
     // Beats that were missed are not made up for.
     next_ns += ((now_ns - next_ns) / period_ns + 1) * period_ns;
   } while (stop.SleepUntil(next_ns) != Wake::kStop);

@@ -148,16 +148,25 @@ absl::Status Spool::PersistGrant(const v1::Grant& grant) {
   });
 }
 
-std::uint64_t Spool::Enqueue(Op op, std::size_t bytes, bool urgent) {
+std::uint64_t Spool::Enqueue(Op op, std::size_t bytes, When when) {
+  const auto now = std::chrono::steady_clock::now();
   std::uint64_t ticket = 0;
+  bool sooner = false;
   {
     const std::lock_guard lock(queue_mutex_);
     queue_.push_back(std::move(op));
     queued_bytes_ += bytes;
     ticket = ++enqueued_;
-    urgent_ = urgent_ || urgent || queued_bytes_ >= kGroupBytes;
+    auto due = now;
+    if (when == When::kIdly) {
+      due += options_.acknowledged_window;
+    } else if (when == When::kGrouped && queued_bytes_ < kGroupBytes) {
+      due += options_.group_window;
+    }
+    sooner = !due_ || due < *due_;
+    if (sooner) due_ = due;
   }
-  queue_changed_.notify_one();
+  if (sooner) queue_changed_.notify_one();
   return ticket;
 }
 
@@ -166,15 +175,20 @@ void Spool::Append(v1::Frame frame) {
   {
     const std::lock_guard lock(queue_mutex_);
     behind = queued_bytes_ > kMaxQueuedBytes;
+    going_on_.insert(frame.fence());
   }
   if (behind) Degrade(frame);
   const std::size_t bytes = frame.payload().size();
-  Enqueue(FrameOp{std::move(frame), false}, bytes, false);
+  Enqueue(FrameOp{std::move(frame), false}, bytes, When::kGrouped);
 }
 
 absl::Status Spool::Finish(v1::Frame final_frame) {
   const std::size_t bytes = final_frame.payload().size();
-  const std::uint64_t ticket = Enqueue(FrameOp{std::move(final_frame), true}, bytes, true);
+  {
+    const std::lock_guard lock(queue_mutex_);
+    going_on_.erase(final_frame.fence());
+  }
+  const std::uint64_t ticket = Enqueue(FrameOp{std::move(final_frame), true}, bytes, When::kNow);
   std::unique_lock lock(queue_mutex_);
   if (progress_.wait_for(lock, options_.finish_limit, [&] { return committed_ >= ticket; })) {
     return absl::OkStatus();
@@ -186,7 +200,7 @@ absl::Status Spool::Finish(v1::Frame final_frame) {
 void Spool::Flush() {
   std::unique_lock lock(queue_mutex_);
   const std::uint64_t ticket = enqueued_;
-  urgent_ = true;
+  if (due_) due_ = std::chrono::steady_clock::now();
   queue_changed_.notify_one();
   progress_.wait(lock, [&] { return tried_ >= ticket; });
 }
@@ -219,11 +233,23 @@ absl::StatusOr<std::int64_t> Spool::FrameId(const v1::StreamCursor& key) {
   return *id;
 }
 
-void Spool::Acknowledge(const v1::StreamCursor& cursor) { Enqueue(AckOp{cursor}, 0, false); }
+void Spool::Acknowledge(const v1::StreamCursor& cursor) {
+  const bool goes_on = [&] {
+    const std::lock_guard lock(queue_mutex_);
+    return going_on_.contains(cursor.fence());
+  }();
+  Enqueue(AckOp{cursor}, 0, goes_on ? When::kIdly : When::kGrouped);
+}
 
-void Spool::CheckUploaded() { Enqueue(CheckOp{}, 0, false); }
+void Spool::CheckUploaded() { Enqueue(CheckOp{}, 0, When::kGrouped); }
 
-void Spool::Forget(std::int64_t fence) { Enqueue(ForgetOp{fence}, 0, false); }
+void Spool::Forget(std::int64_t fence) {
+  {
+    const std::lock_guard lock(queue_mutex_);
+    going_on_.erase(fence);
+  }
+  Enqueue(ForgetOp{fence}, 0, When::kGrouped);
+}
 
 absl::Status Spool::Started(pid_t pid, std::uint64_t start_ticks) {
   return Guarded([&](SpoolDb& db) {

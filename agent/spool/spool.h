@@ -22,6 +22,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <variant>
@@ -55,6 +56,9 @@ struct SpoolOptions {
   // Set aside on disk so that the end of an attempt can be written when the disk is full.
   std::int64_t reserve_bytes = std::int64_t{1} << 20;
   std::chrono::milliseconds group_window{50};
+  // What the controller has acknowledged of an attempt that goes on is dropped with the next
+  // frames, or after this: every commit waits for the disk.
+  std::chrono::milliseconds acknowledged_window{2'000};
   // How long Finish waits for a disk that has become full.
   std::chrono::milliseconds finish_limit{10'000};
   SpoolListener listener;
@@ -94,7 +98,7 @@ class Spool : public ProcessJournal {
   absl::StatusOr<std::vector<StoredFrame>> Read(std::int64_t after_id, std::size_t max_bytes);
   // The id of the frame with exactly this seq. NOT_FOUND when it is not (or no longer) here.
   absl::StatusOr<std::int64_t> FrameId(const v1::StreamCursor& key);
-  // Frames up to the cursor may go. Asynchronous.
+  // Frames up to the cursor may go. Asynchronous, and in no hurry while the attempt goes on.
   void Acknowledge(const v1::StreamCursor& cursor);
   // Tells the listener of finished attempts that have nothing left to send. Asynchronous.
   void CheckUploaded();
@@ -134,9 +138,13 @@ class Spool : public ProcessJournal {
   explicit Spool(SpoolOptions options);
   absl::Status OpenDatabase();
 
-  std::uint64_t Enqueue(Op op, std::size_t bytes, bool urgent);
+  // Of an operation: how soon it is committed.
+  enum class When { kNow, kGrouped, kIdly };
+  std::uint64_t Enqueue(Op op, std::size_t bytes, When when);
   // spool_writer.cc
   void WriterLoop();
+  // Returns when what is queued is to be committed, or when stopping.
+  void AwaitDue(std::unique_lock<std::mutex>& lock);
   bool Commit(std::deque<Op>& ops);
   absl::StatusOr<Committed> TryCommit(std::deque<Op>& ops);
   void Apply(Op& op, Committed& change);
@@ -166,7 +174,9 @@ class Spool : public ProcessJournal {
   std::uint64_t enqueued_ = 0;  // operations ever queued
   std::uint64_t committed_ = 0;
   std::uint64_t tried_ = 0;  // operations that were committed or failed at least once
-  bool urgent_ = false;
+  // What is queued is committed then; absent: nothing is queued.
+  std::optional<std::chrono::steady_clock::time_point> due_;
+  std::set<std::int64_t> going_on_;  // attempts that frames were appended of, and no final
   bool stopping_ = false;
 
   // Without its reserve the spool degrades what it takes, and takes no grant.

@@ -33,14 +33,13 @@ void Spool::WriterLoop() {
         queue_changed_.wait_for(lock, kRetryPause, [&] { return stopping_; });
         if (stopping_) return;
       } else {
-        queue_changed_.wait(lock, [&] { return stopping_ || !queue_.empty(); });
-        queue_changed_.wait_for(lock, options_.group_window, [&] { return stopping_ || urgent_; });
+        AwaitDue(lock);
       }
       if (stopping_ && queue_.empty() && ops.empty()) return;
       for (Op& op : queue_) ops.push_back(std::move(op));
       queue_.clear();
       queued_bytes_ = 0;
-      urgent_ = false;
+      due_.reset();
     }
     const std::size_t count = ops.size();
     failing = !Commit(ops);
@@ -51,6 +50,16 @@ void Spool::WriterLoop() {
     }
     if (!failing) ops.clear();
     progress_.notify_all();
+  }
+}
+
+void Spool::AwaitDue(std::unique_lock<std::mutex>& lock) {
+  while (!stopping_ && !(due_ && std::chrono::steady_clock::now() >= *due_)) {
+    if (due_) {
+      queue_changed_.wait_until(lock, *due_);
+    } else {
+      queue_changed_.wait(lock);
+    }
   }
 }
 

@@ -30,6 +30,23 @@ TEST(CpuTimes, SharesAreBetweenReadings) {
   EXPECT_DOUBLE_EQ(*BusyShare({2, 10, 2}, {1, 11, 2}), 0) << "the kernel's counters may step back";
 }
 
+TEST(CpuTimes, OlderKernelsTellLess) {
+  const auto times = ParseCpuTimes("cpu  100 10 50 800\ncpu0 1 2 3 4\n", 100);
+  ASSERT_TRUE(times);
+  EXPECT_DOUBLE_EQ(times->busy_s, 1.6);
+  EXPECT_DOUBLE_EQ(times->total_s, 9.6);
+}
+
+TEST(CpuTimes, AReaderSeesWhatIsThereNow) {
+  HostTree host;
+  CpuTimesReader reader(host.paths());
+  EXPECT_FALSE(reader.Read());
+  host.Write("proc/stat", "cpu  100 0 0 0\ncpu0 1 2 3 4\n");
+  ASSERT_TRUE(reader.Read());
+  host.Write("proc/stat", "cpu  300 0 0 0\ncpu0 1 2 3 4\n");
+  EXPECT_DOUBLE_EQ(reader.Read()->busy_s, 300 / ProcTicksPerSecond());
+}
+
 TEST(CpuTimes, ThisHost) {
   const auto times = ReadCpuTimes(HostPaths());
   ASSERT_TRUE(times);

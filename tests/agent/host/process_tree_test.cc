@@ -5,6 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <thread>
+
 #include "agent/host/cpu_times.h"
 #include "tests/agent/host/host_tree.h"
 
@@ -67,6 +69,56 @@ TEST_F(ProcessTreeTest, ANumberThatWasGivenToAnotherIsNotTaken) {
   tree.Read();
   host_.Write("proc/10/stat", "10 (other) S 1 10 1 0 -1 0 0 0 0 0 7 0 0 0 20 0 1 0 5555 0 3 0");
   EXPECT_FALSE(tree.Read());
+}
+
+TEST_F(ProcessTreeTest, FilesElsewhereAreReadAnewThoughTheyAreReplaced) {
+  Process(10, 1, 10, 100, 0, 5);
+  Process(20, 1, 20, 999, 0, 999);
+  ProcessTree tree(host_.paths(), 10, 0);
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(tree.Read()->processes, 1);
+  Process(20, 1, 10, 30, 0, 2);
+  EXPECT_EQ(tree.Read()->processes, 2) << "there an inode says nothing of who it is";
+}
+
+// Ends with its scope.
+class Forked {
+ public:
+  // `body` runs in a process that leads a group of its own.
+  template <typename Body>
+  explicit Forked(Body body) : pid_(fork()) {
+    if (pid_ == 0) {
+      setpgid(0, 0);
+      body();
+      while (true) pause();
+    }
+    setpgid(pid_, pid_);
+  }
+  ~Forked() {
+    kill(-pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
+  Forked(const Forked&) = delete;
+  Forked& operator=(const Forked&) = delete;
+  pid_t pid() const { return pid_; }
+
+ private:
+  pid_t pid_;
+};
+
+// Everybody else here has long been a stranger by then.
+TEST(ProcessTree, AChildThatComesLateIsFound) {
+  int go[2];
+  ASSERT_EQ(pipe(go), 0);
+  const Forked parent([&] {
+    char byte = 0;
+    if (read(go[0], &byte, 1) == 1) fork();
+  });
+  ProcessTree tree(HostPaths(), parent.pid(), 0);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(tree.Read().value().processes, 1);
+  ASSERT_EQ(write(go[1], "g", 1), 1);
+  while (tree.Read().value().processes < 2) std::this_thread::yield();
+  close(go[0]);
+  close(go[1]);
 }
 
 TEST(ProcessTree, ALiveChild) {

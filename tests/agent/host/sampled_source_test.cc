@@ -125,17 +125,30 @@ TEST_F(SampledSourceTest, SamplesKeepTheirTicksAndTheClocksPairsAreRecordedBesid
   EXPECT_EQ(source_->Sample().size(), 1U);
   Arrive(60 * kMs, 9'010 * kMs);
   source_->Sample();
-  // Due by their arrival, not by a tick that has nothing to do with this host's time.
-  source_->FlushIfDue(9'020 * kMs);
   EXPECT_EQ(recorder_.chunks, 0);
   EXPECT_THAT(recorder_.events, IsEmpty());
-  source_->FlushIfDue(9'000 * kMs + kChunkNs);
+  source_->Flush();
   EXPECT_EQ(recorder_.chunks, 1);
   EXPECT_THAT(recorder_.samples["m"].t_ns, ElementsAre(50 * kMs, 60 * kMs));
   ASSERT_EQ(recorder_.events.size(), 1U);
   EXPECT_THAT(recorder_.events[0].meter_ticks().tick_ns(), ElementsAre(50 * kMs, 60 * kMs));
   EXPECT_THAT(recorder_.events[0].meter_ticks().arrived_ns(),
               ElementsAre(9'000 * kMs, 9'010 * kMs));
+}
+
+TEST_F(SampledSourceTest, FullChunksWaitForTheOthers) {
+  std::vector<std::int64_t> sent;
+  for (int second = 0; second < 3; ++second) {
+    for (int i = 0; i < 5'000; ++i) {
+      sent.push_back(second * kChunkNs + i * kMs / 5);
+      meter_->waiting.push_back({0, sent.back(), i, sent.back()});
+    }
+    source_->Sample();
+    EXPECT_EQ(recorder_.chunks, 3 * second);
+    source_->Flush();
+    EXPECT_EQ(recorder_.chunks, 3 * (second + 1)) << "of 2000, 2000 and 1000 samples";
+  }
+  EXPECT_EQ(recorder_.samples["m"].t_ns, sent);
 }
 
 TEST_F(SampledSourceTest, TheEndHandsOutWhatIsLeft) {

@@ -58,6 +58,7 @@ inline SpoolOptions TestSpoolOptions(const std::filesystem::path& dir, Heard* he
   options.dir = dir;
   options.boot_id = "boot-1";
   options.group_window = std::chrono::milliseconds(1);
+  options.acknowledged_window = std::chrono::milliseconds(1);
   options.finish_limit = std::chrono::milliseconds(2000);
   options.reserve_bytes = 256 << 10;
   if (heard != nullptr) options.listener = heard->Listener();

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "tests/agent/spool/spool_fixture.h"
 #include "tests/agent/temp_dir.h"
 
@@ -121,6 +123,27 @@ TEST_F(SpoolTest, UploadedIsToldOnceEverythingOfAFinishedAttemptIsAcknowledged) 
   spool_->CheckUploaded();
   spool_->Flush();
   EXPECT_THAT(heard_.uploaded(), ElementsAre(1, 1)) << "found again after a restart";
+}
+
+TEST(SpoolAcknowledgements, TravelWithFramesWhileAnAttemptGoesOnAndAtOnceAfterIt) {
+  const TempDir dir;
+  Heard heard;
+  SpoolOptions options = TestSpoolOptions(dir.path(), &heard);
+  options.acknowledged_window = std::chrono::hours(1);
+  const auto spool = OpenSpool(std::move(options));
+  ASSERT_TRUE(spool->PersistGrant(MakeGrant(1)).ok());
+  spool->Append(EventFrame(1, 1));
+  while (heard.committed() < 1) std::this_thread::yield();
+  spool->Acknowledge(Cursor(1, v1::STREAM_EVENT, 1));
+  spool->Append(EventFrame(1, 2));
+  while (heard.committed() < 2) std::this_thread::yield();
+  ASSERT_EQ(ReadAll(*spool).size(), 1u);
+  EXPECT_EQ(ReadAll(*spool)[0].frame.seq(), 2);
+  spool->Acknowledge(Cursor(1, v1::STREAM_EVENT, 2));
+  ASSERT_TRUE(spool->Finish(FinalFrame(1)).ok());
+  spool->Acknowledge(Cursor(1, v1::STREAM_FINAL, 1));
+  while (heard.uploaded().empty()) std::this_thread::yield();
+  EXPECT_EQ(spool->stored_bytes(), 0);
 }
 
 TEST_F(SpoolTest, FramesOfForgottenOrUnknownAttemptsAreNotKept) {
