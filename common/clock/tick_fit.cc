@@ -177,18 +177,22 @@ double TickFit::Lower(const Piece& piece, std::int64_t tick_ns) const {
   const auto after = std::partition_point(
       piece.windows.begin(), piece.windows.end(),
       [&](const Window& window) { return piece.tick_ns[piece.near[window.first]] <= tick_ns; });
-  const auto first = after - std::min<std::ptrdiff_t>(2, after - piece.windows.begin());
-  const auto last = after == piece.windows.end() ? after : after + 1;
   double best = -std::numeric_limits<double>::infinity();
-  for (auto window = first; window != last; ++window) {
+  const auto take = [&](const Window& window) {
     double worst = std::numeric_limits<double>::infinity();
-    for (std::size_t k = window->first; k < window->last; ++k) {
+    // Worse than another window is no better for what else is in it.
+    for (std::size_t k = window.first; k < window.last && worst > best; ++k) {
       const std::size_t i = piece.near[k];
       const double apart = std::abs(SpanNs(piece.tick_ns[i], tick_ns));
       worst = std::min(worst, piece.late_ns[i] - piece.wander * apart);
     }
     best = std::max(best, worst);
-  }
+  };
+  // First the one it lies in, which mostly is the best.
+  const auto before = after - piece.windows.begin();
+  if (before > 0) take(after[-1]);
+  if (after != piece.windows.end()) take(*after);
+  if (before > 1) take(after[-2]);
   return best - piece.slack_ns;
 }
 

@@ -53,8 +53,12 @@ using ChannelKey = std::pair<int, std::string>;  // source and name
 std::vector<ChannelView> Channels(const AttemptData& data,
                                   const std::map<ChannelKey, v1::ChannelInfo>& declared) {
   std::map<ChannelKey, std::vector<const AttemptData::Chunk*>> recorded;
+  auto of = recorded.end();
   for (const AttemptData::Chunk& chunk : data.chunks) {
-    recorded[{chunk.source, chunk.chunk.channel()}].push_back(&chunk);
+    if (of == recorded.end() || of->first.first != chunk.source ||
+        of->first.second != chunk.chunk.channel())
+      of = recorded.try_emplace({chunk.source, chunk.chunk.channel()}).first;
+    of->second.push_back(&chunk);
   }
   SourceClocks clocks(data);
   std::vector<ChannelView> channels;
@@ -93,6 +97,22 @@ void TakeHelper(int source, const v1::Event& event, AttemptView& view,
 }
 
 }  // namespace
+
+std::int64_t ChannelView::ToPhases(std::int64_t stamp_ns) const {
+  if (times.empty()) return stamp_ns;
+  const auto after = std::upper_bound(
+      times.begin(), times.end(), stamp_ns,
+      [](std::int64_t t_ns, const EvenTime& chunk) { return t_ns < chunk.from_ns; });
+  return (after == times.begin() ? after : after - 1)->At(stamp_ns);
+}
+
+std::int64_t ChannelView::ToPhases(std::size_t index, std::int64_t stamp_ns) const {
+  if (times.empty()) return stamp_ns;
+  // Where chunks overlap, the later one says when it was.
+  const bool overlaps = index + 1 < times.size() && times[index + 1].from_ns <= stamp_ns;
+  if (overlaps || stamp_ns < times[index].from_ns) return ToPhases(stamp_ns);
+  return times[index].At(stamp_ns);
+}
 
 AttemptView ViewAttempt(const AttemptData& data) {
   AttemptView view;

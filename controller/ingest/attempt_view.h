@@ -4,8 +4,8 @@
 // outlives it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -15,6 +15,7 @@
 #include "common/measure/grade.h"
 #include "common/measure/phases.h"
 #include "common/measure/speed.h"
+#include "common/trace/even_time.h"
 #include "controller/store/store.h"
 
 namespace joulefarm::controller {
@@ -33,8 +34,9 @@ struct ChannelView {
   v1::ChannelInfo info;
   int source = 0;
   std::vector<const AttemptData::Chunk*> chunks;  // by time
-  // From the stamps as recorded to the clock of the phases; empty: they are the same clock.
-  std::function<std::int64_t(std::int64_t)> to_phases;
+  // Of each chunk, from its stamps as recorded to the clock of the phases; empty: they are the same
+  // clock.
+  std::vector<EvenTime> times;
   // What that may be off by at most.
   std::int64_t clock_bound_ns = 0;
   // Between two instants it drifts by at most this share of the time.
@@ -43,6 +45,11 @@ struct ChannelView {
   ClockParts clock;
   bool clock_unknown = false;  // nothing tells when its samples were: they are left out
   std::vector<Finding> findings;
+
+  bool on_other_clock() const { return !times.empty(); }
+  // On the clock of the phases: any stamp, and one of the chunk at `index`.
+  std::int64_t ToPhases(std::int64_t stamp_ns) const;
+  std::int64_t ToPhases(std::size_t index, std::int64_t stamp_ns) const;
 };
 
 // The host slept between two clock snapshots.

@@ -28,13 +28,11 @@ void AddLoss(const ChannelView& channel, std::size_t index, bool empty,
   std::int64_t lost = std::max<std::int64_t>(0, chunk.lost());
   if (empty) lost += std::max(0, chunk.n());
   if (lost == 0) return;
-  const auto at = [&](std::int64_t t_ns) {
-    return channel.to_phases ? channel.to_phases(t_ns) : t_ns;
-  };
   const std::int64_t from =
-      at(index == 0 ? chunk.t0_ns() : channel.chunks[index - 1]->chunk.t1_ns());
+      channel.ToPhases(index == 0 ? chunk.t0_ns() : channel.chunks[index - 1]->chunk.t1_ns());
   const bool open = empty && index + 1 < channel.chunks.size();
-  const std::int64_t to = at(open ? channel.chunks[index + 1]->chunk.t0_ns() : chunk.t1_ns());
+  const std::int64_t to =
+      channel.ToPhases(open ? channel.chunks[index + 1]->chunk.t0_ns() : chunk.t1_ns());
   losses.push_back({{from, std::max(from, to)}, lost});
 }
 
@@ -47,8 +45,8 @@ ChannelTrace DecodeChannel(const ChannelView& channel) {
     if (!DecodeChunk(*channel.chunks[i], decoder, trace.samples).ok()) ++trace.damaged;
     AddLoss(channel, i, trace.samples.t_ns.size() == before, trace.losses);
   }
-  if (channel.to_phases) {
-    for (std::int64_t& t_ns : trace.samples.t_ns) t_ns = channel.to_phases(t_ns);
+  if (channel.on_other_clock()) {
+    for (std::int64_t& t_ns : trace.samples.t_ns) t_ns = channel.ToPhases(t_ns);
   }
   return trace;
 }

@@ -161,10 +161,11 @@ AttemptResults Finalise(const AttemptData& data, Summaries summaries) {
     results.clock_bounds.push_back(BoundOf(view, channel));
   }
   for (const ChannelView& channel : view.channels) {
-    if (!channel.to_phases) continue;
-    for (const AttemptData::Chunk* item : channel.chunks) {
-      results.chunk_times.push_back({item->id, channel.to_phases(item->chunk.t0_ns()),
-                                     channel.to_phases(item->chunk.t1_ns())});
+    if (!channel.on_other_clock()) continue;
+    for (std::size_t i = 0; i < channel.chunks.size(); ++i) {
+      const AttemptData::Chunk& item = *channel.chunks[i];
+      results.chunk_times.push_back({item.id, channel.ToPhases(i, item.chunk.t0_ns()),
+                                     channel.ToPhases(i, item.chunk.t1_ns())});
     }
   }
   for (const auto& [number, run] : view.runs) {

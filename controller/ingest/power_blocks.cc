@@ -15,6 +15,15 @@ bool IsWhole(std::int64_t longest_ns, std::int64_t period_ns) {
 // A clock that is set or begins anew inside a chunk is no rate.
 constexpr double kMostRateOff = 1e-3;
 
+// As llround, which is a call for each sample: half goes away from zero.
+std::int64_t Rounded(double number) {
+  constexpr double kExact = 9e15;  // up to there the rest is, too
+  if (!(std::abs(number) < kExact)) return std::llround(number);
+  const auto whole = static_cast<std::int64_t>(number);
+  const double rest = number - static_cast<double>(whole);
+  return whole + static_cast<int>(rest >= 0.5) - static_cast<int>(rest <= -0.5);
+}
+
 // Inside of a part, and farther than `reach_ns` from its edges.
 bool LiesWithin(std::int64_t first_ns, std::int64_t last_ns, const std::vector<Interval>& joined,
                 std::int64_t reach_ns) {
@@ -51,17 +60,17 @@ void PowerBlocks::Take(std::size_t index, Summaries summaries) {
   if (empty) return;
   std::optional<TraceSummary> summary = item.summary;
   if (!stored) summary = Summarise(samples.t_ns, samples.raw);
-  const std::int64_t first_ns = At(item.chunk.t0_ns());
-  const std::int64_t last_ns = At(item.chunk.t1_ns());
+  const std::int64_t first_ns = At(index, item.chunk.t0_ns());
+  const std::int64_t last_ns = At(index, item.chunk.t1_ns());
   const bool rises = summary && (blocks_.empty() || first_ns > blocks_.back().last_ns) &&
                      (item.chunk.n() == 1 || last_ns > first_ns);
   if (!rises) {
     if (stored && !Decode(item, samples)) return;
-    TakeSamples(item, std::move(samples));
+    TakeSamples(index, std::move(samples));
     return;
   }
   Block& block = blocks_.emplace_back();
-  block.chunk = &item;
+  block.chunk = index;
   block.samples = item.chunk.n();
   block.first_ns = first_ns;
   block.last_ns = last_ns;
@@ -72,10 +81,10 @@ void PowerBlocks::Take(std::size_t index, Summaries summaries) {
 }
 
 // A chunk whose stamps do not all rise, or that reaches back: its later ones are kept.
-void PowerBlocks::TakeSamples(const AttemptData::Chunk& chunk, TraceSamples samples) {
+void PowerBlocks::TakeSamples(std::size_t index, TraceSamples samples) {
   TraceSamples kept;
   for (std::size_t i = 0; i < samples.t_ns.size(); ++i) {
-    const std::int64_t t_ns = At(samples.t_ns[i]);
+    const std::int64_t t_ns = At(index, samples.t_ns[i]);
     const bool first = kept.t_ns.empty() && blocks_.empty();
     const std::int64_t before_ns = first               ? 0
                                    : kept.t_ns.empty() ? blocks_.back().last_ns
@@ -90,7 +99,7 @@ void PowerBlocks::TakeSamples(const AttemptData::Chunk& chunk, TraceSamples samp
   const std::optional<TraceSummary> summary = Summarise(kept.t_ns, kept.raw);
   if (!summary) return;
   Block& block = blocks_.emplace_back();
-  block.chunk = &chunk;
+  block.chunk = index;
   block.samples = static_cast<std::int64_t>(kept.t_ns.size());
   block.first_ns = kept.t_ns.front();
   block.last_ns = kept.t_ns.back();
@@ -120,26 +129,28 @@ bool PowerBlocks::Decode(const AttemptData::Chunk& chunk, TraceSamples& samples)
   return DecodeChunk(chunk, decoder_, samples).ok();
 }
 
-std::int64_t PowerBlocks::At(std::int64_t stamp_ns) const {
-  return (channel_.to_phases ? channel_.to_phases(stamp_ns) : stamp_ns) - delay_ns_;
+std::int64_t PowerBlocks::At(std::size_t index, std::int64_t stamp_ns) const {
+  return channel_.ToPhases(index, stamp_ns) - delay_ns_;
 }
 
 const TraceSamples& PowerBlocks::Open(Block& block) {
-  if (!block.opened) {
-    TraceSamples& samples = block.opened.emplace();
-    // One that had a summary when it was stored but cannot be decoded is what IsSound looked at.
-    (void)Decode(*block.chunk, samples);
-    const std::int64_t recorded_ns = block.chunk->chunk.t0_ns();
-    for (std::int64_t& t_ns : samples.t_ns) {
-      // Between the ends of a chunk time passes evenly.
-      t_ns =
-          !channel_.to_phases ? t_ns - delay_ns_
-          : std::abs(block.rate - 1) > kMostRateOff
-              ? At(t_ns)
-              : block.first_ns + std::llround(static_cast<double>(t_ns - recorded_ns) * block.rate);
-    }
+  if (block.opened) return *block.opened;
+  TraceSamples& samples = block.opened.emplace();
+  const AttemptData::Chunk& item = *channel_.chunks[block.chunk];
+  // Its bytes are those that were stored: that was looked at when it was taken. One that had a
+  // summary then but cannot be decoded stays empty.
+  (void)decoder_.Decode(item.chunk, samples);
+  const std::int64_t recorded_ns = item.chunk.t0_ns();
+  if (!channel_.on_other_clock()) {
+    for (std::int64_t& t_ns : samples.t_ns) t_ns -= delay_ns_;
+  } else if (std::abs(block.rate - 1) > kMostRateOff) {
+    for (std::int64_t& t_ns : samples.t_ns) t_ns = At(block.chunk, t_ns);
+  } else {
+    // Between the ends of a chunk time passes evenly.
+    for (std::int64_t& t_ns : samples.t_ns)
+      t_ns = block.first_ns + Rounded(static_cast<double>(t_ns - recorded_ns) * block.rate);
   }
-  return *block.opened;
+  return samples;
 }
 
 void PowerBlocks::AddSample(std::int64_t t_ns, std::int64_t raw, PowerTrace& trace) const {

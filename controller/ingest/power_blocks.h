@@ -31,7 +31,7 @@ class PowerBlocks {
 
  private:
   struct Block {
-    const AttemptData::Chunk* chunk = nullptr;
+    std::size_t chunk = 0;  // index in the channel's
     std::int64_t samples = 0;
     std::int64_t first_ns = 0;
     std::int64_t last_ns = 0;
@@ -43,10 +43,11 @@ class PowerBlocks {
   };
 
   void Take(std::size_t index, Summaries summaries);
-  void TakeSamples(const AttemptData::Chunk& chunk, TraceSamples samples);
+  void TakeSamples(std::size_t index, TraceSamples samples);
   void FindPeriod();
   bool Decode(const AttemptData::Chunk& chunk, TraceSamples& samples);
-  std::int64_t At(std::int64_t stamp_ns) const;
+  // Of a stamp of the chunk at `index`.
+  std::int64_t At(std::size_t index, std::int64_t stamp_ns) const;
   const TraceSamples& Open(Block& block);
   PowerTrace Empty() const;
   // Those behind what the trace has, from the last one not after `from_ns` to the first one after

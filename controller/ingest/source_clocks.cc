@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -13,13 +12,6 @@
 
 namespace joulefarm::controller {
 namespace {
-
-std::int64_t AtChunks(const std::vector<EvenTime>& chunks, std::int64_t stamp_ns) {
-  const auto after = std::upper_bound(
-      chunks.begin(), chunks.end(), stamp_ns,
-      [](std::int64_t t_ns, const EvenTime& chunk) { return t_ns < chunk.from_ns; });
-  return (after == chunks.begin() ? after : after - 1)->At(stamp_ns);
-}
 
 // What a clock whose rate is off by at most `rate` can be away from an even one in the middle of a
 // stretch whose ends are known.
@@ -84,10 +76,11 @@ const TickFit& SourceClocks::FitOf(int source, const std::string& clock) {
 }
 
 // False: nothing bounds it.
-bool SourceClocks::Find(const ChannelView& channel, std::int64_t stamp_ns, Place& place) {
+bool SourceClocks::Find(const ChannelView& channel, const TickFit* fit, std::int64_t stamp_ns,
+                        Place& place) {
   place.t_ns = stamp_ns;
-  if (!channel.info.clock().empty()) {
-    const auto tick = FitOf(channel.source, channel.info.clock()).At(stamp_ns);
+  if (fit != nullptr) {
+    const auto tick = fit->At(stamp_ns);
     if (!tick) return false;
     place.t_ns = tick->t_ns;
     place.parts.meter_fit_ns = tick->bound_ns;
@@ -139,7 +132,8 @@ void SourceClocks::Align(ChannelView& channel) {
   channel.clock.stamp_ns = Stated(info.has_stamp_bound_ns(), info.stamp_bound_ns());
   channel.clock.latency_ns = Stated(info.has_latency_u_ns(), info.latency_u_ns());
   if (channel.source == 0 && info.clock().empty()) return;
-  auto times = std::make_shared<std::vector<EvenTime>>();
+  const TickFit* const fit = info.clock().empty() ? nullptr : &FitOf(channel.source, info.clock());
+  std::vector<EvenTime>& times = channel.times;
   std::vector<const AttemptData::Chunk*> kept;
   ClockParts widest;
   std::int64_t left_out_ns = 0;
@@ -149,13 +143,13 @@ void SourceClocks::Align(ChannelView& channel) {
     const std::int64_t length_ns = chunk.t1_ns() - chunk.t0_ns();
     Place from;
     Place to;
-    if (contradicts || length_ns < 0 || !Find(channel, chunk.t0_ns(), from) ||
-        !Find(channel, chunk.t1_ns(), to) || !from.Joins(to)) {
+    if (contradicts || length_ns < 0 || !Find(channel, fit, chunk.t0_ns(), from) ||
+        !Find(channel, fit, chunk.t1_ns(), to) || !from.Joins(to)) {
       left_out_ns += std::max<std::int64_t>(0, length_ns);
       continue;
     }
     kept.push_back(item);
-    times->push_back({chunk.t0_ns(), chunk.t1_ns(), from.t_ns, to.t_ns});
+    times.push_back({chunk.t0_ns(), chunk.t1_ns(), from.t_ns, to.t_ns});
     channel.clock_rate = std::max({channel.clock_rate, from.wander, to.wander});
     for (const Place* place : {&from, &to}) {
       ClockParts parts = place->parts;
@@ -172,7 +166,6 @@ void SourceClocks::Align(ChannelView& channel) {
   channel.clock.source_host_ns = widest.source_host_ns;
   channel.clock.device_host_ns = widest.device_host_ns;
   if (!channel.chunks.empty()) {
-    channel.to_phases = [times](std::int64_t stamp_ns) { return AtChunks(*times, stamp_ns); };
     if (left_out_ns > 0) {
       AddFinding(
           channel.findings,

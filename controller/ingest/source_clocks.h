@@ -21,7 +21,7 @@ class SourceClocks {
   explicit SourceClocks(const AttemptData& data);
   ~SourceClocks();
 
-  // Fills in the channel's to_phases, clock_bound_ns and clock parts. Chunks whose time nothing
+  // Fills in the channel's times, clock_bound_ns and clock parts. Chunks whose time nothing
   // bounds are taken out of it, with findings that say why: what is left can be trusted to the
   // bound.
   void Align(ChannelView& channel);
@@ -36,7 +36,8 @@ class SourceClocks {
   void Take(int source, const v1::Event& event);
   const HostOffsets& OffsetsOf(int source);
   const TickFit& FitOf(int source, const std::string& clock);
-  bool Find(const ChannelView& channel, std::int64_t stamp_ns, Place& place);
+  // `fit`: of the channel's clock; null: its stamps are the host's.
+  bool Find(const ChannelView& channel, const TickFit* fit, std::int64_t stamp_ns, Place& place);
   bool Contradicts(ChannelView& channel);
   std::string WhatIsMissing(const ChannelView& channel);
 

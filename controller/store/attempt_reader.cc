@@ -77,7 +77,8 @@ absl::StatusOr<std::unique_ptr<AttemptReader>> AttemptReader::Open(const std::st
   return Guarded(
       absl::StrCat("cannot open database ", path),
       [&]() -> absl::StatusOr<std::unique_ptr<AttemptReader>> {
-        SQLite::Database database(path, SQLite::OPEN_READONLY, kBusyTimeoutMs);
+        SQLite::Database database(path, SQLite::OPEN_READONLY | SQLite::OPEN_NOMUTEX,
+                                  kBusyTimeoutMs);
         return std::unique_ptr<AttemptReader>(new AttemptReader(path, std::move(database)));
       });
 }

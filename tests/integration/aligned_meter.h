@@ -70,8 +70,8 @@ class AlignedMeter {
     for (const controller::AttemptData::Chunk* chunk : view.chunks) {
       for (const agent::PowerReading& reading :
            parts[static_cast<std::size_t>(chunk - data.chunks.data())]) {
-        placed.samples.push_back({static_cast<double>(reading.raw) * channel().scale(),
-                                  view.to_phases ? view.to_phases(reading.t_ns) : reading.t_ns});
+        placed.samples.push_back(
+            {static_cast<double>(reading.raw) * channel().scale(), view.ToPhases(reading.t_ns)});
       }
     }
     return placed;

@@ -162,7 +162,12 @@ TEST(PowerBlocksTest, StampsOfAnotherClockAreMapped) {
     return Integrated(blocks, {{1'000'000'000, 9'000'000'000}}, 0);
   }();
   // A clock that is 7 s ahead and 50 ppm fast.
-  view.to_phases = [](std::int64_t t_ns) { return 7'000'000'000 + t_ns + t_ns / 20'000; };
+  const auto on_phases = [](std::int64_t t_ns) { return 7'000'000'000 + t_ns + t_ns / 20'000; };
+  for (const AttemptData::Chunk* item : view.chunks) {
+    const v1::TraceChunk& chunk = item->chunk;
+    view.times.push_back(
+        {chunk.t0_ns(), chunk.t1_ns(), on_phases(chunk.t0_ns()), on_phases(chunk.t1_ns())});
+  }
   PowerBlocks blocks(view, 0, Summaries::kStored);
   PowerBlocks computed(view, 0, Summaries::kComputed);
   const std::vector<Interval> parts = {{8'000'050'000, 16'000'450'000}};
