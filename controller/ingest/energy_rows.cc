@@ -51,6 +51,25 @@ RowParts PartsOf(const AttemptView& view) {
   return rows;
 }
 
+// Of parts that several rows have, such as a run of one request, the energy is computed once.
+class KnownEnergies {
+ public:
+  explicit KnownEnergies(ChannelEnergy& channel) : channel_(channel) {}
+
+  const ChannelEnergy::Of& Integrate(const std::vector<Interval>& parts, std::int64_t bound_ns) {
+    Key key{bound_ns, {}};
+    for (const Interval& part : parts) key.second.emplace_back(part.start_ns, part.end_ns);
+    const auto [known, is_new] = known_.try_emplace(std::move(key));
+    if (is_new) known->second = channel_.Integrate(parts, bound_ns);
+    return known->second;
+  }
+
+ private:
+  using Key = std::pair<std::int64_t, std::vector<std::pair<std::int64_t, std::int64_t>>>;
+  ChannelEnergy& channel_;
+  std::map<Key, ChannelEnergy::Of> known_;
+};
+
 // The attempt without what the channel does not cover of an OTHER at either end: sampling begins
 // after the attempt does and ends before.
 Interval Window(const AttemptView& view, const Interval& covered) {
@@ -192,15 +211,10 @@ std::vector<EnergyRow> EnergyRows(const AttemptView& view, const ChannelView& ch
                                   Summaries summaries) {
   ChannelEnergy integrator(view, channel, summaries);
   const Interval window = Window(view, integrator.CoveredTime());
-  // The idle between two runs is the baseline of both.
-  std::map<std::pair<std::int64_t, std::int64_t>, Energy> known;
+  KnownEnergies known(integrator);
   const Baselines baselines(view, [&](const Interval& interval) {
-    const auto [found, is_new] = known.try_emplace({interval.start_ns, interval.end_ns});
-    if (is_new) {
-      ChannelEnergy::Of of = integrator.Integrate({interval}, 0);
-      if (!of.uncorrected) found->second = std::move(of.energy);
-    }
-    return found->second;
+    const ChannelEnergy::Of& of = known.Integrate({interval}, 0);
+    return of.uncorrected ? Energy() : of.energy;
   });
   const bool primary = &channel == PrimaryChannel(view);
   ChannelTrace battery;
@@ -218,7 +232,7 @@ std::vector<EnergyRow> EnergyRows(const AttemptView& view, const ChannelView& ch
     const std::int64_t left_out = may_clip ? Clip(window, clipped) : 0;
     result.start_ns = clipped.front().start_ns;
     result.end_ns = clipped.back().end_ns;
-    const ChannelEnergy::Of of = integrator.Integrate(clipped, parts.bound_ns);
+    const ChannelEnergy::Of& of = known.Integrate(clipped, parts.bound_ns);
     Fill(of.energy, result);
     result.mean_v = of.mean_v;
     row.findings = channel.findings;
