@@ -268,13 +268,13 @@ void MeterReadings::AddParts(const MeterSample& sample) {
 
 void MeterReadings::ReadParts(const MeterSample& sample, std::int64_t t_ns,
                               std::vector<PowerReading>& readings) const {
-  for (const auto& [part, power_w] : sample.parts) {
+  const double gain = (settings_.negate ? -1 : 1) * settings_.gain.value_or(1);
+  for (const auto& part : sample.parts) {
     const auto known = std::find_if(parts_.begin(), parts_.end(),
-                                    [&](const auto& of) { return of.first == part; });
+                                    [&](const auto& of) { return of.first == part.first; });
     if (known == parts_.end()) continue;
-    const double gain = (settings_.negate ? -1 : 1) * settings_.gain.value_or(1);
     const double scale = channels_[static_cast<std::size_t>(known->second)].scale();
-    readings.push_back({known->second, t_ns, Raw(gain * power_w, scale)});
+    readings.push_back({known->second, t_ns, Raw(gain * part.second, scale)});
   }
 }
 
