@@ -100,7 +100,10 @@ class OdpmPower : public PowerSource {
   absl::Status Start() override {
     std::vector<PowerReading> readings;
     std::int64_t lost = 0;
-    return Poll(readings, lost);
+    absl::Status polled = Poll(readings, lost);
+    // Whoever polls next has not seen it.
+    last_ns_.reset();
+    return polled;
   }
 
   absl::Status Poll(std::vector<PowerReading>& readings, std::int64_t& lost) override {

@@ -76,8 +76,9 @@ TEST_F(OdpmRailsTest, TheMonitorsOwnTimeAndEachRefreshOnce) {
   PowerSource& source = *found.sources[0];
   std::vector<PowerReading> readings;
   std::int64_t lost = 0;
+  ASSERT_TRUE(source.Start().ok());
   ASSERT_TRUE(source.Poll(readings, lost).ok());
-  ASSERT_THAT(readings, SizeIs(2));
+  ASSERT_THAT(readings, SizeIs(2)) << "as of a tree that stands still";
   EXPECT_EQ(readings[0].t_ns, 358'357'000'000) << "no later than this";
   EXPECT_EQ(readings[0].raw, 761'330);
   EXPECT_EQ(readings[1].channel, 1);
@@ -101,7 +102,8 @@ TEST_F(OdpmRailsTest, WhatDoesNotReadIsLostAndSaid) {
   PowerSource& source = *found.sources[0];
   std::vector<PowerReading> readings;
   std::int64_t lost = 0;
-  ASSERT_TRUE(source.Start().ok());
+  ASSERT_TRUE(source.Poll(readings, lost).ok());
+  readings.clear();
   Monitor(0, "s2mpg10-odpm", "t=358456\nCH1(T=358456)[VSYS");
   EXPECT_THAT(std::string(source.Poll(readings, lost).message()), HasSubstr("no rail and its"));
   Monitor(0, "s2mpg10-odpm", "t=100\nCH0(T=100)[S10M_VDD_TPU], 1\n");
