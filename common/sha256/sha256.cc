@@ -1,26 +1,18 @@
 #include "common/sha256/sha256.h"
 
-#include <fcntl.h>
 #include <openssl/evp.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <vector>
 
-#include "absl/status/status.h"
 #include "absl/strings/escaping.h"
-#include "absl/strings/str_cat.h"
 
 namespace joulefarm {
 namespace {
 
 constexpr size_t kDigestBytes = 32;
-constexpr size_t kReadBytes = 262'144;
 
 // libcrypto refuses SHA-256 only without memory or with a broken installation. A wrong digest would
 // be far worse than the end of the process.
@@ -30,20 +22,6 @@ void Require(int ok) {
              stderr);
   std::abort();
 }
-
-class FileDescriptor {
- public:
-  explicit FileDescriptor(int fd) : fd_(fd) {}
-  ~FileDescriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 }  // namespace
 
@@ -82,25 +60,6 @@ std::string Sha256Hex(absl::string_view bytes) {
   Sha256 sha;
   sha.Update(bytes);
   return sha.HexDigest();
-}
-
-absl::StatusOr<std::string> Sha256File(const std::filesystem::path& path) {
-  const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0) {
-    return absl::NotFoundError(absl::StrCat(path.string(), ": ", std::strerror(errno)));
-  }
-  Sha256 sha;
-  std::vector<char> buffer(kReadBytes);
-  for (;;) {
-    const ssize_t n = read(file.get(), buffer.data(), buffer.size());
-    if (n == 0) return sha.HexDigest();
-    if (n > 0) {
-      sha.Update(absl::string_view(buffer.data(), static_cast<size_t>(n)));
-    } else if (errno != EINTR) {
-      return absl::UnavailableError(
-          absl::StrCat(path.string(), ": reading failed: ", std::strerror(errno)));
-    }
-  }
 }
 
 bool IsSha256Hex(absl::string_view text) {

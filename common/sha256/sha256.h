@@ -1,14 +1,12 @@
-// SHA-256 of bytes and files: how artifacts, models and experiments are named by content.
+// SHA-256 of bytes: how artifacts, models and experiments are named by content.
 //
-// Threads: one Sha256 belongs to one thread at a time; the free functions may be called from any.
-// Ownership: values.
+// Threads: one Sha256 belongs to one thread at a time; the free functions are pure. Ownership:
+// values.
 #pragma once
 
-#include <filesystem>
 #include <memory>
 #include <string>
 
-#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
 namespace joulefarm {
@@ -35,10 +33,6 @@ class Sha256 {
 
 // Digest of bytes in memory, 64 lower-case hex digits.
 std::string Sha256Hex(absl::string_view bytes);
-
-// Digest of a file, read in pieces. NotFound when it cannot be opened, Unavailable when reading
-// fails; both with the path and the system's reason.
-absl::StatusOr<std::string> Sha256File(const std::filesystem::path& path);
 
 // Whether the text is 64 lower-case hex digits: the one spelling of a digest in this project.
 bool IsSha256Hex(absl::string_view text);

@@ -1,10 +1,6 @@
 #include "common/sha256/sha256.h"
 
-#include <stdlib.h>
-
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <utility>
 
@@ -18,21 +14,6 @@ constexpr char kAbc[] = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff6
 // FIPS 180-4 examples.
 constexpr char kTwoBlocks[] = "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1";
 constexpr char kMillionA[] = "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0";
-
-class TempDir {
- public:
-  TempDir() {
-    std::string name = (std::filesystem::temp_directory_path() / "jf-sha256-XXXXXX").string();
-    path_ = mkdtemp(name.data());
-  }
-  ~TempDir() { std::filesystem::remove_all(path_); }
-  TempDir(const TempDir&) = delete;
-  TempDir& operator=(const TempDir&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 TEST(Sha256, KnownAnswers) {
   EXPECT_EQ(Sha256Hex(""), kEmpty);
@@ -67,23 +48,6 @@ TEST(Sha256, MovesWithItsState) {
   Sha256 moved = std::move(sha);
   moved.Update("c");
   EXPECT_EQ(moved.HexDigest(), kAbc);
-}
-
-TEST(Sha256File, ReadsWholeFilesLargerThanItsBuffer) {
-  const TempDir dir;
-  const std::filesystem::path path = dir.path() / "a";
-  std::ofstream(path, std::ios::binary) << std::string(1000000, 'a');
-  const auto digest = Sha256File(path);
-  ASSERT_TRUE(digest.ok()) << digest.status();
-  EXPECT_EQ(*digest, kMillionA);
-}
-
-TEST(Sha256File, NamesWhatCannotBeRead) {
-  const TempDir dir;
-  const auto missing = Sha256File(dir.path() / "none");
-  EXPECT_EQ(missing.status().code(), absl::StatusCode::kNotFound);
-  EXPECT_NE(std::string(missing.status().message()).find("none: No such file"), std::string::npos);
-  EXPECT_EQ(Sha256File(dir.path()).status().code(), absl::StatusCode::kUnavailable);
 }
 
 TEST(IsSha256Hex, TakesOneSpellingOnly) {
