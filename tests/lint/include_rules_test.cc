@@ -26,9 +26,9 @@ bool IsSharedReader(const std::string& target) { return target == "controller/st
 // What the pure cores may include beside what is in angle brackets and belongs to the standard.
 const std::vector<std::string>& PureIncludes() {
   static const auto& kPure = *new std::vector<std::string>{
-      "absl/",           "joulefarm/v1/",    "common/clock/", "common/experiment/",
-      "common/measure/", "common/stats/",    "common/text/",  "common/trace/",
-      "common/units/",   "controller/core/", "agent/core/"};
+      "absl/",           "joulefarm/v1/",  "common/clock/",    "common/experiment/",
+      "common/measure/", "common/sha256/", "common/stats/",    "common/text/",
+      "common/trace/",   "common/units/",  "controller/core/", "agent/core/"};
   return kPure;
 }
 
