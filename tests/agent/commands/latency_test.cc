@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "agent/commands/keep_latency.h"
+#include "agent/commands/meters.h"
 #include "agent/power/latency_file.h"
 #include "tests/agent/host/host_tree.h"
 #include "tests/agent/temp_dir.h"
@@ -218,6 +219,27 @@ TEST_F(KeepLatencyTest, ADamagedFileIsLeftAloneAndSaid) {
     std::ifstream in(request_.file);
     EXPECT_EQ(std::string(std::istreambuf_iterator<char>(in), {}), text);
   }
+}
+
+TEST_F(KeepLatencyTest, MetersShowsItAndItsDate) {
+  MetersReport report;
+  MeterNow& now = report.meters.emplace_back();
+  now.channel.set_name("quiet");
+  now.meter.emplace().title = "Quiet meter";
+  WriteMetersJson(report, out_, err_);
+  EXPECT_THAT(out_.str(), HasSubstr("\"latency_ns\": null"));
+  now.meter->settings.latency = {.model = "quiet",
+                                 .latency_ns = 12'400'000,
+                                 .latency_u_ns = 1'500'000,
+                                 .taken_at = "2026-11-21T19:00:00Z"};
+  out_.str("");
+  WriteMetersJson(report, out_, err_);
+  EXPECT_THAT(out_.str(), testing::AllOf(HasSubstr("\"latency_ns\": 12400000"),
+                                         HasSubstr("\"latency_u_ns\": 1500000"),
+                                         HasSubstr("\"latency_at\": \"2026-11-21T19:00:00Z\"")));
+  out_.str("");
+  WriteMetersTable(report, out_);
+  EXPECT_THAT(out_.str(), HasSubstr("stamps 12.4 ± 1.5 ms late as found"));
 }
 
 TEST(LatencyTest, WhereNothingMeasuresItSaysSo) {
