@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -20,7 +21,7 @@ class ExactSum {
  public:
   void Add(double value) {
     const double sum = sum_ + value;
-    const bool larger = (sum_ < 0 ? -sum_ : sum_) >= (value < 0 ? -value : value);
+    const bool larger = std::abs(sum_) >= std::abs(value);
     rest_ += larger ? (sum_ - sum) + value : (value - sum) + sum_;
     sum_ = sum;
   }

@@ -62,30 +62,47 @@ std::size_t IntegrateInside(const PowerTrace& trace, const Interval& part, std::
   const std::int64_t* const t = trace.t_ns.data();
   const double* const power_w = trace.power_w.data();
   const std::size_t last = std::min(trace.t_ns.size() - 1, stretch);
-  Pass sums = pass;
-  double step2 = step2_before;
-  const std::size_t first = i;
-  for (; i < last && t[i + 1] <= part.end_ns; ++i) {
-    const std::int64_t whole = t[i + 1] - t[i];
-    if (2 * whole >= 3 * trace.period_ns) break;
-    const double span = static_cast<double>(whole);
-    const double from_w = power_w[i];
-    const double to_w = power_w[i + 1];
-    sums.energy.Add((from_w + to_w) / 2 * span);
-    sums.squares += (from_w * from_w + from_w * to_w + to_w * to_w) / 3 * span;
-    sums.powers.Add(to_w);
-    sums.inside.Add(from_w);
-    const double step = (to_w - from_w) * span;
-    sums.steps += step * step;
-    sums.noise += std::min(step * step, step2);
-    step2 = step * step;
+  std::size_t end = i;
+  while (end < last && t[end + 1] <= part.end_ns && 2 * (t[end + 1] - t[end]) < 3 * trace.period_ns)
+    ++end;
+  if (end == i) return end;
+  // One sum after the other: all at once they do not fit the processor's registers.
+  ExactSum energy = pass.energy;
+  double squares = pass.squares;
+  for (std::size_t k = i; k < end; ++k) {
+    const double span = static_cast<double>(t[k + 1] - t[k]);
+    const double from_w = power_w[k];
+    const double to_w = power_w[k + 1];
+    energy.Add((from_w + to_w) / 2 * span);
+    squares += (from_w * from_w + from_w * to_w + to_w * to_w) / 3 * span;
   }
-  if (i == first) return i;
-  sums.powers.Add(power_w[first]);
-  sums.samples += static_cast<std::int64_t>(i - first);
-  pass = sums;
-  step2_before = step2;
-  return i;
+  pass.energy = energy;
+  pass.squares = squares;
+  double steps = pass.steps;
+  double noise = pass.noise;
+  double before = step2_before;
+  for (std::size_t k = i; k < end; ++k) {
+    const double step = (power_w[k + 1] - power_w[k]) * static_cast<double>(t[k + 1] - t[k]);
+    steps += step * step;
+    noise += std::min(step * step, before);
+    before = step * step;
+  }
+  pass.steps = steps;
+  pass.noise = noise;
+  step2_before = before;
+  double low = power_w[i];
+  double high = power_w[i];
+  for (std::size_t k = i; k < end; ++k) {
+    low = std::min(low, power_w[k]);
+    high = std::max(high, power_w[k]);
+  }
+  for (Range* range : {&pass.powers, &pass.inside}) {
+    range->Add(low);
+    range->Add(high);
+  }
+  pass.powers.Add(power_w[end]);
+  pass.samples += static_cast<std::int64_t>(end - i);
+  return end;
 }
 
 // One joined part; both its edges lie within the trace.

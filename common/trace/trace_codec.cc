@@ -158,22 +158,27 @@ absl::Status TraceDecoder::State::ReadColumn(absl::string_view& data, std::size_
   if (!read.ok()) return read;
   const std::uint64_t centre = start[static_cast<std::size_t>(order)];
   // Many chunks are appended to one column: it grows by doubling, not by a chunk at a time.
-  if (column.capacity() < column.size() + n)
-    column.reserve(std::max(2 * column.capacity(), column.size() + n));
+  const std::size_t before = column.size();
+  if (column.capacity() < before + n) column.reserve(std::max(2 * column.capacity(), before + n));
+  column.resize(before + n);
+  std::int64_t* to = column.data() + before;
   std::uint64_t value = start[0];
   std::uint64_t step = start[1];
-  if (order > 0) column.push_back(static_cast<std::int64_t>(value));
-  if (order > 1) column.push_back(static_cast<std::int64_t>(value += step));
-  for (const std::uint64_t word : words) {
-    const std::uint64_t residual = UnZigZag(word) + centre;
-    if (order == 0) {
-      value = residual;
-    } else if (order == 1) {
-      value += residual;
-    } else {
-      value += step += residual;
-    }
-    column.push_back(static_cast<std::int64_t>(value));
+  switch (order) {
+    case 0:
+      for (const std::uint64_t word : words)
+        *to++ = static_cast<std::int64_t>(UnZigZag(word) + centre);
+      break;
+    case 1:
+      *to++ = static_cast<std::int64_t>(value);
+      for (const std::uint64_t word : words)
+        *to++ = static_cast<std::int64_t>(value += UnZigZag(word) + centre);
+      break;
+    default:
+      *to++ = static_cast<std::int64_t>(value);
+      *to++ = static_cast<std::int64_t>(value += step);
+      for (const std::uint64_t word : words)
+        *to++ = static_cast<std::int64_t>(value += step += UnZigZag(word) + centre);
   }
   return absl::OkStatus();
 }

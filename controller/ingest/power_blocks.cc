@@ -15,10 +15,11 @@ bool IsWhole(std::int64_t longest_ns, std::int64_t period_ns) {
 // A clock that is set or begins anew inside a chunk is no rate.
 constexpr double kMostRateOff = 1e-3;
 
-// As llround, which is a call for each sample: half goes away from zero.
+// Up to there a double has whole numbers and halves.
+constexpr std::int64_t kLongestExactNs = 4'000'000'000'000'000;
+
+// As llround, which is a call for each sample: half goes away from zero. Of numbers up to there.
 std::int64_t Rounded(double number) {
-  constexpr double kExact = 9e15;  // up to there the rest is, too
-  if (!(std::abs(number) < kExact)) return std::llround(number);
   const auto whole = static_cast<std::int64_t>(number);
   const double rest = number - static_cast<double>(whole);
   return whole + static_cast<int>(rest >= 0.5) - static_cast<int>(rest <= -0.5);
@@ -143,12 +144,15 @@ const TraceSamples& PowerBlocks::Open(Block& block) {
   const std::int64_t recorded_ns = item.chunk.t0_ns();
   if (!channel_.on_other_clock()) {
     for (std::int64_t& t_ns : samples.t_ns) t_ns -= delay_ns_;
-  } else if (std::abs(block.rate - 1) > kMostRateOff) {
+  } else if (std::abs(block.rate - 1) > kMostRateOff ||
+             block.last_ns - block.first_ns > kLongestExactNs) {
     for (std::int64_t& t_ns : samples.t_ns) t_ns = At(block.chunk, t_ns);
   } else {
     // Between the ends of a chunk time passes evenly.
+    const double rate = block.rate;
+    const std::int64_t first_ns = block.first_ns;
     for (std::int64_t& t_ns : samples.t_ns)
-      t_ns = block.first_ns + Rounded(static_cast<double>(t_ns - recorded_ns) * block.rate);
+      t_ns = first_ns + Rounded(static_cast<double>(t_ns - recorded_ns) * rate);
   }
   return samples;
 }
