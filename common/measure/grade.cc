@@ -75,7 +75,9 @@ constexpr std::array kCodes = {
              "that cannot be read",
              ""},
     CodeInfo{Code::kPortNotCut, "port_not_cut", kEnergy, v1::QUALITY_SUSPECT,
-             "a USB port that its switch says is cut, and whose cut the power does not show", ""},
+             "a USB port that its switch says is cut, and whose cut the power does not show, or "
+             "nothing measures and the other half of the USB 3 port was not cut",
+             ""},
     CodeInfo{Code::kBatteryInPath, "battery_in_path", kEnergy, v1::QUALITY_INVALID,
              "a channel of the whole device while its battery lies between it and the meter "
              "(power_path inline_battery_present), and what its battery gave could not be measured",
