@@ -11,6 +11,7 @@
 #include <random>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "agent/artifact/artifact_cache.h"
@@ -259,11 +260,12 @@ void Agent::Shell::MakeTelemetry() {
       .power = environment_.power,
       .live = &live_,
       .helps = &helps_,
-      .send = [this](Connection connection, v1::Telemetry telemetry) {
-        asio::post(io_, [this, connection, telemetry = std::move(telemetry)]() mutable {
-          v1::AgentMessage message;
-          *message.mutable_telemetry() = std::move(telemetry);
-          link_->SendIfIdle(connection, std::move(message));
+      .send = [this](Connection connection, std::vector<v1::Telemetry> all) {
+        asio::post(io_, [this, connection, all = std::move(all)]() mutable {
+          std::vector<v1::AgentMessage> messages;
+          for (v1::Telemetry& telemetry : all)
+            *messages.emplace_back().mutable_telemetry() = std::move(telemetry);
+          link_->SendIfIdle(connection, std::move(messages));
         });
       }});
 }

@@ -42,7 +42,7 @@ int KeepLatency(const LatencyReport& report, const MeterReport& meter, const Kee
       absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::FromUnixNanos(wall_now_ns), absl::UTCTimeZone());
   if (const absl::Status written = WriteLatencies(request.file, *latencies); !written.ok())
     return NotKept(written.message(), err);
-  out << meter.id
+  out << meter.local_id
       << absl::StrFormat(": stamps count as %.3g ms late, within %.2g ms",
                          static_cast<double>(latency.latency_ns) * 1e-6,
                          static_cast<double>(latency.latency_u_ns) * 1e-6)

@@ -66,11 +66,13 @@ absl::Status MeteredSource::Start() {
   changed_.wait_for(lock, std::chrono::nanoseconds(FirstSampleNs()),
                     [this] { return any_ || IsFinal(trouble_); });
   if (any_) return absl::OkStatus();
-  const absl::Status trouble = trouble_.ok()
-                                   ? absl::DeadlineExceededError(absl::StrFormat(
-                                         "%s: no sample within %.1f s", TitleOf(model_, identity_),
-                                         static_cast<double>(FirstSampleNs()) * 1e-9))
-                                   : trouble_;
+  absl::Status trouble = trouble_;
+  if (trouble.ok()) {
+    trouble = absl::DeadlineExceededError(
+        absl::StrFormat("%s: no sample within %.1f s%s%s", TitleOf(model_, identity_),
+                        static_cast<double>(FirstSampleNs()) * 1e-9,
+                        report_.trouble.empty() ? "" : "; the last refusal: ", report_.trouble));
+  }
   lock.unlock();
   thread_ = std::jthread();
   return trouble;

@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "agent/process/boottime.h"
@@ -66,8 +67,9 @@ class ClientStream : public Stream, public grpc::ClientBidiReactor<Out, In> {
   void SendFirst(Out message) { writer_.PushFirst(std::move(message)); }
 
   // For what may be lost: nothing happens where something waits already.
-  void SendIfIdle(Out message) {
-    if (writer_.waiting() == 0) writer_.Push(std::move(message));
+  void SendIfIdle(std::vector<Out> messages) {
+    if (writer_.waiting() > 0) return;
+    for (Out& message : messages) writer_.Push(std::move(message));
   }
 
   void Close() override {

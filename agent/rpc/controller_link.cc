@@ -138,9 +138,9 @@ void ControllerLink::SendFirst(Connection connection, v1::AgentMessage message) 
   calls_->control->SendFirst(std::move(message));
 }
 
-void ControllerLink::SendIfIdle(Connection connection, v1::AgentMessage message) {
+void ControllerLink::SendIfIdle(Connection connection, std::vector<v1::AgentMessage> messages) {
   if (connection != calls_->connection || calls_->control == nullptr) return;
-  calls_->control->SendIfIdle(std::move(message));
+  calls_->control->SendIfIdle(std::move(messages));
 }
 
 void ControllerLink::OpenUpload(Connection connection, std::int64_t session_epoch,

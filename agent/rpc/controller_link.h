@@ -49,7 +49,7 @@ class ControllerLink {
   // The same ahead of all that waits to be sent, for what is small and must be prompt.
   void SendFirst(Connection connection, v1::AgentMessage message);
   // The same for what may be lost: nothing happens while anything else waits to be sent.
-  void SendIfIdle(Connection connection, v1::AgentMessage message);
+  void SendIfIdle(Connection connection, std::vector<v1::AgentMessage> messages);
   void OpenUpload(Connection connection, std::int64_t session_epoch,
                   const std::vector<v1::StreamCursor>& cursors);
   void Disconnect(Connection connection);

@@ -122,9 +122,11 @@ absl::Status PortCut::Restore() {
                                                       " is still without power: ", status.message(),
                                                       "; the agent tries again at its next start"));
   }
+  // Until then it counts as cut: whoever asks again may still remove it.
+  if (absl::Status removed = RemoveDurably(journal_); !removed.ok()) return removed;
   cut_.reset();
   switch_ = nullptr;
-  return RemoveDurably(journal_);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::string> PortCut::RestoreLeft() {

@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "agent/run/live_helps.h"
 #include "agent/telemetry/device_telemetry.h"
@@ -23,7 +24,7 @@ class AgentTelemetry {
     LiveAttempt* live = nullptr;
     LiveHelps* helps = nullptr;
     // To the connection that asked last; must not block.
-    std::function<void(Connection, v1::Telemetry)> send;
+    std::function<void(Connection, std::vector<v1::Telemetry>)> send;
   };
 
   explicit AgentTelemetry(Options options);

@@ -30,6 +30,7 @@ Farm::Farm(FarmConfig config, FarmSnapshot snapshot, Instant now)
   for (Resource& resource : snapshot.resources) {
     agents_[resource.agent_id].info.id = resource.agent_id;
     agents_[resource.agent_id].resources.insert(resource.id);
+    NotePort(resource);
     resources_[resource.id] = std::move(resource);
   }
   for (Attempt& attempt : snapshot.attempts) {

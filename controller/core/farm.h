@@ -126,7 +126,7 @@ class Farm {
   const Resource* FindMeter(const Device& device, std::string& why) const;
   bool IsMetered(const Device& device) const;
   std::set<std::string> SharersOf(const Device& device) const;
-  std::string PortKeyOf(const Device& device) const;
+  std::string KeyOfPort(const std::string& port_id) const;
   std::set<std::string> OnPortOf(const Device& device) const;
   std::string PortTroubleOf(const Device& device) const;
   // The devices on its meter and those on its port.
@@ -139,6 +139,7 @@ class Farm {
                    Gang& gang) const;
   void TakeResources(const Attempt& attempt, DeviceEvent event, std::optional<int> source);
   void ReleaseResources(const Attempt& attempt, bool device_agent_said);
+  void NotePort(const Resource& resource);
   void PutResource(Resource& resource, DeviceEvent event);
 
   // farm_helpers.cc: the further sources of an attempt.
@@ -214,6 +215,9 @@ class Farm {
   void Enqueue(Job& job);
   void Dequeue(const Job& job);
   static Need NeedOf(const Job& job);
+  // In service, as far as operators and its health go.
+  static bool TakesJobs(const Device& device);
+  std::size_t Waiting(const std::string& device_id) const;
   void Dispatch(const std::string& device_id);
   bool GrantHealthCheck(Device& device);
   // It and those that may have waited for it or for its meter, the job that waits longest first.
@@ -266,7 +270,8 @@ class Farm {
   std::map<Fence, Told> told_;                          // of attempts that go on
   std::set<Fence> final_stored_;  // of source 0, without results yet: its agent may forget it
   std::map<std::string, Device> devices_;
-  std::set<std::string> ported_;  // devices that hang on a switchable port
+  std::set<std::string> ported_;       // devices that hang on a switchable port
+  std::set<std::string> taken_ports_;  // that are cut, or may be
   std::map<std::string, Resource> resources_;
   std::map<std::string, Rest> rests_;
   std::map<std::string, AgentState> agents_;

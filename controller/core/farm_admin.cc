@@ -29,9 +29,9 @@ void Farm::On(const SetDeviceRequested& input) {
     if (*input.admin == v1::DEVICE_ADMIN_DRAINING) MoveAway(device.id);
   }
   if (input.health.has_value()) {
-    DropHealthCheck(device);
     device.failed_job.clear();
     SetHealth(device, *input.health, absl::StrCat("by an operator", why));
+    DropHealthCheck(device);  // after that: the device may be free then
     if (*input.health == v1::DEVICE_HEALTH_QUARANTINED) MoveAway(device.id);
   }
   Dispatch(device.id);

@@ -69,8 +69,13 @@ void Farm::Withdraw(Attempt& attempt, const std::string& by, const std::string& 
   if (job.state == v1::JOB_STATE_CANCELING) {
     StopJob(job);
   } else {
+    if (const auto device = devices_.find(job.device_id);
+        !job.pinned && device != devices_.end() && !TakesJobs(device->second)) {
+      Rebind(job);
+    }
     Move(job, JobEvent::kGrantWithdrawn, job.failure_class,
          absl::StrCat(by, " refused it: ", reason));
+    if (job.device_id != attempt.device_id) Dispatch(job.device_id);
   }
   if (queues_.count(attempt.device_id) > 0) {
     SetGate(devices_[attempt.device_id],

@@ -58,7 +58,8 @@ void Farm::JudgeHealth(const Attempt& attempt, const v1::Final& final) {
   Device& device = it->second;
   if (attempt.job_id == device.health_check) return;  // judged when it has no try left
   if (final.outcome() == v1::OUTCOME_SUCCEEDED) {
-    const bool cleared = device.health == v1::DEVICE_HEALTH_SUSPECT && device.health_check.empty();
+    if (!device.health_check.empty()) return;  // that one decides
+    const bool cleared = device.health == v1::DEVICE_HEALTH_SUSPECT;
     if (!cleared && device.failed_job.empty()) return;
     device.failed_job.clear();
     if (cleared) {
@@ -133,7 +134,9 @@ void Farm::SetHealth(Device& device, v1::DeviceHealth health, const std::string&
 // Somebody has decided already.
 void Farm::DropHealthCheck(Device& device) {
   const auto check = jobs_.find(std::exchange(device.health_check, ""));
-  if (check != jobs_.end()) CancelJob(check->second);
+  if (check == jobs_.end()) return;
+  Put(device);
+  CancelJob(check->second);
 }
 
 }  // namespace joulefarm::controller

@@ -202,12 +202,12 @@ void Farm::AddPort(const Device& device, Gang& gang) const {
   AddResource(device, port->second, "", gang);
 }
 
-// Where a device hangs: two ports that agents of one host say are in one place are one.
-std::string Farm::PortKeyOf(const Device& device) const {
-  const auto port = resources_.find(device.port);
-  if (port == resources_.end() || port->second.place.empty()) return device.port;
+// Where a port is: two that agents of one host say are in one place are one.
+std::string Farm::KeyOfPort(const std::string& port_id) const {
+  const auto port = resources_.find(port_id);
+  if (port == resources_.end() || port->second.place.empty()) return port_id;
   const auto agent = agents_.find(port->second.agent_id);
-  if (agent == agents_.end() || agent->second.info.boot_id.empty()) return device.port;
+  if (agent == agents_.end() || agent->second.info.boot_id.empty()) return port_id;
   return absl::StrCat(agent->second.info.boot_id, " ", port->second.place);
 }
 
@@ -215,24 +215,30 @@ std::string Farm::PortKeyOf(const Device& device) const {
 std::set<std::string> Farm::OnPortOf(const Device& device) const {
   std::set<std::string> others;
   if (device.port.empty()) return others;
-  const std::string key = PortKeyOf(device);
+  const std::string key = KeyOfPort(device.port);
   for (const std::string& id : ported_) {
     const Device& other = devices_.at(id);
-    if (id != device.id && (other.port == device.port || PortKeyOf(other) == key))
+    if (id != device.id && (other.port == device.port || KeyOfPort(other.port) == key))
       others.insert(id);
   }
   return others;
 }
 
-// Why it would be without power; empty: nobody cuts its port for another device.
+// Why it would be without power; empty: nobody has its port cut.
 std::string Farm::PortTroubleOf(const Device& device) const {
-  for (const std::string& id : OnPortOf(device)) {
-    const Device& other = devices_.at(id);
-    const auto port = resources_.find(other.port);
-    if (port == resources_.end() || !IsHeld(port->second.alloc)) continue;
-    if (port->second.fence != other.fence) continue;
-    return absl::StrCat("waits: its port ", other.port, " is cut for device ", id, " (attempt ",
-                        port->second.fence.value_or(0), ")");
+  if (device.port.empty() || taken_ports_.empty()) return "";
+  const std::string key = KeyOfPort(device.port);
+  for (const std::string& id : taken_ports_) {
+    if (id != device.port && KeyOfPort(id) != key) continue;
+    const Resource& port = resources_.at(id);
+    if (port.alloc == v1::DEVICE_ALLOC_DIRTY) {
+      return absl::StrCat("waits: its port ", id, " may still be cut: agent ", port.agent_id,
+                          " has not said that it has power");
+    }
+    const auto attempt = attempts_.find(port.fence.value_or(0));
+    if (attempt == attempts_.end() || attempt->second.device_id == device.id) continue;
+    return absl::StrCat("waits: its port ", id, " is cut for device ", attempt->second.device_id,
+                        " (attempt ", attempt->first, ")");
   }
   return "";
 }
@@ -284,11 +290,21 @@ void Farm::ReleaseResources(const Attempt& attempt, bool device_agent_said) {
   }
 }
 
+void Farm::NotePort(const Resource& resource) {
+  if (resource.kind != v1::RESOURCE_KIND_PORT) return;
+  if (resource.alloc == v1::DEVICE_ALLOC_FREE) {
+    taken_ports_.erase(resource.id);
+  } else {
+    taken_ports_.insert(resource.id);
+  }
+}
+
 void Farm::PutResource(Resource& resource, DeviceEvent event) {
   const auto next = Next(resource.alloc, event);
   if (!next.has_value()) return;
   resource.alloc = *next;
   if (!IsHeld(*next)) resource.fence.reset();
+  NotePort(resource);
   Put(resource);
 }
 

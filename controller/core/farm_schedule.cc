@@ -19,6 +19,19 @@ Farm::Need Farm::NeedOf(const Job& job) {
   return {spec.power(), spec.power_channel(), spec.min_rate_hz(), spec.cut_usb()};
 }
 
+bool Farm::TakesJobs(const Device& device) {
+  return device.admin == v1::DEVICE_ADMIN_ENABLED && device.health != v1::DEVICE_HEALTH_QUARANTINED;
+}
+
+// How many jobs are queued for it.
+std::size_t Farm::Waiting(const std::string& device_id) const {
+  std::size_t waiting = 0;
+  if (const auto queues = queues_.find(device_id); queues != queues_.end()) {
+    for (const auto& [need, queue] : queues->second) waiting += queue.size();
+  }
+  return waiting;
+}
+
 void Farm::Enqueue(Job& job) {
   queues_[job.device_id][NeedOf(job)][{job.priority, job.number}] = job.id;
 }
@@ -43,10 +56,7 @@ void Farm::Dispatch(const std::string& device_id) {
   const auto device = devices_.find(device_id);
   if (device == devices_.end()) return;
   Device& d = device->second;
-  if (d.link != v1::DEVICE_LINK_ONLINE || d.alloc != v1::DEVICE_ALLOC_FREE ||
-      d.admin != v1::DEVICE_ADMIN_ENABLED || d.health == v1::DEVICE_HEALTH_QUARANTINED) {
-    return;
-  }
+  if (d.link != v1::DEVICE_LINK_ONLINE || d.alloc != v1::DEVICE_ALLOC_FREE || !TakesJobs(d)) return;
   if (const auto rest = rests_.find(device_id);
       rest != rests_.end() && rest->second.ready_at_boot_ns > now_.boot_ns)
     return;
@@ -184,26 +194,26 @@ v1::Grant Farm::MakeGrant(const Attempt& attempt, const AgentState& to, int sour
   return grant;
 }
 
-// Another device for a job that may move: one within reach that is not the one it failed on, and
-// better one that is not suspect; none: it stays.
+// Another device for a job that may move: one within reach that is not the one it failed on, better
+// one that is not suspect, and of those the one with the fewest jobs that wait; none: it stays.
 void Farm::Rebind(Job& job) {
   const absl::StatusOr<Selector> selector = Selector::Parse(job.selector);
   if (!selector.ok()) return;
   const std::string failed_on = job.device_id;
+  std::optional<std::pair<bool, std::size_t>> best;  // suspect, waiting
   for (const auto& [id, device] : devices_) {
-    if (id == failed_on || device.link != v1::DEVICE_LINK_ONLINE ||
-        device.admin != v1::DEVICE_ADMIN_ENABLED ||
-        device.health == v1::DEVICE_HEALTH_QUARANTINED) {
-      continue;
-    }
+    if (id == failed_on || device.link != v1::DEVICE_LINK_ONLINE || !TakesJobs(device)) continue;
     if (!selector->Matches(DeviceAttributes(id, device.agent_id, device.facts, device.labels)))
       continue;
     if (job.spec != nullptr && !IsMetered(device) && CannotMeasurePower(*job.spec, device.facts)) {
       continue;
     }
-    const bool good = device.health == v1::DEVICE_HEALTH_GOOD;
-    if (good || job.device_id == failed_on) job.device_id = id;
-    if (good) return;
+    const std::pair<bool, std::size_t> rank{
+        device.health != v1::DEVICE_HEALTH_GOOD,
+        Waiting(id) + (device.alloc == v1::DEVICE_ALLOC_FREE ? 0 : 1)};
+    if (best.has_value() && *best <= rank) continue;
+    best = rank;
+    job.device_id = id;
   }
 }
 

@@ -70,6 +70,10 @@ void Farm::On(const AgentHello& input) {
   plan_.effects[welcome_at] = SendToAgent{input.session, std::move(message)};
   ResendOffers(agent);
   ResendToHelper(agent);
+  // What waits for devices that take nothing may have a place now.
+  for (const auto& [id, device] : devices_) {
+    if (!TakesJobs(device) && queues_.count(id) > 0) MoveAway(id);
+  }
   std::set<std::string> waiting = agent.devices;
   waiting.insert(agent.metered.begin(), agent.metered.end());
   for (const std::string& device : agent.devices) waiting.merge(AroundOf(devices_[device]));

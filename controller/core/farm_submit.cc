@@ -46,7 +46,8 @@ Farm::ExperimentState* Farm::FindExperiment(const std::string& id_or_name) {
 }
 
 // Every matching device that is not retired and measures power if it must, or N of them: those
-// within reach first, of them those that are not suspect, then by id.
+// that take jobs first, of them those within reach, of them those that are not suspect, then by
+// id.
 absl::Status Farm::ChooseDevices(const SubmitRequested& input, std::vector<std::string>& chosen,
                                  std::vector<std::string>& warnings) const {
   const absl::StatusOr<Selector> selector = Selector::Parse(input.selector);
@@ -69,7 +70,8 @@ absl::Status Farm::ChooseDevices(const SubmitRequested& input, std::vector<std::
       unmeasured.push_back(id);
     } else {
       const bool good = device.health == v1::DEVICE_HEALTH_GOOD;
-      matching.emplace_back(device.link != v1::DEVICE_LINK_ONLINE ? 2 : good ? 0 : 1, id);
+      const bool online = device.link == v1::DEVICE_LINK_ONLINE;
+      matching.emplace_back(!TakesJobs(device) ? 3 : !online ? 2 : good ? 0 : 1, id);
     }
   }
   const std::string no_power =

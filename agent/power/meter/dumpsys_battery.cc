@@ -162,8 +162,8 @@ absl::Status Check(const MeterSample& sample, bool negate) {
   if (status->second != kDischarging) {
     return absl::DataLossError(
         absl::StrCat("the battery is not discharging (status ", status->second,
-                     "), so it does not show what the device draws; cut the charger off, such as "
-                     "by power: {cut_usb: true}"));
+                     "), so it does not show what the device draws; take it off its charger before "
+                     "the job (power: {cut_usb: true} does so too late)"));
   }
   if ((negate ? -1 : 1) * *sample.power_w < 0) {
     return absl::DataLossError(absl::StrCat(

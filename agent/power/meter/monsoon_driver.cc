@@ -147,7 +147,13 @@ std::optional<UsbPassThrough> PassThroughOf(absl::string_view text) {
 }
 
 absl::StatusOr<MeterIdentity> MonsoonDriver::Start(Link& link, double /*rate_hz*/) {
-  pass_through_before_.reset();
+  absl::StatusOr<MeterIdentity> begun = Begin(link);
+  // Nobody stops what has not started.
+  if (!begun.ok()) PutPassThroughBack(link);
+  return begun;
+}
+
+absl::StatusOr<MeterIdentity> MonsoonDriver::Begin(Link& link) {
   decoder_.reset();
   if (absl::Status quiet = Quieten(link); !quiet.ok()) return quiet;
   const absl::StatusOr<std::uint32_t> model = Get(link, kModel);
@@ -237,6 +243,10 @@ absl::Status MonsoonDriver::Step(Link& link, MeterBatch& batch) {
 
 void MonsoonDriver::Stop(Link& link) {
   StopSampling(link).IgnoreError();
+  PutPassThroughBack(link);
+}
+
+void MonsoonDriver::PutPassThroughBack(Link& link) {
   if (pass_through_before_) Set(link, kPassThrough, *pass_through_before_).IgnoreError();
   pass_through_before_.reset();
 }

@@ -26,7 +26,7 @@ struct MonsoonOptions {
   // Of the main output, V; stays when the driver stops, because the device lives on it. HVPM 0.8 to
   // 13.5, LVPM 2.01 to 4.55; 0 switches it off.
   std::optional<double> voltage_v = std::nullopt;
-  // Put back when the driver stops.
+  // Put back when the driver stops, and when it does not start.
   std::optional<UsbPassThrough> pass_through = std::nullopt;
 };
 
@@ -42,7 +42,9 @@ class MonsoonDriver : public MeterDriver {
   void Stop(Link& link) override;
 
  private:
+  absl::StatusOr<MeterIdentity> Begin(Link& link);
   absl::Status Apply(Link& link, MonsoonKind kind);
+  void PutPassThroughBack(Link& link);
   absl::Status SetVoltage(Link& link, MonsoonKind kind, double volts);
 
   const MonsoonOptions options_;

@@ -126,6 +126,59 @@ TEST_F(FarmAdminTest, WhereThereIsNoOtherDeviceJobsStay) {
   EXPECT_EQ(bench_.JobOf("job-2").state, v1::JOB_STATE_QUEUED);
 }
 
+TEST_F(FarmAdminTest, WhatTakesNothingIsChosenLast) {
+  bench_.Join("a");
+  bench_.Join("b");
+  for (const bool drain : {true, false}) {
+    if (drain) {
+      Set(v1::DEVICE_ADMIN_DRAINING);
+    } else {
+      Set(v1::DEVICE_ADMIN_ENABLED);
+      Set(v1::DEVICE_HEALTH_QUARANTINED);
+    }
+    Submit(1, 1);
+    EXPECT_EQ(bench_.rows().jobs().rbegin()->second.device_id, "b");
+  }
+}
+
+TEST_F(FarmAdminTest, JobsThatWaitAreSharedOut) {
+  const SessionId a = bench_.Join("a");
+  SubmitRequested request = bench_.Request(7);
+  request.device_count = 1;
+  ASSERT_TRUE(bench_.Submit(request).ok());
+  bench_.Accept(a, 1);
+  bench_.Join("b");
+  bench_.Join("c");
+  Set(v1::DEVICE_ADMIN_DRAINING);
+  EXPECT_THAT(bench_.Grants(), SizeIs(2));
+  std::map<std::string, int> on;
+  for (const auto& [id, job] : bench_.farm().jobs()) ++on[job.device_id];
+  EXPECT_EQ(on["a"], 1);
+  EXPECT_EQ(on["b"], 3);
+  EXPECT_EQ(on["c"], 3);
+}
+
+TEST_F(FarmAdminTest, WhatFoundNoPlaceMovesWhenADeviceDialsIn) {
+  bench_.Join("a");
+  Set(v1::DEVICE_HEALTH_QUARANTINED);
+  Submit(1, 1);
+  EXPECT_EQ(bench_.JobOf("job-1").device_id, "a");
+  bench_.Join("b");
+  ASSERT_THAT(bench_.Grants(), SizeIs(1));
+  EXPECT_EQ(bench_.Grants()[0].device_id(), "b");
+}
+
+TEST_F(FarmAdminTest, AGrantThatIsRefusedByADrainedDeviceGoesElsewhere) {
+  const SessionId a = bench_.Join("a");
+  Submit(1, 1);
+  bench_.Join("b");
+  Set(v1::DEVICE_ADMIN_DRAINING);
+  EXPECT_THAT(bench_.Grants(), IsEmpty());
+  bench_.Refuse(a, 1);
+  ASSERT_THAT(bench_.Grants(), SizeIs(1));
+  EXPECT_EQ(bench_.Grants()[0].device_id(), "b");
+}
+
 TEST_F(FarmAdminTest, QuarantineAndItsEnd) {
   bench_.Join("a");
   EXPECT_EQ(Set(std::nullopt, v1::DEVICE_HEALTH_QUARANTINED, "screen broken").health(),

@@ -300,6 +300,7 @@ TEST_F(FarmGangTest, AHealthCheckWithoutItsMeterKeepsNobodyWaiting) {
   bench_.Accept(a_, 3);
   bench_.Finish(3, v1::OUTCOME_SUCCEEDED);
   EXPECT_EQ(bench_.DeviceOf("a").health, v1::DEVICE_HEALTH_SUSPECT);
+  EXPECT_EQ(bench_.DeviceOf("a").failed_job, "job-2") << "the check decides, not this";
   Report(b_, Meter());
   ASSERT_THAT(bench_.Grants(), SizeIs(1));
   EXPECT_EQ(bench_.Grants()[0].job_id(), "job-4");

@@ -72,6 +72,29 @@ TEST_F(FarmPortTest, WhileOneDevicesPortIsCutNoOtherOnItWorks) {
   EXPECT_THAT(Finish(1), ElementsAre("b"));
 }
 
+TEST_F(FarmPortTest, APortThatMayStillBeCutIsWaitedForAlsoAfterARestart) {
+  a_ = Join("a", Port("port:sysfs:a:hub:2", "USB port 1-1.2"));
+  b_ = Join("b", Port("port:sysfs:b:other:2", "USB port 1-1.2"));
+  Submit("a", true);
+  bench_.Accept(a_, 1);
+  bench_.Do(AgentGone{a_});
+  for (int i = 0; i < 200; ++i) {
+    bench_.Do(AgentAlive{b_, std::nullopt});
+    bench_.Pass(5 * kSecond);
+  }
+  ASSERT_EQ(bench_.ResourceOf("port:sysfs:a:hub:2").alloc, v1::DEVICE_ALLOC_DIRTY);
+  Submit("b", false);
+  EXPECT_THAT(bench_.Grants(), IsEmpty());
+  EXPECT_THAT(bench_.DeviceOf("b").gate_reason, HasSubstr("may still be cut: agent a"));
+  bench_.Restart();
+  b_ = Join("b", Port("port:sysfs:b:other:2", "USB port 1-1.2"));
+  EXPECT_THAT(bench_.Grants(), IsEmpty());
+  a_ = Join("a", Port("port:sysfs:a:hub:2", "USB port 1-1.2"));
+  std::vector<std::string> granted;
+  for (const v1::Grant& grant : bench_.Grants()) granted.push_back(grant.device_id());
+  EXPECT_THAT(granted, SizeIs(1)) << "one of them, and the other afterwards";
+}
+
 TEST_F(FarmPortTest, WhileAnotherDeviceWorksItsPortIsNotCut) {
   a_ = Join("a", Port("port:sysfs:a:hub:2", "USB port 1-1.2"));
   b_ = Join("b", Port("port:sysfs:b:other:2", "USB port 1-1.2"));

@@ -187,6 +187,13 @@ TEST(MonsoonDriverTest, VoltageAndPassThroughBeforeItSamples) {
   EXPECT_THAT(link.sent_, ElementsAre(kStop)) << "put back once";
 }
 
+TEST(MonsoonDriverTest, PassThroughIsPutBackWhereItDoesNotStart) {
+  FakeMonsoon link;
+  MonsoonDriver driver({.voltage_v = 99, .pass_through = UsbPassThrough::kAuto});
+  EXPECT_FALSE(driver.Start(link, 0).ok());
+  EXPECT_THAT(link.sent_, ElementsAre(kStop, "1 2 10 02000000", "1 1 10 01000000"));
+}
+
 TEST(MonsoonDriverTest, AVoltageThatIsNotSafeIsNotSet) {
   FakeMonsoon link;
   EXPECT_THAT(Refusal(link, {.voltage_v = 13.6}), HasSubstr("0.8 to 13.5 V"));

@@ -243,7 +243,7 @@ std::string Refusal(const std::string& output, bool negate = false) {
 TEST(DumpsysProgramTest, OnlyABatteryThatFeedsThePhoneShowsWhatItDraws) {
   const std::string measures = "voltage: 4000\ncurrent now: -500000\n";
   EXPECT_EQ(Refusal("status: 3\n" + measures), "");
-  EXPECT_THAT(Refusal("status: 2\n" + measures), HasSubstr("cut the charger off"));
+  EXPECT_THAT(Refusal("status: 2\n" + measures), HasSubstr("take it off its charger"));
   EXPECT_THAT(Refusal("status: 4\n" + measures), HasSubstr("not discharging"));
   EXPECT_THAT(Refusal(measures), HasSubstr("does not say whether"));
   EXPECT_THAT(Refusal("status: 3\nvoltage: 4000\n"), HasSubstr("no \"current now\""));
