@@ -1,30 +1,18 @@
 #include "agent/power/latency_file.h"
 
-#include <cerrno>
-#include <fstream>
-#include <iterator>
-#include <nlohmann/json.hpp>
 #include <string>
-#include <system_error>
 #include <utility>
 
-#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/time.h"
-#include "agent/spool/durable_file.h"
+#include "agent/power/meter_file.h"
 
 namespace joulefarm::agent {
 namespace {
 
 using nlohmann::ordered_json;
 
-constexpr int kLatencyVersion = 1;
-
-absl::Status DamagedLatencies(const std::filesystem::path& file, absl::string_view why) {
-  return absl::DataLossError(
-      absl::StrCat("the latencies of meters in ", file.string(), " are damaged (", why,
-                   "): mend the file, or remove it and find them anew with `joulefarm-agent meters "
-                   "latency`"));
+MeterFile Latencies(const std::filesystem::path& file) {
+  return {file, "latencies", "find them anew with `joulefarm-agent meters latency`"};
 }
 
 // What is wrong with the entry; empty: nothing.
@@ -42,11 +30,7 @@ std::string ReadLatency(const ordered_json& entry, MeterLatency& latency) {
   latency.latency_u_ns = entry["latency_u_ns"];
   latency.taken_at = entry["taken_at"];
   if (latency.latency_u_ns < 0) return "latency_u_ns is negative";
-  absl::Time ignored;
-  std::string why;
-  if (!absl::ParseTime(absl::RFC3339_full, latency.taken_at, &ignored, &why))
-    return "taken_at is no RFC 3339 time";
-  return "";
+  return IsTime(latency.taken_at) ? "" : "taken_at is no RFC 3339 time";
 }
 
 }  // namespace
@@ -56,27 +40,13 @@ std::filesystem::path LatencyFile(const std::filesystem::path& state_dir) {
 }
 
 absl::StatusOr<MeterLatencies> ReadLatencies(const std::filesystem::path& file) {
+  const MeterFile kept = Latencies(file);
+  const absl::StatusOr<ordered_json> meters = kept.Read();
+  if (!meters.ok()) return meters.status();
   MeterLatencies latencies;
-  std::ifstream in(file);
-  if (!in) {
-    const int error = errno;
-    if (error == ENOENT || error == ENOTDIR) return latencies;
-    return absl::ErrnoToStatus(
-        error, absl::StrCat("cannot read the latencies of meters in ", file.string()));
-  }
-  const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  if (in.bad()) return DamagedLatencies(file, "it cannot be read");
-  const ordered_json json = ordered_json::parse(text, nullptr, false);
-  if (!json.is_object()) return DamagedLatencies(file, "it is no JSON object");
-  const auto version = json.find("version");
-  if (version == json.end() || *version != kLatencyVersion)
-    return DamagedLatencies(file, "its version is not 1");
-  const auto meters = json.find("meters");
-  if (meters == json.end() || !meters->is_object())
-    return DamagedLatencies(file, "it lists no meters");
   for (const auto& [id, entry] : meters->items()) {
     if (const std::string why = ReadLatency(entry, latencies[id]); !why.empty())
-      return DamagedLatencies(file, absl::StrCat(id, ": ", why));
+      return kept.Damaged(absl::StrCat(id, ": ", why));
   }
   return latencies;
 }
@@ -84,23 +54,12 @@ absl::StatusOr<MeterLatencies> ReadLatencies(const std::filesystem::path& file) 
 absl::Status WriteLatencies(const std::filesystem::path& file, const MeterLatencies& latencies) {
   ordered_json meters = ordered_json::object();
   for (const auto& [id, latency] : latencies) {
-    ordered_json entry;
-    entry["model"] = latency.model;
-    entry["latency_ns"] = latency.latency_ns;
-    entry["latency_u_ns"] = latency.latency_u_ns;
-    entry["taken_at"] = latency.taken_at;
-    meters[id] = std::move(entry);
+    meters[id] = {{"model", latency.model},
+                  {"latency_ns", latency.latency_ns},
+                  {"latency_u_ns", latency.latency_u_ns},
+                  {"taken_at", latency.taken_at}};
   }
-  const ordered_json json = {{"version", kLatencyVersion}, {"meters", std::move(meters)}};
-  std::error_code error;
-  std::filesystem::create_directories(file.parent_path(), error);
-  if (error) {
-    return absl::UnavailableError(absl::StrCat("cannot make the state directory ",
-                                               file.parent_path().string(), ": ", error.message(),
-                                               ": give another --state DIR"));
-  }
-  return WriteDurably(
-      file, absl::StrCat(json.dump(2, ' ', false, ordered_json::error_handler_t::replace), "\n"));
+  return Latencies(file).Write(std::move(meters));
 }
 
 }  // namespace joulefarm::agent
