@@ -184,9 +184,9 @@ absl::StatusOr<LatencyReport> MeasureLatency(PowerSource& source, int channel,
   // Where in the round trip the answers were taken: what it took, not what it may take.
   if (const std::optional<MeterReport> meter = source.Meter())
     report.constant_u_ns += static_cast<double>(meter->counts.half_round_trip_ns.value_or(0));
-  report.misaligned = CheckAlignment(*fit, static_cast<std::int64_t>(report.stated_ns),
-                                     info.latency_u_ns(), report.bound_ns);
   report.bound_ns += info.latency_u_ns();
+  report.misaligned =
+      CheckAlignment(*fit, static_cast<std::int64_t>(report.stated_ns), report.bound_ns);
   return report;
 }
 

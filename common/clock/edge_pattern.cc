@@ -181,11 +181,9 @@ absl::StatusOr<PatternFit> FitPattern(absl::Span<const std::int64_t> t_ns,
   return fit;
 }
 
-std::string CheckAlignment(const PatternFit& fit, std::int64_t latency_ns,
-                           std::int64_t latency_u_ns, std::int64_t bound_ns) {
+std::string CheckAlignment(const PatternFit& fit, std::int64_t latency_ns, std::int64_t bound_ns) {
   const double off = std::abs(fit.latency_ns - static_cast<double>(latency_ns));
-  const double limit = static_cast<double>(bound_ns) +
-                       kCover * std::hypot(fit.u_ns, static_cast<double>(latency_u_ns));
+  const double limit = static_cast<double>(bound_ns) + kCover * fit.u_ns;
   if (off <= limit) return "";
   return absl::StrFormat("%.3g ms>%.3g ms", off * 1e-6, limit * 1e-6);
 }

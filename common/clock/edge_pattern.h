@@ -33,9 +33,8 @@ absl::StatusOr<PatternFit> FitPattern(absl::Span<const std::int64_t> t_ns,
                                       absl::Span<const Interval> busy,
                                       std::int64_t most_latency_ns);
 
-// Whether stamps from which `latency_ns` ± `latency_u_ns` has been taken and that are off by at
-// most `bound_ns` can be those of this load; empty, or by how much they are not.
-std::string CheckAlignment(const PatternFit& fit, std::int64_t latency_ns,
-                           std::int64_t latency_u_ns, std::int64_t bound_ns);
+// Whether stamps that are `latency_ns` late, and off by at most `bound_ns` besides, can be those of
+// this load; empty, or by how much they are not.
+std::string CheckAlignment(const PatternFit& fit, std::int64_t latency_ns, std::int64_t bound_ns);
 
 }  // namespace joulefarm

@@ -49,7 +49,7 @@ enum class Kind { kPower, kCounter, kTicks };
 class LateMeter : public PowerSource {
  public:
   LateMeter(const World& world, std::int64_t late_ns, Kind kind, double busy_w = 10,
-            std::int64_t smoothing_ns = 0)
+            std::int64_t smoothing_ns = 0, std::int64_t latency_u_ns = 2 * kMs)
       : world_(world), late_ns_(late_ns), kind_(kind), busy_w_(busy_w), next_ns_(world.now_ns()) {
     v1::ChannelInfo& info = channels_.emplace_back();
     info.set_name("meter");
@@ -58,7 +58,7 @@ class LateMeter : public PowerSource {
     info.set_scale(1e-6);
     info.set_nominal_hz(200);
     info.set_latency_ns(20 * kMs);
-    info.set_latency_u_ns(2 * kMs);
+    info.set_latency_u_ns(latency_u_ns);
     if (smoothing_ns > 0) info.set_smoothing_ns(smoothing_ns);
     if (kind == Kind::kTicks) info.set_clock("ticks");
   }
@@ -130,6 +130,17 @@ TEST(LatencyTest, WhatTheMeterAveragesOverIsNoneOfItsOwnLatency) {
   const auto report = MeasureLatency(meter, 0, world.Hooks());
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_EQ(report->constant_ns, report->found.latency_ns - 15e6);
+}
+
+TEST(LatencyTest, WhatAKnownLatencyMayBeOffByIsABoundAndNotAnUncertainty) {
+  for (const std::int64_t late_ns : {30 * kMs, 60 * kMs}) {
+    World world;
+    LateMeter meter(world, late_ns, Kind::kPower, 10, 0, 20 * kMs);
+    const auto report = MeasureLatency(meter, 0, world.Hooks());
+    ASSERT_TRUE(report.ok()) << report.status();
+    EXPECT_GE(report->bound_ns, 20 * kMs);
+    EXPECT_EQ(report->misaligned.empty(), late_ns == 30 * kMs) << report->misaligned;
+  }
 }
 
 class KeepLatencyTest : public testing::Test {
