@@ -24,9 +24,15 @@ WorkloadOutcome NotCut(v1::FailureClass failure_class, std::string reason) {
       .outcome = v1::OUTCOME_FAILED, .failure_class = failure_class, .reason = std::move(reason)};
 }
 
-std::string StepText(const PowerStep& step) {
-  return absl::StrFormat("it %s by %.3g W, and %.3g W are the least that tell",
-                         step.rise_w < 0 ? "fell" : "rose", std::abs(step.rise_w), step.limit_w);
+std::string StepText(const PowerStep& step, const std::string& power_path) {
+  const CutShows shows = ShownBy(power_path);
+  return absl::StrFormat("it %s by %.3g W, and %.3g W are the least that tell%s",
+                         step.rise_w < 0 ? "fell" : "rose", std::abs(step.rise_w), step.limit_w,
+                         shows == CutShows::kEither
+                             ? ""
+                             : absl::StrFormat("; by power_path %s a cut is a %s",
+                                               power_path.empty() ? "(not stated)" : power_path,
+                                               shows == CutShows::kRise ? "rise" : "fall"));
 }
 
 bool IsMeasured(Sampler& sampler) { return sampler.Live().provenance == v1::PROVENANCE_MEASURED; }
@@ -60,7 +66,7 @@ std::optional<WorkloadOutcome> RunPlan::CutPort(Sampler& sampler,
 }
 
 void RunPlan::RecordCut(std::int64_t cut_ns, const std::optional<PowerStep>& step) {
-  cut_shown_ = step && step->Fell();
+  cut_shown_ = step && ShowsCut(*step, ShownBy(settings_.power_path));
   RecordPort(false, cut_ns, !step ? "no_meter" : cut_shown_ ? "seen" : "not_seen");
   // Where nothing can show it, a switch that has its doubts is all there is to go by.
   const std::string& doubt = port_cut_.doubt();
@@ -72,11 +78,12 @@ void RunPlan::RecordCut(std::int64_t cut_ns, const std::optional<PowerStep>& ste
   reason.set_code("port_not_cut");
   reason.set_detail(PortResourceId(port, settings_.agent_id));
   RecordReason(reason);
-  recorder_->Log(
-      "agent",
-      absl::StrCat("switch ", port.power_switch.name, " says that port ", port.port, " is cut",
-                   step ? absl::StrCat(", and the power does not show it: ", StepText(*step)) : "",
-                   doubt.empty() ? "" : absl::StrCat("; ", doubt)));
+  recorder_->Log("agent", absl::StrCat("switch ", port.power_switch.name, " says that port ",
+                                       port.port, " is cut",
+                                       step ? absl::StrCat(", and the power does not show it: ",
+                                                           StepText(*step, settings_.power_path))
+                                            : "",
+                                       doubt.empty() ? "" : absl::StrCat("; ", doubt)));
 }
 
 void RunPlan::PowerPort(Sampler& sampler) {
@@ -88,14 +95,15 @@ void RunPlan::PowerPort(Sampler& sampler) {
   std::optional<std::vector<PowerPoint>> after;
   if (stop_.SleepUntil(on_ns + settings_.cut_wait_ns) != Wake::kStop) after = LookAtPower(sampler);
   const std::optional<PowerStep> step = after ? StepBetween(*before, *after) : std::nullopt;
-  RecordPort(true, on_ns, !step ? "" : step->Rose() ? "seen" : "not_seen");
-  if (!step || step->Rose()) return;
+  const bool shown = step && ShowsPowerAgain(*step, ShownBy(settings_.power_path));
+  RecordPort(true, on_ns, !step ? "" : shown ? "seen" : "not_seen");
+  if (!step || shown) return;
   const SwitchedPort& port = *settings_.usb_port;
   recorder_->Log("agent",
                  absl::StrCat("switch ", port.power_switch.name, " says that port ", port.port,
                               " has power again, and the power does not show "
                               "it: ",
-                              StepText(*step)));
+                              StepText(*step, settings_.power_path)));
 }
 
 std::optional<std::vector<PowerPoint>> RunPlan::LookAtPower(Sampler& sampler) {

@@ -69,6 +69,19 @@ Level LevelOf(absl::Span<const PowerPoint> points, std::int64_t from_ns) {
 
 }  // namespace
 
+CutShows ShownBy(absl::string_view power_path) {
+  if (power_path == "battery_bypass" || power_path == "internal") return CutShows::kRise;
+  return power_path == "supply" ? CutShows::kEither : CutShows::kFall;
+}
+
+bool ShowsCut(const PowerStep& step, CutShows shows) {
+  return (shows != CutShows::kRise && step.Fell()) || (shows != CutShows::kFall && step.Rose());
+}
+
+bool ShowsPowerAgain(const PowerStep& step, CutShows shows) {
+  return (shows != CutShows::kRise && step.Rose()) || (shows != CutShows::kFall && step.Fell());
+}
+
 std::optional<PowerStep> StepBetween(absl::Span<const PowerPoint> before,
                                      absl::Span<const PowerPoint> after) {
   if (before.size() < kFewestPointsOfAStep || after.size() < kFewestPointsOfAStep)

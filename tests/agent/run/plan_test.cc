@@ -408,7 +408,15 @@ TEST_F(PortOfPlanTest, ACutIsAFallAndItsEndARise) {
 TEST_F(PortOfPlanTest, PowerThatRisesIsNoCut) {
   EXPECT_THAT(Run([this] { return IsOn() ? 7.0 : 10.0; }), ElementsAre("off not_seen", "on "));
   EXPECT_THAT(Reasons(), ElementsAre("port_not_cut:port:command:lab:relay:1"));
-  EXPECT_THAT(recorder_.logs, testing::Contains(HasSubstr("it rose by 3")));
+  EXPECT_THAT(recorder_.logs,
+              testing::Contains(testing::AllOf(HasSubstr("it rose by 3"),
+                                               HasSubstr("(not stated) a cut is a fall"))));
+}
+
+TEST_F(PortOfPlanTest, AMeterInPlaceOfTheBatterySeesTheCutRise) {
+  settings_.power_path = "battery_bypass";
+  EXPECT_THAT(Run([this] { return IsOn() ? 7.0 : 10.0; }), ElementsAre("off seen", "on seen"));
+  EXPECT_THAT(Reasons(), IsEmpty());
 }
 
 TEST_F(PortOfPlanTest, PowerThatDoesNotComeBackIsSaid) {

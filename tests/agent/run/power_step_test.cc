@@ -45,6 +45,30 @@ TEST(PowerStepTest, ACutIsAFallAndNothingElse) {
   EXPECT_FALSE(NoisyStep(5, 0.2).Fell());
 }
 
+TEST(PowerStepTest, WhatACutDoesDependsOnWhereTheMeterIs) {
+  const PowerStep fell = NoisyStep(3.5, 0.2);
+  const PowerStep rose = NoisyStep(6.5, 0.2);
+  const PowerStep none = NoisyStep(5, 0.2);
+  for (const char* path : {"", "inline_battery_removed", "inline_battery_present"}) {
+    EXPECT_TRUE(ShowsCut(fell, ShownBy(path))) << path;
+    EXPECT_FALSE(ShowsCut(rose, ShownBy(path))) << path;
+    EXPECT_TRUE(ShowsPowerAgain(rose, ShownBy(path))) << path;
+    EXPECT_FALSE(ShowsPowerAgain(fell, ShownBy(path))) << path;
+  }
+  for (const char* path : {"battery_bypass", "internal"}) {
+    EXPECT_TRUE(ShowsCut(rose, ShownBy(path))) << path;
+    EXPECT_FALSE(ShowsCut(fell, ShownBy(path))) << path;
+    EXPECT_TRUE(ShowsPowerAgain(fell, ShownBy(path))) << path;
+    EXPECT_FALSE(ShowsPowerAgain(rose, ShownBy(path))) << path;
+  }
+  EXPECT_TRUE(ShowsCut(rose, ShownBy("supply")));
+  EXPECT_TRUE(ShowsCut(fell, ShownBy("supply")));
+  for (const char* path : {"", "battery_bypass", "supply"}) {
+    EXPECT_FALSE(ShowsCut(none, ShownBy(path))) << path;
+    EXPECT_FALSE(ShowsPowerAgain(none, ShownBy(path))) << path;
+  }
+}
+
 TEST(PowerStepTest, AFallHasToBeMoreThanTheNoise) {
   EXPECT_TRUE(NoisyStep(4.6, 0.01).Fell());
   EXPECT_FALSE(NoisyStep(4.6, 1).Fell());
