@@ -173,6 +173,8 @@ void FarmHost::Do(Effect effect) {
     gateway_->Close(close->session, close->status);
   } else if (auto* opened = std::get_if<SessionOpened>(&effect)) {
     gateway_->Opened(opened->session, opened->agent_id, opened->epoch);
+  } else if (const auto* helper = std::get_if<HelperGoesOn>(&effect)) {
+    gateway_->GoesOn(helper->session, helper->device_id, helper->fence);
   } else if (const auto* compute = std::get_if<ComputeResults>(&effect)) {
     Finalise(compute->fence);
   } else if (auto* reply = std::get_if<ReplyToOperator>(&effect)) {

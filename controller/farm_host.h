@@ -36,6 +36,8 @@ class AgentGateway {
   // After what was sent before.
   virtual void Close(SessionId session, const absl::Status& status) = 0;
   virtual void Opened(SessionId session, const std::string& agent_id, std::int64_t epoch) = 0;
+  // The session measures an attempt of a device of another agent, as one before it did.
+  virtual void GoesOn(SessionId session, const std::string& device, Fence fence) = 0;
   virtual void CloseAll(const absl::Status& status) = 0;
 };
 

@@ -121,6 +121,12 @@ struct SessionOpened {
   std::string agent_id;
   std::int64_t epoch = 0;
 };
+// What it measures for a device of another agent was its own before, and goes on.
+struct HelperGoesOn {
+  SessionId session = 0;
+  std::string device_id;
+  Fence fence = 0;
+};
 // Every source of the attempt has ended: compute its results, then input AttemptFinalised.
 struct ComputeResults {
   Fence fence = 0;
@@ -133,8 +139,8 @@ struct ReplyToOperator {
       response;
 };
 
-using Effect =
-    std::variant<SendToAgent, CloseSession, SessionOpened, ComputeResults, ReplyToOperator>;
+using Effect = std::variant<SendToAgent, CloseSession, SessionOpened, HelperGoesOn, ComputeResults,
+                            ReplyToOperator>;
 
 struct Plan {
   std::vector<Write> writes;

@@ -239,7 +239,11 @@ v1::VerdictKind Farm::JudgeHelper(AgentState& agent, const v1::HeldAttempt& held
     return v1::VERDICT_KIND_UPLOAD_ONLY;
   }
   HelperAccepted(attempt, *helper);
-  if (helper->released) SendRelease(agent.info.id, attempt.fence, helper->source);
+  if (helper->released) {
+    SendRelease(agent.info.id, attempt.fence, helper->source);
+  } else {
+    plan_.effects.push_back(HelperGoesOn{agent.session, attempt.device_id, attempt.fence});
+  }
   return v1::VERDICT_KIND_CONTINUE;
 }
 

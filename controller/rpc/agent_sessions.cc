@@ -314,6 +314,10 @@ void AgentSessions::Opened(SessionId session, const std::string& agent_id, std::
   epochs_[agent_id] = {epoch, session};
 }
 
+void AgentSessions::GoesOn(SessionId session, const std::string& device, Fence fence) {
+  telemetry_.Helps(session, device, fence);
+}
+
 void AgentSessions::CloseAll(const absl::Status& status) {
   std::vector<std::shared_ptr<ControlStream>> controls;
   std::vector<std::shared_ptr<UploadStream>> uploads;

@@ -39,6 +39,7 @@ class AgentSessions : public AgentGateway, public v1::AgentService::CallbackServ
   void Send(SessionId session, v1::ControllerMessage message) override;
   void Close(SessionId session, const absl::Status& status) override;
   void Opened(SessionId session, const std::string& agent_id, std::int64_t epoch) override;
+  void GoesOn(SessionId session, const std::string& device, Fence fence) override;
   // Ends every stream, uploads too.
   void CloseAll(const absl::Status& status) override;
 

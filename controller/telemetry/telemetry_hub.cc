@@ -59,8 +59,15 @@ void TelemetryHub::Opened(SessionId session, const std::vector<std::string>& dev
 void TelemetryHub::Gone(SessionId session) {
   const std::lock_guard<std::mutex> lock(mutex_);
   for (auto it = devices_.begin(); it != devices_.end();) {
-    if (it->second.helper.session == session) it->second.helper = {};
-    it = it->second.session == session ? devices_.erase(it) : std::next(it);
+    Device& device = it->second;
+    if (device.helper.session == session) device.helper = {};
+    // Who measures it goes on meanwhile.
+    if (device.session == session) {
+      Device out_of_reach;
+      out_of_reach.helper = std::move(device.helper);
+      device = std::move(out_of_reach);
+    }
+    it = device.session == 0 && device.helper.session == 0 ? devices_.erase(it) : std::next(it);
   }
 }
 
@@ -68,19 +75,20 @@ void TelemetryHub::Helps(SessionId session, const std::string& id, Fence fence) 
   Questions questions;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    const auto it = devices_.find(id);
-    if (it == devices_.end()) return;
-    it->second.helper = {session, fence, std::nullopt, 0};
-    it->second.asked_ns.reset();
-    if (IsWatched(id)) AddQuestion(id, it->second, now_ns_(), questions);
+    Device& device = devices_[id];
+    device.helper = {session, fence, std::nullopt, 0};
+    device.asked_ns.reset();
+    if (IsWatched(id)) AddQuestion(id, device, now_ns_(), questions);
   }
   Put(questions);
 }
 
 void TelemetryHub::Released(SessionId session, Fence fence) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  for (auto& [id, device] : devices_) {
+  for (auto it = devices_.begin(); it != devices_.end();) {
+    Device& device = it->second;
     if (device.helper.session == session && device.helper.fence == fence) device.helper = {};
+    it = device.session == 0 && device.helper.session == 0 ? devices_.erase(it) : std::next(it);
   }
 }
 

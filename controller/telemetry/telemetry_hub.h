@@ -43,8 +43,8 @@ class TelemetryHub {
   // A session was welcomed with these devices.
   void Opened(SessionId session, const std::vector<std::string>& devices);
   void Gone(SessionId session);
-  // A session was granted to measure an attempt of a device of another one: its power is what is
-  // shown of that attempt. Until Released, or until the next one.
+  // A session was granted to measure an attempt of a device of another one, which may be out of
+  // reach yet: its power is what is shown of that attempt. Until Released, or until the next one.
   void Helps(SessionId session, const std::string& device, Fence fence);
   void Released(SessionId session, Fence fence);
   // Counts only for devices of that session, or what it measures for others.

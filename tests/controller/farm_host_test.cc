@@ -75,6 +75,7 @@ class Gateway : public AgentGateway {
   }
   void Close(SessionId, const absl::Status&) override {}
   void Opened(SessionId, const std::string&, std::int64_t) override {}
+  void GoesOn(SessionId, const std::string&, Fence) override {}
   void CloseAll(const absl::Status&) override {}
 
   Fence WaitForGrant() {

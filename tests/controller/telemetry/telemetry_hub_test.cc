@@ -140,6 +140,42 @@ TEST_F(Hub, TheMeterOfAnotherAgentShowsThePowerOfItsAttempt) {
   EXPECT_THAT(heard_, ElementsAre("a 12", "a 21", "a 22", "a 23"));
 }
 
+TEST_F(Hub, AMeterOnAnotherAgentIsShownAfterEitherOfThemIsBack) {
+  const auto of = [](v1::Telemetry news, Fence fence) {
+    news.set_fence(fence);
+    return news;
+  };
+  hub_.Opened(1, {"a"});
+  hub_.Opened(2, {"lab"});
+  hub_.Subscribe({"a"}, Listener());
+  hub_.Helps(2, "a", 7);
+  asked_.clear();
+  // The device's agent.
+  hub_.Gone(1);
+  EXPECT_FALSE(hub_.Look("a").has_value());
+  hub_.Opened(3, {"a"});
+  EXPECT_THAT(asked_, ElementsAre("3 a", "2 a"));
+  hub_.Received(2, of(News("a", 12), 7));
+  hub_.Received(3, of(News("a", 20), 7));
+  // The helper's.
+  hub_.Gone(2);
+  hub_.Received(3, of(News("a", 21), 7));
+  asked_.clear();
+  hub_.Helps(4, "a", 7);
+  EXPECT_THAT(asked_, ElementsAre("3 a", "4 a"));
+  hub_.Received(4, of(News("a", 13), 7));
+  hub_.Received(3, of(News("a", 22), 7));
+  EXPECT_THAT(heard_, ElementsAre("a 12", "a 21", "a 13"));
+  // The controller: the helper may be there before the device.
+  hub_.Gone(3);
+  hub_.Gone(4);
+  hub_.Helps(5, "a", 7);
+  hub_.Opened(6, {"a"});
+  hub_.Received(5, of(News("a", 14), 7));
+  hub_.Received(6, of(News("a", 23), 7));
+  EXPECT_EQ(heard_.back(), "a 14");
+}
+
 TEST_F(Hub, SubscribersHearWhatTheyWantFromTheNewestOn) {
   hub_.Opened(1, {"a", "b"});
   hub_.Received(1, News("a", 1));
