@@ -24,13 +24,13 @@ Farm::Farm(FarmConfig config, FarmSnapshot snapshot, Instant now)
     agents_[device.agent_id].info.id = device.agent_id;
     agents_[device.agent_id].devices.insert(device.id);
     if (device.meter.has_value()) agents_[MeterAgent(device)].metered.insert(device.id);
-    if (!device.port.empty()) ported_.insert(device.id);
+    if (!device.port.empty()) on_port_[device.port].insert(device.id);
     devices_[device.id] = std::move(device);
   }
   for (Resource& resource : snapshot.resources) {
     agents_[resource.agent_id].info.id = resource.agent_id;
     agents_[resource.agent_id].resources.insert(resource.id);
-    NotePort(resource);
+    PlacePort(resource);
     resources_[resource.id] = std::move(resource);
   }
   for (Attempt& attempt : snapshot.attempts) {
@@ -160,7 +160,7 @@ void Farm::Send(SessionId session, v1::ControllerMessage message) {
   plan_.effects.push_back(SendToAgent{session, std::move(message)});
 }
 
-Farm::AgentState* Farm::AgentOf(SessionId session) {
+AgentState* Farm::AgentOf(SessionId session) {
   const auto it = sessions_.find(session);
   if (it == sessions_.end()) return nullptr;
   const auto agent = agents_.find(it->second.agent_id);

@@ -10,11 +10,11 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "controller/core/deadlines.h"
 #include "controller/core/events.h"
+#include "controller/core/farm_parts.h"
 #include "controller/core/machines.h"
 #include "controller/core/model.h"
 
@@ -49,61 +49,6 @@ class Farm {
   Fence last_fence() const { return last_fence_; }
 
  private:
-  struct ExperimentState {
-    Experiment info;
-    int queued = 0, active = 0, succeeded = 0, failed = 0, canceled = 0;
-    std::set<std::string> active_jobs;
-    std::vector<std::string> failed_jobs;  // or canceled; in order of ending
-    std::map<std::string, std::set<std::string>>
-        cell_failures;  // cell to devices that failed it for its own reasons
-  };
-  struct Session {
-    std::string agent_id;
-    std::int64_t epoch = 0;
-  };
-  struct AgentState {
-    Agent info;
-    SessionId session = 0;
-    std::set<std::string> devices;
-    std::set<std::string> resources;
-    std::set<std::string> metered;  // devices, of any agent, whose meter hangs here
-    std::set<Fence> attempts;       // not terminal, or LOST and still live
-    std::set<Fence> helps;          // those it sends a further source of
-    std::int64_t last_seen_boot_ns = 0;
-    std::int64_t last_seen_written_boot_ns = 0;  // the stamp that was stored last
-  };
-  // Of a device, not stored: rest after refusals.
-  struct Rest {
-    std::int64_t ready_at_boot_ns = 0;
-    int refusals = 0;
-  };
-  // What an attempt said of itself, as it was stored last.
-  struct Told {
-    std::string detail;
-    std::int64_t boot_ns = 0;
-  };
-  using QueueKey = std::pair<int, std::int64_t>;  // priority, job number
-  // What jobs want beside a device; those that want the same wait in one queue.
-  struct Need {
-    v1::PowerRequire power = v1::POWER_REQUIRE_UNSPECIFIED;
-    std::string channel;
-    double min_rate_hz = 0;
-    bool cut_usb = false;
-    auto operator<=>(const Need&) const = default;
-  };
-  using Queue = std::map<QueueKey, std::string>;
-  // What a device and a need come to: all of it is granted, or nothing.
-  struct Gang {
-    std::vector<v1::GrantedResource> resources;
-    std::string blocked;   // why nothing can be granted now; empty: it can
-    std::string left_out;  // the meter it goes without, and why; empty: none
-  };
-  // Why a resource cannot be had now. `passing`: that ends by itself soon.
-  struct Trouble {
-    std::string why;
-    bool passing = false;
-  };
-
   // farm_session.cc: who is connected.
   void On(const AgentHello& input);
   void On(const AgentAlive& input);
@@ -126,21 +71,25 @@ class Farm {
   const Resource* FindMeter(const Device& device, std::string& why) const;
   bool IsMetered(const Device& device) const;
   std::set<std::string> SharersOf(const Device& device) const;
-  std::string KeyOfPort(const std::string& port_id) const;
-  std::set<std::string> OnPortOf(const Device& device) const;
-  std::string PortTroubleOf(const Device& device) const;
   // The devices on its meter and those on its port.
   std::set<std::string> AroundOf(const Device& device) const;
   std::optional<Trouble> TroubleWith(const Resource& resource, const Device& device) const;
   Gang Assemble(const Device& device, const Need& need) const;
   void AddMeter(const Device& device, const Need& need, Gang& gang) const;
-  void AddPort(const Device& device, Gang& gang) const;
   void AddResource(const Device& device, const Resource& resource, const std::string& channel,
                    Gang& gang) const;
   void TakeResources(const Attempt& attempt, DeviceEvent event, std::optional<int> source);
   void ReleaseResources(const Attempt& attempt, bool device_agent_said);
-  void NotePort(const Resource& resource);
   void PutResource(Resource& resource, DeviceEvent event);
+
+  // farm_ports.cc: which ports are one, and what hangs on them.
+  std::string KeyOfPort(const Resource& port) const;
+  void PlacePort(const Resource& port);
+  void HangOn(Device& device, const std::string& port);
+  std::set<std::string> PortsAt(const std::string& port_id) const;
+  std::set<std::string> OnPortOf(const Device& device) const;
+  std::optional<Trouble> PortTroubleOf(const Device& device) const;
+  void AddPort(const Device& device, Gang& gang) const;
 
   // farm_helpers.cc: the further sources of an attempt.
   void AddHelpers(Attempt& attempt);
@@ -217,7 +166,12 @@ class Farm {
   static Need NeedOf(const Job& job);
   // In service, as far as operators and its health go.
   static bool TakesJobs(const Device& device);
+  // What waits for it goes elsewhere where it may.
+  static bool GivesAway(const Device& device);
   std::size_t Waiting(const std::string& device_id) const;
+  // Within reach, in service, and with nothing to do.
+  bool IsIdle(const Device& device) const;
+  std::string GivesWay(const Device& device, const QueueKey& key) const;
   void Dispatch(const std::string& device_id);
   bool GrantHealthCheck(Device& device);
   // It and those that may have waited for it or for its meter, the job that waits longest first.
@@ -270,14 +224,15 @@ class Farm {
   std::map<Fence, Told> told_;                          // of attempts that go on
   std::set<Fence> final_stored_;  // of source 0, without results yet: its agent may forget it
   std::map<std::string, Device> devices_;
-  std::set<std::string> ported_;       // devices that hang on a switchable port
-  std::set<std::string> taken_ports_;  // that are cut, or may be
   std::map<std::string, Resource> resources_;
+  std::map<std::string, std::set<std::string>> on_port_;   // port id to devices
+  std::map<std::string, std::string> port_keys_;           // of announced ports: where they are
+  std::map<std::string, std::set<std::string>> ports_at_;  // and what ports are there
   std::map<std::string, Rest> rests_;
   std::map<std::string, AgentState> agents_;
-  std::map<SessionId, Session> sessions_;
+  std::map<SessionId, AgentSession> sessions_;
   std::map<std::string, std::map<Need, Queue>> queues_;  // device id to jobs that wait for it
-  Deadlines boot_deadlines_;                             // leases, lost_after, rests
+  Deadlines boot_deadlines_;                             // leases, lost_after, rests, ways given
   Deadlines wall_deadlines_;                             // operators' limits
 
   // Of the input being handled.

@@ -52,6 +52,9 @@ void Farm::On(const GrantReplied& input) {
 
 // Nothing of it has run: the job waits again, and the device rests a little.
 void Farm::Withdraw(Attempt& attempt, const std::string& by, const std::string& reason) {
+  const auto device = devices_.find(attempt.device_id);
+  // Asked before it is released: what drains is in maintenance when it is free.
+  const bool gives_away = device != devices_.end() && GivesAway(device->second);
   EndAttempt(attempt, AttemptEvent::kRejected, v1::FAILURE_CLASS_INFRA, reason);
   ReleaseDevice(attempt, DeviceEvent::kReleasedClean, true);
   Rest& rest = rests_[attempt.device_id];
@@ -69,10 +72,7 @@ void Farm::Withdraw(Attempt& attempt, const std::string& by, const std::string& 
   if (job.state == v1::JOB_STATE_CANCELING) {
     StopJob(job);
   } else {
-    if (const auto device = devices_.find(job.device_id);
-        !job.pinned && device != devices_.end() && !TakesJobs(device->second)) {
-      Rebind(job);
-    }
+    if (gives_away && !job.pinned) Rebind(job);
     Move(job, JobEvent::kGrantWithdrawn, job.failure_class,
          absl::StrCat(by, " refused it: ", reason));
     if (job.device_id != attempt.device_id) Dispatch(job.device_id);

@@ -1,5 +1,5 @@
 // Farm: meters and switchable ports, who needs them, and who has them. docs/states.md has the
-// rules; which meter is whose: farm_meters.cc.
+// rules; which meter is whose: farm_meters.cc; which ports are one: farm_ports.cc.
 #include <algorithm>
 
 #include "absl/strings/numbers.h"
@@ -48,6 +48,7 @@ void Farm::AdoptResources(AgentState& agent, const v1::Hello& hello, v1::Welcome
     if (announced.count(id) > 0) continue;
     Resource& resource = resources_[id];
     resource.link = v1::DEVICE_LINK_OFFLINE;
+    PlacePort(resource);
     Put(resource);
   }
 }
@@ -86,6 +87,7 @@ std::string Farm::AdoptResource(AgentState& agent, const v1::ResourceAnnouncemen
   Fence fence = 0;
   const bool used = used_by != resource.labels.end() && absl::SimpleAtoi(used_by->second, &fence);
   if (used_by != resource.labels.end()) resource.labels.erase(used_by);
+  PlacePort(resource);
   Put(resource);
   // Its agent's word; of an attempt that holds it now it says nothing.
   PutResource(resource, used ? DeviceEvent::kReportedDirty : DeviceEvent::kReportedClean);
@@ -101,45 +103,47 @@ void Farm::On(const ResourceReported& input) {
   DispatchInTurn(waiting);
 }
 
-std::optional<Farm::Trouble> Farm::TroubleWith(const Resource& resource,
-                                               const Device& device) const {
-  const auto trouble = [&](bool passing, const auto&... parts) {
-    return Trouble{absl::StrCat(resource.id, " ", parts...), passing};
+std::optional<Trouble> Farm::TroubleWith(const Resource& resource, const Device& device) const {
+  const auto trouble = [&](Until until, const auto&... parts) {
+    return Trouble{absl::StrCat(resource.id, " ", parts...), until};
   };
   if (resource.admin != v1::DEVICE_ADMIN_ENABLED ||
       resource.health == v1::DEVICE_HEALTH_QUARANTINED) {
-    return trouble(false, "is taken out of use");
+    return trouble(Until::kMended, "is taken out of use");
   }
   if (resource.link == v1::DEVICE_LINK_OFFLINE) {
     const bool gone = agents_.at(resource.agent_id).info.link == v1::DEVICE_LINK_ONLINE;
-    return trouble(false, gone ? "is no longer on agent " : "is out of reach with its agent ",
+    return trouble(Until::kMended,
+                   gone ? "is no longer on agent " : "is out of reach with its agent ",
                    resource.agent_id);
   }
-  if (!resource.obstacle.empty()) return trouble(false, "cannot be used: ", resource.obstacle);
+  if (!resource.obstacle.empty())
+    return trouble(Until::kMended, "cannot be used: ", resource.obstacle);
   if (resource.link != v1::DEVICE_LINK_ONLINE)
-    return trouble(true, "is just out of sight with its agent ", resource.agent_id);
+    return trouble(Until::kPassed, "is just out of sight with its agent ", resource.agent_id);
   if (IsHeld(resource.alloc))
-    return trouble(true, "is in use by attempt ", resource.fence.value_or(0));
+    return trouble(Until::kWorkEnds, "is in use by attempt ", resource.fence.value_or(0));
   if (resource.alloc == v1::DEVICE_ALLOC_DIRTY)
-    return trouble(true, "is not yet given back by its agent ", resource.agent_id);
+    return trouble(Until::kPassed, "is not yet given back by its agent ", resource.agent_id);
   // What another device draws through the meter would be taken for this one's, and a device whose
   // port is cut loses its power.
   const bool is_port = resource.kind == v1::RESOURCE_KIND_PORT;
   if (!is_port && resource.kind != v1::RESOURCE_KIND_METER) return std::nullopt;
   for (const std::string& id : is_port ? OnPortOf(device) : SharersOf(device)) {
     const Device& other = devices_.at(id);
-    if (IsHeld(other.alloc)) return trouble(true, "also carries device ", id, ", which is at work");
+    if (IsHeld(other.alloc))
+      return trouble(Until::kWorkEnds, "also carries device ", id, ", which is at work");
     if (other.alloc != v1::DEVICE_ALLOC_DIRTY || other.admin == v1::DEVICE_ADMIN_RETIRED) continue;
-    return trouble(other.link != v1::DEVICE_LINK_OFFLINE, "also carries device ", id,
-                   ", which may still be at work: its agent ", other.agent_id,
-                   " has not said that it is clean");
+    return trouble(other.link == v1::DEVICE_LINK_OFFLINE ? Until::kMended : Until::kPassed,
+                   "also carries device ", id, ", which may still be at work: its agent ",
+                   other.agent_id, " has not said that it is clean");
   }
   return std::nullopt;
 }
 
-Farm::Gang Farm::Assemble(const Device& device, const Need& need) const {
+Gang Farm::Assemble(const Device& device, const Need& need) const {
   Gang gang;
-  gang.blocked = PortTroubleOf(device);
+  if (const auto trouble = PortTroubleOf(device)) gang.Block("waits: ", *trouble);
   if (gang.blocked.empty()) AddMeter(device, need, gang);
   if (gang.blocked.empty() && need.cut_usb && !device.port.empty()) AddPort(device, gang);
   return gang;
@@ -156,91 +160,32 @@ void Farm::AddMeter(const Device& device, const Need& need, Gang& gang) const {
   if (need.power != v1::POWER_REQUIRE_NONE && !others) {
     const std::string channel = need.channel.empty() ? device.meter->channel() : need.channel;
     std::optional<Trouble> trouble =
-        meter == nullptr ? Trouble{why, false} : TroubleWith(*meter, device);
+        meter == nullptr ? Trouble{why, Until::kMended} : TroubleWith(*meter, device);
     if (!trouble.has_value()) {
       const double rate = RateOf(*meter, channel);
       if (rate > 0 && rate < need.min_rate_hz) {
         trouble =
             Trouble{absl::StrCat(meter->id, " gives at most ", rate,
                                  " samples per second, and the job asks for ", need.min_rate_hz),
-                    false};
+                    Until::kMended};
       }
     }
     if (!trouble.has_value()) {
       AddResource(device, *meter, channel, gang);
       return;
     }
-    if (need.power == v1::POWER_REQUIRE_REQUIRED || trouble->passing) {
-      gang.blocked = absl::StrCat("waits for its meter: ", trouble->why);
+    if (need.power == v1::POWER_REQUIRE_REQUIRED || trouble->until != Until::kMended) {
+      gang.Block("waits for its meter: ", *trouble);
       return;
     }
     gang.left_out = trouble->why;
   }
   // Without the meter, but not while another device is measured through it.
   if (meter != nullptr && IsHeld(meter->alloc)) {
-    gang.blocked = absl::StrCat("waits: ", meter->id, " measures another device (attempt ",
-                                meter->fence.value_or(0), ")");
+    gang.Block("waits: ", {absl::StrCat(meter->id, " measures another device (attempt ",
+                                        meter->fence.value_or(0), ")"),
+                           Until::kWorkEnds});
   }
-}
-
-void Farm::AddPort(const Device& device, Gang& gang) const {
-  const auto port = resources_.find(device.port);
-  if (port == resources_.end()) {
-    gang.blocked = absl::StrCat("waits for its port: nobody has announced ", device.port);
-    return;
-  }
-  if (port->second.agent_id != device.agent_id) {
-    gang.blocked =
-        absl::StrCat("waits for its port: ", device.port, " is agent ", port->second.agent_id,
-                     "'s, and only the device's own agent may cut it");
-    return;
-  }
-  if (const auto trouble = TroubleWith(port->second, device)) {
-    gang.blocked = absl::StrCat("waits for its port: ", trouble->why);
-    return;
-  }
-  AddResource(device, port->second, "", gang);
-}
-
-// Where a port is: two that agents of one host say are in one place are one.
-std::string Farm::KeyOfPort(const std::string& port_id) const {
-  const auto port = resources_.find(port_id);
-  if (port == resources_.end() || port->second.place.empty()) return port_id;
-  const auto agent = agents_.find(port->second.agent_id);
-  if (agent == agents_.end() || agent->second.info.boot_id.empty()) return port_id;
-  return absl::StrCat(agent->second.info.boot_id, " ", port->second.place);
-}
-
-// The other devices on its port.
-std::set<std::string> Farm::OnPortOf(const Device& device) const {
-  std::set<std::string> others;
-  if (device.port.empty()) return others;
-  const std::string key = KeyOfPort(device.port);
-  for (const std::string& id : ported_) {
-    const Device& other = devices_.at(id);
-    if (id != device.id && (other.port == device.port || KeyOfPort(other.port) == key))
-      others.insert(id);
-  }
-  return others;
-}
-
-// Why it would be without power; empty: nobody has its port cut.
-std::string Farm::PortTroubleOf(const Device& device) const {
-  if (device.port.empty() || taken_ports_.empty()) return "";
-  const std::string key = KeyOfPort(device.port);
-  for (const std::string& id : taken_ports_) {
-    if (id != device.port && KeyOfPort(id) != key) continue;
-    const Resource& port = resources_.at(id);
-    if (port.alloc == v1::DEVICE_ALLOC_DIRTY) {
-      return absl::StrCat("waits: its port ", id, " may still be cut: agent ", port.agent_id,
-                          " has not said that it has power");
-    }
-    const auto attempt = attempts_.find(port.fence.value_or(0));
-    if (attempt == attempts_.end() || attempt->second.device_id == device.id) continue;
-    return absl::StrCat("waits: its port ", id, " is cut for device ", attempt->second.device_id,
-                        " (attempt ", attempt->first, ")");
-  }
-  return "";
 }
 
 void Farm::AddResource(const Device& device, const Resource& resource, const std::string& channel,
@@ -290,21 +235,11 @@ void Farm::ReleaseResources(const Attempt& attempt, bool device_agent_said) {
   }
 }
 
-void Farm::NotePort(const Resource& resource) {
-  if (resource.kind != v1::RESOURCE_KIND_PORT) return;
-  if (resource.alloc == v1::DEVICE_ALLOC_FREE) {
-    taken_ports_.erase(resource.id);
-  } else {
-    taken_ports_.insert(resource.id);
-  }
-}
-
 void Farm::PutResource(Resource& resource, DeviceEvent event) {
   const auto next = Next(resource.alloc, event);
   if (!next.has_value()) return;
   resource.alloc = *next;
   if (!IsHeld(*next)) resource.fence.reset();
-  NotePort(resource);
   Put(resource);
 }
 

@@ -13,7 +13,14 @@
 
 namespace joulefarm::controller {
 
-Farm::Need Farm::NeedOf(const Job& job) {
+namespace {
+
+// A device that gives way to an older job of another looks again after so long at the latest.
+constexpr std::int64_t kLongestWayNs = 30'000'000'000;
+
+}  // namespace
+
+Need Farm::NeedOf(const Job& job) {
   if (job.spec == nullptr) return {};
   const v1::JobSpec& spec = *job.spec;
   return {spec.power(), spec.power_channel(), spec.min_rate_hz(), spec.cut_usb()};
@@ -21,6 +28,12 @@ Farm::Need Farm::NeedOf(const Job& job) {
 
 bool Farm::TakesJobs(const Device& device) {
   return device.admin == v1::DEVICE_ADMIN_ENABLED && device.health != v1::DEVICE_HEALTH_QUARANTINED;
+}
+
+// A cordon is for a while, and keeps which device was to run what.
+bool Farm::GivesAway(const Device& device) {
+  return device.admin == v1::DEVICE_ADMIN_DRAINING ||
+         device.health == v1::DEVICE_HEALTH_QUARANTINED;
 }
 
 // How many jobs are queued for it.
@@ -50,17 +63,45 @@ void Farm::Dequeue(const Job& job) {
   if (device != devices_.end() && !device->second.fence.has_value()) SetGate(device->second, "");
 }
 
+bool Farm::IsIdle(const Device& device) const {
+  if (device.link != v1::DEVICE_LINK_ONLINE || device.alloc != v1::DEVICE_ALLOC_FREE ||
+      !TakesJobs(device))
+    return false;
+  const auto rest = rests_.find(device.id);
+  return rest == rests_.end() || rest->second.ready_at_boot_ns <= now_.boot_ns;
+}
+
+// Why a job that has everything waits all the same: one that comes before it waits on an idle
+// device until nobody works on their meter or port, which might never be; empty: there is none. As
+// only what comes first is waited for, nobody waits in a circle.
+std::string Farm::GivesWay(const Device& device, const QueueKey& key) const {
+  const std::set<std::string> on_meter = SharersOf(device);
+  const std::set<std::string> on_port = OnPortOf(device);
+  for (const auto* neighbours : {&on_meter, &on_port}) {
+    for (const std::string& id : *neighbours) {
+      const auto queues = queues_.find(id);
+      const Device& other = devices_.at(id);
+      if (queues == queues_.end() || !IsIdle(other)) continue;
+      for (const auto& [need, queue] : queues->second) {
+        const auto& [before, job] = *queue.begin();
+        const bool wanted =
+            neighbours == &on_port ? need.cut_usb : need.power != v1::POWER_REQUIRE_NONE;
+        if (!wanted || !(before < key) || !Assemble(other, need).by_work) continue;
+        return absl::StrCat("waits: ", job, " comes before it and needs that nobody works on the ",
+                            neighbours == &on_port ? "port" : "meter", " of device ", id);
+      }
+    }
+  }
+  return "";
+}
+
 // Gives a free device the job that waited longest in the most urgent band, of those that can have
 // everything they need beside it.
 void Farm::Dispatch(const std::string& device_id) {
   const auto device = devices_.find(device_id);
   if (device == devices_.end()) return;
   Device& d = device->second;
-  if (d.link != v1::DEVICE_LINK_ONLINE || d.alloc != v1::DEVICE_ALLOC_FREE || !TakesJobs(d)) return;
-  if (const auto rest = rests_.find(device_id);
-      rest != rests_.end() && rest->second.ready_at_boot_ns > now_.boot_ns)
-    return;
-  if (GrantHealthCheck(d)) return;
+  if (!IsIdle(d) || GrantHealthCheck(d)) return;
   std::optional<QueueKey> first;
   std::optional<QueueKey> first_blocked;
   std::string chosen;
@@ -83,6 +124,16 @@ void Farm::Dispatch(const std::string& device_id) {
       if (first_blocked.has_value() && *first_blocked < key) continue;
       first_blocked = key;
       why = std::move(of_need.blocked);
+    }
+  }
+  if (!chosen.empty()) {
+    if (std::string way = GivesWay(d, *first); !way.empty()) {
+      // What it gives way to may go off without a word to this device.
+      boot_deadlines_.Set(absl::StrCat("way/", device_id), now_.boot_ns + kLongestWayNs);
+      if (Job& head = jobs_.at(chosen); head.failure_class == v1::FAILURE_CLASS_UNSPECIFIED)
+        SayReason(head, way);
+      why = std::move(way);
+      chosen.clear();
     }
   }
   SetGate(d, chosen.empty() ? why : "");
@@ -249,6 +300,8 @@ void Farm::OnDue(const std::string& key) {
     if (it != attempts_.end()) HelpersLate(it->second);
   } else if (absl::ConsumePrefix(&rest, "rest/")) {
     DispatchAround(std::string(rest));
+  } else if (absl::ConsumePrefix(&rest, "way/")) {
+    Dispatch(std::string(rest));
   } else if (absl::ConsumePrefix(&rest, "queue/")) {
     Move(jobs_.at(std::string(rest)), JobEvent::kExpired, v1::FAILURE_CLASS_TIMEOUT,
          "limits.queue passed before a device was free");

@@ -20,7 +20,7 @@ void Farm::On(const AgentHello& input) {
 
   const std::int64_t epoch = ++last_epoch_;
   plan_.writes.push_back(EpochTaken{epoch});
-  sessions_[input.session] = Session{hello.agent_id(), epoch};
+  sessions_[input.session] = AgentSession{hello.agent_id(), epoch};
   agent.session = input.session;
   agent.last_seen_boot_ns = now_.boot_ns;
   agent.last_seen_written_boot_ns = now_.boot_ns;
@@ -70,9 +70,9 @@ void Farm::On(const AgentHello& input) {
   plan_.effects[welcome_at] = SendToAgent{input.session, std::move(message)};
   ResendOffers(agent);
   ResendToHelper(agent);
-  // What waits for devices that take nothing may have a place now.
+  // What found no place before may have one now.
   for (const auto& [id, device] : devices_) {
-    if (!TakesJobs(device) && queues_.count(id) > 0) MoveAway(id);
+    if (GivesAway(device) && queues_.count(id) > 0) MoveAway(id);
   }
   std::set<std::string> waiting = agent.devices;
   waiting.insert(agent.metered.begin(), agent.metered.end());
@@ -122,9 +122,7 @@ void Farm::AdoptDevices(AgentState& agent, const v1::Hello& hello, v1::Welcome& 
     device.labels = {said.labels().begin(), said.labels().end()};
     device.meter.reset();
     if (said.has_meter()) device.meter = said.meter();
-    device.port = said.port();
-    if (device.port.empty()) ported_.erase(device.id);
-    if (!device.port.empty()) ported_.insert(device.id);
+    HangOn(device, said.port());
     if (device.meter.has_value()) agents_[MeterAgent(device)].metered.insert(device.id);
     Put(device);
   }

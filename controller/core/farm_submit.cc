@@ -39,7 +39,7 @@ std::string FailureLine(const Job& job) {
 
 }  // namespace
 
-Farm::ExperimentState* Farm::FindExperiment(const std::string& id_or_name) {
+ExperimentState* Farm::FindExperiment(const std::string& id_or_name) {
   if (const auto it = experiments_.find(id_or_name); it != experiments_.end()) return &it->second;
   const auto named = newest_by_name_.find(id_or_name);
   return named == newest_by_name_.end() ? nullptr : &experiments_.at(named->second);

@@ -116,6 +116,31 @@ TEST_F(FarmAdminTest, ACordonMovesNothing) {
   Set(v1::DEVICE_ADMIN_MAINTENANCE);
   EXPECT_THAT(bench_.Grants(), IsEmpty());
   EXPECT_EQ(bench_.JobOf("job-2").device_id, "a");
+  bench_.Join("c");
+  EXPECT_THAT(bench_.Grants(), IsEmpty());
+  EXPECT_EQ(bench_.JobOf("job-2").device_id, "a");
+}
+
+TEST_F(FarmAdminTest, AGrantThatIsRefusedByACordonedDeviceWaits) {
+  const SessionId a = bench_.Join("a");
+  Submit(1, 1);
+  bench_.Join("b");
+  Set(v1::DEVICE_ADMIN_MAINTENANCE);
+  bench_.Refuse(a, 1);
+  EXPECT_THAT(bench_.Grants(), IsEmpty());
+  EXPECT_EQ(bench_.JobOf("job-1").device_id, "a");
+}
+
+TEST_F(FarmAdminTest, WhatADrainedDeviceCouldNotGiveAwayGoesWhenItIsDrainedAgain) {
+  bench_.Join("a");
+  Set(v1::DEVICE_ADMIN_DRAINING);
+  ASSERT_EQ(Row().admin, v1::DEVICE_ADMIN_MAINTENANCE);
+  Submit(1, 1);
+  bench_.Join("b");
+  EXPECT_THAT(bench_.Grants(), IsEmpty());
+  Set(v1::DEVICE_ADMIN_DRAINING);
+  ASSERT_THAT(bench_.Grants(), SizeIs(1));
+  EXPECT_EQ(bench_.Grants()[0].device_id(), "b");
 }
 
 TEST_F(FarmAdminTest, WhereThereIsNoOtherDeviceJobsStay) {

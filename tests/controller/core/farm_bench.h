@@ -146,6 +146,16 @@ class FarmBench {
     return releases;
   }
 
+  // Sessions that go on to measure, and for which device.
+  std::vector<std::pair<SessionId, std::string>> GoingOn() const {
+    std::vector<std::pair<SessionId, std::string>> helpers;
+    for (const Effect& effect : effects_) {
+      if (const auto* helper = std::get_if<HelperGoesOn>(&effect))
+        helpers.emplace_back(helper->session, helper->device_id);
+    }
+    return helpers;
+  }
+
   // Whose results are to be computed now.
   std::vector<Fence> Computes() const {
     std::vector<Fence> fences;

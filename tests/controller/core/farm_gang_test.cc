@@ -359,6 +359,49 @@ TEST_F(FarmGangTest, WorkWithoutPowerOnASharedMeterWaitsForAMeasurementAndTheOth
   EXPECT_EQ(bench_.Grants()[0].job_id(), "job-3");
 }
 
+TEST_F(FarmGangTest, WorkWithoutPowerDoesNotKeepAnOlderMeasurementWaitingForEver) {
+  bench_.Join(Lab());
+  std::map<std::string, SessionId> sessions;
+  for (const char* device : {"a", "c", "d"}) sessions[device] = bench_.Join(OnMeter(device, "b"));
+  const auto submit = [&](const std::string& device, v1::PowerRequire power) {
+    SubmitRequested request = Wants(power);
+    request.selector = "id=" + device;
+    ASSERT_TRUE(bench_.Submit(request).ok());
+  };
+  submit("c", v1::POWER_REQUIRE_NONE);
+  bench_.Accept(sessions["c"], 1);
+  submit("d", v1::POWER_REQUIRE_NONE);
+  bench_.Accept(sessions["d"], 2);
+  submit("a", v1::POWER_REQUIRE_REQUIRED);
+  submit("c", v1::POWER_REQUIRE_NONE);
+  submit("d", v1::POWER_REQUIRE_NONE);
+  bench_.Finish(1, v1::OUTCOME_SUCCEEDED);
+  EXPECT_THAT(
+      bench_.DeviceOf("c").gate_reason,
+      HasSubstr("job-3 comes before it and needs that nobody works on the meter of device a"));
+  EXPECT_EQ(bench_.JobOf("job-4").state, v1::JOB_STATE_QUEUED);
+  bench_.Finish(2, v1::OUTCOME_SUCCEEDED);
+  EXPECT_EQ(bench_.JobOf("job-3").state, v1::JOB_STATE_ACTIVE);
+  EXPECT_EQ(bench_.JobOf("job-5").state, v1::JOB_STATE_QUEUED);
+}
+
+TEST_F(FarmGangTest, AnOlderMeasurementThatCannotBeginHoldsNobodyUp) {
+  const SessionId b = bench_.Join(Lab());
+  bench_.Join(OnMeter("a", "b"));
+  const SessionId c = bench_.Join(OnMeter("c", "b"));
+  SubmitRequested measured = Wants(v1::POWER_REQUIRE_REQUIRED);
+  measured.selector = "id=a";
+  Report(b, Meter("1", "it does not answer"));
+  ASSERT_TRUE(bench_.Submit(measured).ok());
+  SubmitRequested plain = Wants(v1::POWER_REQUIRE_NONE, 2);
+  plain.selector = "id=c";
+  ASSERT_TRUE(bench_.Submit(plain).ok());
+  ASSERT_THAT(bench_.Grants(), SizeIs(1));
+  bench_.Accept(c, 1);
+  bench_.Finish(1, v1::OUTCOME_SUCCEEDED);
+  EXPECT_EQ(bench_.JobOf("job-3").state, v1::JOB_STATE_ACTIVE);
+}
+
 TEST_F(FarmGangTest, ADeviceThatMayStillRunKeepsOthersFromItsMeter) {
   b_ = bench_.Join(Lab());
   a_ = bench_.Join(OnMeter("a", "b"));
@@ -605,9 +648,13 @@ TEST_F(FarmGangTest, AHelperThatComesBackInTimeGoesOn) {
   EXPECT_EQ(bench_.AttemptOf(1).state, v1::ATTEMPT_STATE_ACCEPTED);
   b_ = bench_.Join(Lab({Meter("1", "", 1)}, {FarmBench::Held(1, v1::ATTEMPT_STATE_RUNNING, 1)}));
   EXPECT_EQ(bench_.TheWelcome()->verdicts(0).verdict(), v1::VERDICT_KIND_CONTINUE);
+  EXPECT_THAT(bench_.GoingOn(), ElementsAre(Pair(b_, "a")));
   EXPECT_EQ(bench_.ResourceOf(kMeter).alloc, v1::DEVICE_ALLOC_LEASED);
   bench_.Stored(1, 0);
   EXPECT_THAT(bench_.Releases(), ElementsAre(Pair(1, 1)));
+  bench_.Do(AgentGone{b_});
+  b_ = bench_.Join(Lab({Meter("1", "", 1)}, {FarmBench::Held(1, v1::ATTEMPT_STATE_RUNNING, 1)}));
+  EXPECT_THAT(bench_.GoingOn(), IsEmpty()) << "it is to end";
   bench_.Stored(1, 1);
   EXPECT_THAT(bench_.Computes(), ElementsAre(1));
   EXPECT_THAT(bench_.rows().reasons(), IsEmpty());

@@ -106,6 +106,62 @@ TEST_F(FarmPortTest, WhileAnotherDeviceWorksItsPortIsNotCut) {
   EXPECT_THAT(Finish(1), ElementsAre("a"));
 }
 
+TEST_F(FarmPortTest, NeighboursThatAreNeverIdleAtOnceGiveWayToAnOlderJob) {
+  a_ = Join("a", Port("port:sysfs:a:hub:2", "USB port 1-1.2"));
+  b_ = Join("b", Port("port:sysfs:b:other:2", "USB port 1-1.2"));
+  const SessionId c = Join("c", Port("port:sysfs:c:other:2", "USB port 1-1.2"));
+  Submit("b", false);
+  bench_.Accept(b_, 1);
+  Submit("c", false);
+  bench_.Accept(c, 2);
+  Submit("b", false);  // older than the one that cuts
+  Submit("a", true);
+  Submit("b", false);
+  Submit("c", false);
+  EXPECT_THAT(Finish(2), IsEmpty());
+  EXPECT_THAT(
+      bench_.DeviceOf("c").gate_reason,
+      HasSubstr("job-4 comes before it and needs that nobody works on the port of device a"));
+  EXPECT_THAT(Finish(1), ElementsAre("b"));
+  EXPECT_EQ(bench_.JobOf("job-3").state, v1::JOB_STATE_ACTIVE);
+  bench_.Accept(b_, 3);
+  EXPECT_THAT(Finish(3), ElementsAre("a"));
+  bench_.Accept(a_, 4);
+  EXPECT_THAT(Finish(4), testing::UnorderedElementsAre("b", "c"));
+}
+
+TEST_F(FarmPortTest, NobodyGivesWayForLongToAJobThatIsNotThereAnyMore) {
+  a_ = Join("a", Port("port:sysfs:a:hub:2", "USB port 1-1.2"));
+  b_ = Join("b", Port("port:sysfs:b:other:2", "USB port 1-1.2"));
+  const SessionId c = Join("c", Port("port:sysfs:c:other:2", "USB port 1-1.2"));
+  Submit("b", false);
+  bench_.Accept(b_, 1);
+  Submit("a", true);
+  Submit("c", false);
+  ASSERT_THAT(bench_.DeviceOf("c").gate_reason, HasSubstr("job-2"));
+  bench_.Do(AgentGone{a_});
+  int waited = 0;
+  for (; bench_.Grants().empty() && waited < 20; ++waited) {
+    for (const SessionId session : {b_, c}) bench_.Do(AgentAlive{session, std::nullopt});
+    bench_.Pass(5 * kSecond);
+  }
+  EXPECT_LE(waited, 7);
+  EXPECT_EQ(bench_.JobOf("job-3").state, v1::JOB_STATE_ACTIVE);
+}
+
+TEST_F(FarmPortTest, APortThatIsFoundElsewhereIsNoLongerShared) {
+  a_ = Join("a", Port("port:sysfs:a:hub:2", "USB port 1-1.2"));
+  b_ = Join("b", Port("port:sysfs:b:other:2", "USB port 1-1.2"));
+  Submit("b", false);
+  bench_.Accept(b_, 1);
+  Submit("a", true);
+  EXPECT_THAT(bench_.Grants(), IsEmpty());
+  // Its host was started anew, with the hub in another place.
+  a_ = Join("a", Port("port:sysfs:a:hub:2", "USB port 1-2.2"));
+  ASSERT_THAT(bench_.Grants(), SizeIs(1));
+  EXPECT_EQ(bench_.Grants()[0].device_id(), "a");
+}
+
 TEST_F(FarmPortTest, OnPortsOfTwoHostsOrTwoPlacesBothWork) {
   a_ = Join("a", Port("port:sysfs:a:hub:2", "USB port 1-1.2"));
   b_ = Join("b", Port("port:sysfs:b:hub:2", "USB port 1-1.2"), "another boot");
