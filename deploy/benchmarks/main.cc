@@ -5,7 +5,7 @@
 #include <string>
 
 #include "deploy/benchmarks/ingest.h"
-#include "deploy/benchmarks/observer_effect.h"
+#include "deploy/benchmarks/observer_figure.h"
 #include "deploy/benchmarks/query.h"
 #include "deploy/benchmarks/submit_start.h"
 
@@ -30,14 +30,23 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(100, 100000));
   std::string what;
   CLI::App* observer = app.add_subcommand(
-      "observer", "Loss of tokens/s by sampling, from blocks of speeds on standard input");
+      "observer",
+      "Loss of tokens/s of an engine while an agent samples; the agent is stopped and "
+      "continued all the time");
+  joulefarm::bench::ObserverSetting observed;
+  observer->add_option("--port", observed.port, "Of a llama-server on this host")->required();
+  observer->add_option("--agent", observed.agent, "Process of an agent that samples an attempt")
+      ->required();
+  observer->add_option("--blocks", observed.blocks, "Of six segments")
+      ->required()
+      ->check(CLI::Range(3, 100000));
   observer->add_option("--what", what, "What was run, for the figure's detail")->required();
   ingest->callback([&] { code = joulefarm::bench::MeasureIngest(folder); });
   rows->callback([&] { code = joulefarm::bench::MeasureSqliteRows(folder); });
   csv->callback([&] { code = joulefarm::bench::MeasureCsv(folder); });
   query->callback([&] { code = joulefarm::bench::MeasurePhaseEnergies(folder); });
   submit->callback([&] { code = joulefarm::bench::MeasureSubmitStart(controller, count); });
-  observer->callback([&] { code = joulefarm::bench::PrintObserverEffect(what); });
+  observer->callback([&] { code = joulefarm::bench::MeasureObserver(observed, what); });
   CLI11_PARSE(app, argc, argv);
   return code;
 }

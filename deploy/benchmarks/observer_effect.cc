@@ -1,20 +1,14 @@
 #include "deploy/benchmarks/observer_effect.h"
 
 #include <cmath>
-#include <cstdio>
-#include <iostream>
 #include <optional>
-#include <sstream>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/stats/stats.h"
-#include "deploy/benchmarks/figures.h"
 
 namespace joulefarm::bench {
 namespace {
-
-constexpr double kLimitPct = 0.5;
 
 double LossPct(double log_ratio) { return -100 * std::expm1(log_ratio); }
 
@@ -46,15 +40,6 @@ void Judge(std::size_t blocks, double limit_pct, ObserverEffect& effect) {
   } else {
     say(ObserverVerdict::kPass, "the interval's upper end is at most the limit");
   }
-}
-
-nlohmann::ordered_json ToJson(const LossInterval& interval) {
-  return {{"mean_pct", interval.mean_pct}, {"ci95_pct", {interval.low_pct, interval.high_pct}}};
-}
-
-int Fail(const absl::Status& status) {
-  std::fprintf(stderr, "joulefarm-bench: %s\n", std::string(status.message()).c_str());
-  return 1;
 }
 
 }  // namespace
@@ -99,46 +84,6 @@ absl::StatusOr<ObserverEffect> JudgeObserver(absl::Span<const ObserverBlock> blo
   effect.method = std::string(sampled_ci->method);
   Judge(blocks.size(), limit_pct, effect);
   return effect;
-}
-
-absl::StatusOr<std::vector<ObserverBlock>> ReadObserverBlocks(std::istream& in) {
-  std::vector<ObserverBlock> blocks;
-  for (std::string line; std::getline(in, line);) {
-    std::istringstream words(line);
-    ObserverBlock block{};
-    for (double& speed : block) words >> speed;
-    std::string more;
-    if (words.fail() || words >> more)
-      return absl::InvalidArgumentError(
-          absl::StrCat("observer: line ", blocks.size() + 1, " is not six numbers: ", line));
-    blocks.push_back(block);
-  }
-  return blocks;
-}
-
-int PrintObserverEffect(const std::string& what) {
-  const absl::StatusOr<std::vector<ObserverBlock>> blocks = ReadObserverBlocks(std::cin);
-  if (!blocks.ok()) return Fail(blocks.status());
-  const absl::StatusOr<ObserverEffect> effect = JudgeObserver(*blocks, kLimitPct);
-  if (!effect.ok()) return Fail(effect.status());
-  std::vector<double> unsampled;
-  for (const ObserverBlock& block : *blocks)
-    unsampled.insert(unsampled.end(), {block[0], block[1], block[4], block[5]});
-  const nlohmann::ordered_json detail = {
-      {"verdict", ToString(effect->verdict)},
-      {"reason", effect->reason},
-      {"limit_pct", kLimitPct},
-      {"ci95_pct", {effect->loss.low_pct, effect->loss.high_pct}},
-      {"control_aa", ToJson(effect->control)},
-      {"blocks", blocks->size()},
-      {"order", "A A B B A A; inner four: the comparison; outer A against inner A: the control"},
-      {"interval", effect->method == kBootstrap
-                       ? "block bootstrap of log-ratios, whole blocks drawn again, seeded"
-                       : effect->method},
-      {"unsampled_otps_median", *Median(unsampled)},
-      {"what", what}};
-  PrintFigure("observer.otps_loss_pct", effect->loss.mean_pct, "%", detail);
-  return 0;
 }
 
 }  // namespace joulefarm::bench

@@ -5,8 +5,8 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
-#include <istream>
 #include <string>
 #include <vector>
 
@@ -20,6 +20,8 @@ namespace joulefarm::bench {
 // are its control: nothing differs between them, and a linear drift cancels as well.
 inline constexpr std::size_t kObserverSegments = 6;
 using ObserverBlock = std::array<double, kObserverSegments>;
+
+inline constexpr bool IsSampled(std::size_t segment) { return segment == 2 || segment == 3; }
 
 // Below so many blocks there is no bootstrap worth its name, and no verdict.
 inline constexpr std::size_t kObserverLeastBlocks = 20;
@@ -51,12 +53,5 @@ std::string ToString(ObserverVerdict verdict);
 // above 0.
 absl::StatusOr<ObserverEffect> JudgeObserver(absl::Span<const ObserverBlock> blocks,
                                              double limit_pct, std::uint64_t seed = 1);
-
-// One block a line, six numbers.
-absl::StatusOr<std::vector<ObserverBlock>> ReadObserverBlocks(std::istream& in);
-
-// Reads blocks from standard input and prints figure observer.otps_loss_pct; `what` goes into its
-// detail. Exit code.
-int PrintObserverEffect(const std::string& what);
 
 }  // namespace joulefarm::bench

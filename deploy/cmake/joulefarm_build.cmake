@@ -16,6 +16,10 @@ endif()
 # Asio's header-only form compiled once per unit costs seconds; absl's deprecations in gRPC headers are not ours.
 add_compile_definitions(BOOST_ASIO_NO_DEPRECATED)
 
+# An energy that is computed again by another build of the same source is to be the same to the last bit: on processors with fused
+# multiplication and addition gcc uses them as it sees fit otherwise.
+add_compile_options(-ffp-contract=off)
+
 if(JOULEFARM_SANITIZE)
   add_compile_options(-fsanitize=${JOULEFARM_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${JOULEFARM_SANITIZE})

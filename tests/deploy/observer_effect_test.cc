@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <random>
-#include <sstream>
 
 namespace joulefarm::bench {
 namespace {
@@ -24,7 +23,7 @@ std::vector<ObserverBlock> Make(const Made& made, std::uint64_t seed = 7) {
   std::vector<ObserverBlock> blocks(made.blocks);
   for (ObserverBlock& block : blocks) {
     for (std::size_t i = 0; i < block.size(); ++i) {
-      const bool sampled = i == 2 || i == 3;
+      const bool sampled = IsSampled(i);
       const bool outer = i == 0 || i == 5;
       block[i] = 200 * (1 - (sampled ? made.loss : 0)) * (1 + (outer ? made.outer : 0)) *
                  (1 + made.noise * normal(random)) * (1 + made.drift * static_cast<double>(i));
@@ -103,18 +102,6 @@ TEST(ObserverEffect, WhatIsNoSpeedIsRefused) {
   std::vector<ObserverBlock> blocks = Make({});
   blocks[3][4] = 0;
   EXPECT_FALSE(JudgeObserver(blocks, kLimitPct).ok());
-}
-
-TEST(ObserverEffect, ABlockIsALineOfSixNumbers) {
-  std::istringstream good("1 2 3 4 5 6\n1.5 2 3 4 5 6.25\n");
-  const auto blocks = ReadObserverBlocks(good);
-  ASSERT_TRUE(blocks.ok());
-  ASSERT_EQ(blocks->size(), 2U);
-  EXPECT_EQ((*blocks)[1][5], 6.25);
-  for (const char* text : {"1 2 3 4 5\n", "1 2 3 4 5 6 7\n", "1 2 x 4 5 6\n", "\n"}) {
-    std::istringstream bad(text);
-    EXPECT_FALSE(ReadObserverBlocks(bad).ok()) << text;
-  }
 }
 
 }  // namespace
