@@ -103,7 +103,8 @@ class RunPlan {
   DeviceStateReader device_;
   Environment environment_;
   PortCut port_cut_;
-  bool cut_shown_ = false;  // by the meter
+  bool cut_shown_ = false;                // by the meter
+  CutShows cut_shows_ = CutShows::kFall;  // which way, once it is shown
   std::vector<int> cores_;
   std::optional<CorePinning> pinning_;
   std::int64_t told_ns_ = 0;

@@ -60,13 +60,15 @@ std::optional<WorkloadOutcome> RunPlan::CutPort(Sampler& sampler,
   const std::int64_t cut_ns = BoottimeNs();
   std::optional<std::vector<PowerPoint>> after;
   if (stop_.SleepUntil(cut_ns + settings_.cut_wait_ns) != Wake::kStop) after = LookAtPower(sampler);
-  if (!after) return StoppedAt("power to fall after the USB port was cut");
+  if (!after) return StoppedAt("power to look at after the USB port was cut");
   RecordCut(cut_ns, IsMeasured(sampler) ? StepBetween(*before, *after) : std::nullopt);
   return std::nullopt;
 }
 
 void RunPlan::RecordCut(std::int64_t cut_ns, const std::optional<PowerStep>& step) {
   cut_shown_ = step && ShowsCut(*step, ShownBy(settings_.power_path));
+  // The way back is the other way, also where either may be a cut.
+  if (cut_shown_) cut_shows_ = step->Fell() ? CutShows::kFall : CutShows::kRise;
   RecordPort(false, cut_ns, !step ? "no_meter" : cut_shown_ ? "seen" : "not_seen");
   // Where nothing can show it, a switch that has its doubts is all there is to go by.
   const std::string& doubt = port_cut_.doubt();
@@ -95,7 +97,7 @@ void RunPlan::PowerPort(Sampler& sampler) {
   std::optional<std::vector<PowerPoint>> after;
   if (stop_.SleepUntil(on_ns + settings_.cut_wait_ns) != Wake::kStop) after = LookAtPower(sampler);
   const std::optional<PowerStep> step = after ? StepBetween(*before, *after) : std::nullopt;
-  const bool shown = step && ShowsPowerAgain(*step, ShownBy(settings_.power_path));
+  const bool shown = step && ShowsPowerAgain(*step, cut_shows_);
   RecordPort(true, on_ns, !step ? "" : shown ? "seen" : "not_seen");
   if (!step || shown) return;
   const SwitchedPort& port = *settings_.usb_port;

@@ -419,6 +419,17 @@ TEST_F(PortOfPlanTest, AMeterInPlaceOfTheBatterySeesTheCutRise) {
   EXPECT_THAT(Reasons(), IsEmpty());
 }
 
+TEST_F(PortOfPlanTest, WhereEitherMayBeACutTheWayBackIsTheOtherWay) {
+  settings_.power_path = "supply";
+  bool was_cut = false;
+  EXPECT_THAT(Run([&] {
+                was_cut = was_cut || !IsOn();
+                return !was_cut ? 10.0 : IsOn() ? 4.0 : 7.0;
+              }),
+              ElementsAre("off seen", "on not_seen"));
+  EXPECT_THAT(Reasons(), IsEmpty());
+}
+
 TEST_F(PortOfPlanTest, PowerThatDoesNotComeBackIsSaid) {
   bool was_cut = false;
   EXPECT_THAT(Run([&] { return (was_cut = was_cut || !IsOn()) ? 7.0 : 10.0; }),
