@@ -316,6 +316,8 @@ void AgentSessions::Opened(SessionId session, const std::string& agent_id, std::
 
 void AgentSessions::GoesOn(SessionId session, const std::string& device, Fence fence) {
   telemetry_.Helps(session, device, fence);
+  // It hung up meanwhile: nobody else would say so again.
+  if (Find(session) == nullptr) telemetry_.Gone(session);
 }
 
 void AgentSessions::CloseAll(const absl::Status& status) {
