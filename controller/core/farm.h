@@ -71,8 +71,10 @@ class Farm {
   const Resource* FindMeter(const Device& device, std::string& why) const;
   bool IsMetered(const Device& device) const;
   std::set<std::string> SharersOf(const Device& device) const;
+  std::set<std::string> WaitingOn(const AgentState& agent) const;
   // The devices on its meter and those on its port.
   std::set<std::string> AroundOf(const Device& device) const;
+  Until UntilOver(std::optional<Fence> fence) const;
   std::optional<Trouble> TroubleWith(const Resource& resource, const Device& device) const;
   Gang Assemble(const Device& device, const Need& need) const;
   void AddMeter(const Device& device, const Need& need, Gang& gang) const;
@@ -171,7 +173,7 @@ class Farm {
   std::size_t Waiting(const std::string& device_id) const;
   // Within reach, in service, and with nothing to do.
   bool IsIdle(const Device& device) const;
-  std::string GivesWay(const Device& device, const QueueKey& key) const;
+  std::string GivesWay(const Device& device, const QueueKey& key, const Need& own) const;
   void Dispatch(const std::string& device_id);
   bool GrantHealthCheck(Device& device);
   // It and those that may have waited for it or for its meter, the job that waits longest first.

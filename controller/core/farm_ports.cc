@@ -76,7 +76,7 @@ std::optional<Trouble> Farm::PortTroubleOf(const Device& device) const {
     if (attempt == attempts_.end() || attempt->second.device_id == device.id) continue;
     return Trouble{absl::StrCat("its port ", id, " is cut for device ", attempt->second.device_id,
                                 " (attempt ", attempt->first, ")"),
-                   Until::kWorkEnds};
+                   UntilOver(attempt->first)};
   }
   return std::nullopt;
 }

@@ -97,10 +97,26 @@ std::string Farm::AdoptResource(AgentState& agent, const v1::ResourceAnnouncemen
 void Farm::On(const ResourceReported& input) {
   AgentState* agent = AgentOf(input.session);
   if (agent == nullptr) return;
+  // Those around its devices before and after: what they wait for may have gone elsewhere.
+  std::set<std::string> waiting = WaitingOn(*agent);
   for (const v1::ResourceAnnouncement& said : input.report.resources()) AdoptResource(*agent, said);
-  std::set<std::string> waiting = agent->metered;
-  waiting.insert(agent->devices.begin(), agent->devices.end());
+  waiting.merge(WaitingOn(*agent));
   DispatchInTurn(waiting);
+}
+
+// The devices that may wait for something of the agent.
+std::set<std::string> Farm::WaitingOn(const AgentState& agent) const {
+  std::set<std::string> waiting = agent.devices;
+  waiting.insert(agent.metered.begin(), agent.metered.end());
+  for (const std::string& device : agent.devices) waiting.merge(AroundOf(devices_.at(device)));
+  return waiting;
+}
+
+// One whose agent is out of reach is over at a deadline, if at all, and not when it is done.
+Until Farm::UntilOver(std::optional<Fence> fence) const {
+  const auto attempt = attempts_.find(fence.value_or(0));
+  const bool works = attempt != attempts_.end() && attempt->second.link == v1::DEVICE_LINK_ONLINE;
+  return works ? Until::kWorkEnds : Until::kPassed;
 }
 
 std::optional<Trouble> Farm::TroubleWith(const Resource& resource, const Device& device) const {
@@ -122,7 +138,7 @@ std::optional<Trouble> Farm::TroubleWith(const Resource& resource, const Device&
   if (resource.link != v1::DEVICE_LINK_ONLINE)
     return trouble(Until::kPassed, "is just out of sight with its agent ", resource.agent_id);
   if (IsHeld(resource.alloc))
-    return trouble(Until::kWorkEnds, "is in use by attempt ", resource.fence.value_or(0));
+    return trouble(UntilOver(resource.fence), "is in use by attempt ", resource.fence.value_or(0));
   if (resource.alloc == v1::DEVICE_ALLOC_DIRTY)
     return trouble(Until::kPassed, "is not yet given back by its agent ", resource.agent_id);
   // What another device draws through the meter would be taken for this one's, and a device whose
@@ -132,7 +148,7 @@ std::optional<Trouble> Farm::TroubleWith(const Resource& resource, const Device&
   for (const std::string& id : is_port ? OnPortOf(device) : SharersOf(device)) {
     const Device& other = devices_.at(id);
     if (IsHeld(other.alloc))
-      return trouble(Until::kWorkEnds, "also carries device ", id, ", which is at work");
+      return trouble(UntilOver(other.fence), "also carries device ", id, ", which is at work");
     if (other.alloc != v1::DEVICE_ALLOC_DIRTY || other.admin == v1::DEVICE_ADMIN_RETIRED) continue;
     return trouble(other.link == v1::DEVICE_LINK_OFFLINE ? Until::kMended : Until::kPassed,
                    "also carries device ", id, ", which may still be at work: its agent ",
@@ -184,7 +200,7 @@ void Farm::AddMeter(const Device& device, const Need& need, Gang& gang) const {
   if (meter != nullptr && IsHeld(meter->alloc)) {
     gang.Block("waits: ", {absl::StrCat(meter->id, " measures another device (attempt ",
                                         meter->fence.value_or(0), ")"),
-                           Until::kWorkEnds});
+                           UntilOver(meter->fence)});
   }
 }
 

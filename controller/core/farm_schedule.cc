@@ -18,6 +18,8 @@ namespace {
 // A device that gives way to an older job of another looks again after so long at the latest.
 constexpr std::int64_t kLongestWayNs = 30'000'000'000;
 
+bool IsMeasured(const Need& need) { return need.power != v1::POWER_REQUIRE_NONE; }
+
 }  // namespace
 
 Need Farm::NeedOf(const Job& job) {
@@ -71,10 +73,10 @@ bool Farm::IsIdle(const Device& device) const {
   return rest == rests_.end() || rest->second.ready_at_boot_ns <= now_.boot_ns;
 }
 
-// Why a job that has everything waits all the same: one that comes before it waits on an idle
-// device until nobody works on their meter or port, which might never be; empty: there is none. As
-// only what comes first is waited for, nobody waits in a circle.
-std::string Farm::GivesWay(const Device& device, const QueueKey& key) const {
+// Why a job that has everything waits all the same: one that comes before it, and cannot run beside
+// it, is about to begin on an idle device or waits there for others' work to end, which this would
+// prolong; empty: there is none. As only what comes first is waited for, nobody waits in a circle.
+std::string Farm::GivesWay(const Device& device, const QueueKey& key, const Need& own) const {
   const std::set<std::string> on_meter = SharersOf(device);
   const std::set<std::string> on_port = OnPortOf(device);
   for (const auto* neighbours : {&on_meter, &on_port}) {
@@ -84,11 +86,14 @@ std::string Farm::GivesWay(const Device& device, const QueueKey& key) const {
       if (queues == queues_.end() || !IsIdle(other)) continue;
       for (const auto& [need, queue] : queues->second) {
         const auto& [before, job] = *queue.begin();
-        const bool wanted =
-            neighbours == &on_port ? need.cut_usb : need.power != v1::POWER_REQUIRE_NONE;
-        if (!wanted || !(before < key) || !Assemble(other, need).by_work) continue;
-        return absl::StrCat("waits: ", job, " comes before it and needs that nobody works on the ",
-                            neighbours == &on_port ? "port" : "meter", " of device ", id);
+        const bool at_odds = neighbours == &on_port ? need.cut_usb || own.cut_usb
+                                                    : IsMeasured(need) || IsMeasured(own);
+        if (!at_odds || !(before < key)) continue;
+        const Gang gang = Assemble(other, need);
+        if (!gang.blocked.empty() && !gang.by_work) continue;
+        return absl::StrCat("waits: ", job, " of device ", id,
+                            " comes before it, and not both can work on one ",
+                            neighbours == &on_port ? "port" : "meter");
       }
     }
   }
@@ -104,7 +109,9 @@ void Farm::Dispatch(const std::string& device_id) {
   if (!IsIdle(d) || GrantHealthCheck(d)) return;
   std::optional<QueueKey> first;
   std::optional<QueueKey> first_blocked;
+  std::optional<QueueKey> first_by_work;  // of those that only wait for others' work to end
   std::string chosen;
+  Need chosen_need;
   Gang gang;
   std::string why;
   if (const auto queues = queues_.find(device_id); queues != queues_.end()) {
@@ -115,23 +122,33 @@ void Farm::Dispatch(const std::string& device_id) {
         if (first.has_value() && *first < key) continue;
         first = key;
         chosen = job;
+        chosen_need = need;
         gang = std::move(of_need);
         continue;
       }
       // Of one that is tried again it says why that is.
       if (Job& head = jobs_.at(job); head.failure_class == v1::FAILURE_CLASS_UNSPECIFIED)
         SayReason(head, of_need.blocked);
+      if (of_need.by_work && (!first_by_work.has_value() || key < *first_by_work))
+        first_by_work = key;
       if (first_blocked.has_value() && *first_blocked < key) continue;
       first_blocked = key;
       why = std::move(of_need.blocked);
     }
   }
   if (!chosen.empty()) {
-    if (std::string way = GivesWay(d, *first); !way.empty()) {
+    std::string way;
+    if (first_by_work.has_value() && *first_by_work < *first) {
+      way = why;  // its own older job has to have its turn, too
+    } else {
+      way = GivesWay(d, *first, chosen_need);
+      if (Job& head = jobs_.at(chosen);
+          !way.empty() && head.failure_class == v1::FAILURE_CLASS_UNSPECIFIED)
+        SayReason(head, way);
+    }
+    if (!way.empty()) {
       // What it gives way to may go off without a word to this device.
       boot_deadlines_.Set(absl::StrCat("way/", device_id), now_.boot_ns + kLongestWayNs);
-      if (Job& head = jobs_.at(chosen); head.failure_class == v1::FAILURE_CLASS_UNSPECIFIED)
-        SayReason(head, way);
       why = std::move(way);
       chosen.clear();
     }
@@ -301,7 +318,7 @@ void Farm::OnDue(const std::string& key) {
   } else if (absl::ConsumePrefix(&rest, "rest/")) {
     DispatchAround(std::string(rest));
   } else if (absl::ConsumePrefix(&rest, "way/")) {
-    Dispatch(std::string(rest));
+    DispatchAround(std::string(rest));
   } else if (absl::ConsumePrefix(&rest, "queue/")) {
     Move(jobs_.at(std::string(rest)), JobEvent::kExpired, v1::FAILURE_CLASS_TIMEOUT,
          "limits.queue passed before a device was free");

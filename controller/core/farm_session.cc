@@ -56,6 +56,8 @@ void Farm::On(const AgentHello& input) {
   const std::size_t welcome_at = plan_.effects.size();
   plan_.effects.push_back(SendToAgent{});  // filled below: what follows may add grants and cancels,
                                            // which must come after
+  // Also those around its devices as they were: what they wait for may have gone elsewhere.
+  std::set<std::string> waiting = WaitingOn(agent);
   AdoptResources(agent, hello, welcome);
   AdoptDevices(agent, hello, welcome);
   LoseAbsent(agent, hello);
@@ -74,9 +76,7 @@ void Farm::On(const AgentHello& input) {
   for (const auto& [id, device] : devices_) {
     if (GivesAway(device) && queues_.count(id) > 0) MoveAway(id);
   }
-  std::set<std::string> waiting = agent.devices;
-  waiting.insert(agent.metered.begin(), agent.metered.end());
-  for (const std::string& device : agent.devices) waiting.merge(AroundOf(devices_[device]));
+  waiting.merge(WaitingOn(agent));
   DispatchInTurn(waiting);
 }
 
@@ -325,9 +325,7 @@ void Farm::LeaseLapsed(AgentState& agent) {
   }
   HelperLeaseLapsed(agent);
   // Who can go without what is out of reach now does.
-  std::set<std::string> waiting = agent.metered;
-  for (const std::string& device : agent.devices) waiting.merge(AroundOf(devices_[device]));
-  DispatchInTurn(waiting);
+  DispatchInTurn(WaitingOn(agent));
 }
 
 }  // namespace joulefarm::controller

@@ -376,9 +376,8 @@ TEST_F(FarmGangTest, WorkWithoutPowerDoesNotKeepAnOlderMeasurementWaitingForEver
   submit("c", v1::POWER_REQUIRE_NONE);
   submit("d", v1::POWER_REQUIRE_NONE);
   bench_.Finish(1, v1::OUTCOME_SUCCEEDED);
-  EXPECT_THAT(
-      bench_.DeviceOf("c").gate_reason,
-      HasSubstr("job-3 comes before it and needs that nobody works on the meter of device a"));
+  EXPECT_THAT(bench_.DeviceOf("c").gate_reason,
+              HasSubstr("job-3 of device a comes before it, and not both can work on one meter"));
   EXPECT_EQ(bench_.JobOf("job-4").state, v1::JOB_STATE_QUEUED);
   bench_.Finish(2, v1::OUTCOME_SUCCEEDED);
   EXPECT_EQ(bench_.JobOf("job-3").state, v1::JOB_STATE_ACTIVE);

@@ -119,9 +119,8 @@ TEST_F(FarmPortTest, NeighboursThatAreNeverIdleAtOnceGiveWayToAnOlderJob) {
   Submit("b", false);
   Submit("c", false);
   EXPECT_THAT(Finish(2), IsEmpty());
-  EXPECT_THAT(
-      bench_.DeviceOf("c").gate_reason,
-      HasSubstr("job-4 comes before it and needs that nobody works on the port of device a"));
+  EXPECT_THAT(bench_.DeviceOf("c").gate_reason,
+              HasSubstr("job-4 of device a comes before it, and not both can work on one port"));
   EXPECT_THAT(Finish(1), ElementsAre("b"));
   EXPECT_EQ(bench_.JobOf("job-3").state, v1::JOB_STATE_ACTIVE);
   bench_.Accept(b_, 3);
@@ -130,23 +129,105 @@ TEST_F(FarmPortTest, NeighboursThatAreNeverIdleAtOnceGiveWayToAnOlderJob) {
   EXPECT_THAT(Finish(4), testing::UnorderedElementsAre("b", "c"));
 }
 
-TEST_F(FarmPortTest, NobodyGivesWayForLongToAJobThatIsNotThereAnyMore) {
+TEST_F(FarmPortTest, NobodyGivesWayForLongToAJobWhoseTurnCannotCome) {
+  // Its device is out of reach, or the one that works beside it is.
+  for (const bool own : {true, false}) {
+    bench_ = FarmBench();
+    a_ = Join("a", Port("port:sysfs:a:hub:2", "USB port 1-1.2"));
+    b_ = Join("b", Port("port:sysfs:b:other:2", "USB port 1-1.2"));
+    const SessionId c = Join("c", Port("port:sysfs:c:other:2", "USB port 1-1.2"));
+    Submit("b", false);
+    bench_.Accept(b_, 1);
+    Submit("a", true);
+    Submit("c", false);
+    ASSERT_THAT(bench_.DeviceOf("c").gate_reason, HasSubstr("job-2"));
+    bench_.Do(AgentGone{own ? a_ : b_});
+    int waited = 0;
+    for (; bench_.Grants().empty() && waited < 20; ++waited) {
+      for (const SessionId session : {own ? b_ : a_, c})
+        bench_.Do(AgentAlive{session, std::nullopt});
+      bench_.Pass(5 * kSecond);
+    }
+    EXPECT_LE(waited, 7);
+    EXPECT_EQ(bench_.JobOf("job-3").state, v1::JOB_STATE_ACTIVE);
+  }
+}
+
+TEST_F(FarmPortTest, AnOldJobThatCannotBeginGivesNoYoungerOneItsPlace) {
+  a_ = Join("a", Port("port:sysfs:a:hub:2", "USB port 1-1.2"));
+  AgentHello hello = bench_.Hello("b");
+  hello.hello.set_boot_id("boot");
+  hello.hello.mutable_devices(0)->set_port("port:sysfs:b:other:2");
+  hello.hello.mutable_devices(0)->mutable_meter()->set_serial("unplugged");
+  *hello.hello.add_resources() = Port("port:sysfs:b:other:2", "USB port 1-1.2");
+  b_ = bench_.Join(hello);
+  Submit("b", false);
+  bench_.Accept(b_, 1);
+  SubmitRequested measured = bench_.Request();
+  measured.cells[0].spec.set_power(v1::POWER_REQUIRE_REQUIRED);
+  measured.selector = "id=b";
+  ASSERT_TRUE(bench_.Submit(measured).ok());
+  Submit("a", true);
+  Submit("b", false);
+  EXPECT_THAT(Finish(1), ElementsAre("a"));
+  EXPECT_EQ(bench_.JobOf("job-3").state, v1::JOB_STATE_ACTIVE);
+}
+
+TEST_F(FarmPortTest, YoungerJobsOfItsOwnDeviceGiveWayToo) {
   a_ = Join("a", Port("port:sysfs:a:hub:2", "USB port 1-1.2"));
   b_ = Join("b", Port("port:sysfs:b:other:2", "USB port 1-1.2"));
-  const SessionId c = Join("c", Port("port:sysfs:c:other:2", "USB port 1-1.2"));
   Submit("b", false);
   bench_.Accept(b_, 1);
   Submit("a", true);
-  Submit("c", false);
-  ASSERT_THAT(bench_.DeviceOf("c").gate_reason, HasSubstr("job-2"));
-  bench_.Do(AgentGone{a_});
-  int waited = 0;
-  for (; bench_.Grants().empty() && waited < 20; ++waited) {
-    for (const SessionId session : {b_, c}) bench_.Do(AgentAlive{session, std::nullopt});
-    bench_.Pass(5 * kSecond);
-  }
-  EXPECT_LE(waited, 7);
-  EXPECT_EQ(bench_.JobOf("job-3").state, v1::JOB_STATE_ACTIVE);
+  Submit("a", false);
+  EXPECT_THAT(bench_.Grants(), IsEmpty());
+  EXPECT_THAT(bench_.DeviceOf("a").gate_reason, HasSubstr("also carries device b"));
+  EXPECT_THAT(Finish(1), ElementsAre("a"));
+  EXPECT_EQ(bench_.JobOf("job-2").state, v1::JOB_STATE_ACTIVE);
+}
+
+TEST_F(FarmPortTest, ANeighbourHearsThatThePortHasPowerAgain) {
+  a_ = Join("a", Port("port:sysfs:a:hub:2", "USB port 1-1.2"));
+  b_ = Join("b", Port("port:sysfs:b:other:2", "USB port 1-1.2"));
+  SubmitRequested cuts = bench_.Request();
+  cuts.cells[0].spec.set_power(v1::POWER_REQUIRE_NONE);
+  cuts.cells[0].spec.set_cut_usb(true);
+  cuts.selector = "id=a";
+  cuts.retries = 0;
+  ASSERT_TRUE(bench_.Submit(cuts).ok());
+  bench_.Accept(a_, 1);
+  bench_.Report(a_, 1, v1::ATTEMPT_STATE_CANCELED, "given up");
+  ASSERT_EQ(bench_.ResourceOf("port:sysfs:a:hub:2").alloc, v1::DEVICE_ALLOC_DIRTY);
+  Submit("b", false);
+  EXPECT_THAT(bench_.Grants(), IsEmpty());
+  DeviceReported device{a_, {}};
+  device.report.set_device_id("a");
+  device.report.set_clean(true);
+  bench_.Do(device);
+  EXPECT_THAT(bench_.Grants(), IsEmpty());
+  ResourceReported port{a_, {}};
+  *port.report.add_resources() = Port("port:sysfs:a:hub:2", "USB port 1-1.2");
+  bench_.Do(port);
+  ASSERT_THAT(bench_.Grants(), SizeIs(1));
+  EXPECT_EQ(bench_.Grants()[0].device_id(), "b");
+}
+
+TEST_F(FarmPortTest, WhoWaitsForANeighbourThatMovesAwayIsAsked) {
+  a_ = Join("a", Port("port:sysfs:a:hub:2", "USB port 1-1.2"));
+  b_ = Join("b", Port("port:sysfs:b:other:2", "USB port 1-1.2"));
+  Submit("b", false);
+  bench_.Accept(b_, 1);
+  Submit("a", true);
+  EXPECT_THAT(bench_.Grants(), IsEmpty());
+  AgentHello hello = bench_.Hello("b");
+  hello.hello.set_boot_id("boot");
+  hello.hello.mutable_devices(0)->set_port("port:sysfs:b:other:3");
+  *hello.hello.add_resources() = Port("port:sysfs:b:other:3", "USB port 1-1.3");
+  *hello.hello.add_held() = FarmBench::Held(1, v1::ATTEMPT_STATE_RUNNING);
+  bench_.Join(hello);
+  EXPECT_EQ(bench_.AttemptOf(1).state, v1::ATTEMPT_STATE_RUNNING);
+  ASSERT_THAT(bench_.Grants(), SizeIs(1));
+  EXPECT_EQ(bench_.Grants()[0].device_id(), "a");
 }
 
 TEST_F(FarmPortTest, APortThatIsFoundElsewhereIsNoLongerShared) {
