@@ -2,6 +2,7 @@
 // figure.
 #include <CLI/CLI.hpp>
 #include <filesystem>
+#include <limits>
 #include <string>
 
 #include "deploy/benchmarks/ingest.h"
@@ -36,8 +37,9 @@ int main(int argc, char** argv) {
   joulefarm::bench::ObserverSetting observed;
   observer->add_option("--port", observed.port, "Of a llama-server on this host")->required();
   observer->add_option("--agent", observed.agent, "Process of an agent that samples an attempt")
-      ->required();
-  observer->add_option("--blocks", observed.blocks, "Of six segments")
+      ->required()
+      ->check(CLI::Range(2, std::numeric_limits<int>::max()));
+  observer->add_option("--blocks", observed.blocks, "Of eight segments")
       ->required()
       ->check(CLI::Range(3, 100000));
   observer->add_option("--what", what, "What was run, for the figure's detail")->required();

@@ -68,9 +68,9 @@ absl::StatusOr<ObserverEffect> JudgeObserver(absl::Span<const ObserverBlock> blo
             absl::StrCat("observer: a speed of ", block[i], " tokens/s; it has to be above 0"));
       logs[i] = std::log(block[i]);
     }
-    const double inner = (logs[1] + logs[4]) / 2;
-    sampled.push_back((logs[2] + logs[3]) / 2 - inner);
-    control.push_back(inner - (logs[0] + logs[5]) / 2);
+    const double inner = (logs[1] + logs[6]) / 2;
+    sampled.push_back((logs[2] + logs[3] + logs[4] + logs[5]) / 4 - inner);
+    control.push_back(inner - (logs[0] + logs[7]) / 2);
   }
   const std::optional<MeanInterval> sampled_ci = MeanInterval95(sampled, seed);
   const std::optional<MeanInterval> control_ci = MeanInterval95(control, seed);

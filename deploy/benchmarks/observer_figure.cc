@@ -42,7 +42,7 @@ int MeasureObserver(const ObserverSetting& setting, const std::string& what) {
       {"ci95_pct", {effect->loss.low_pct, effect->loss.high_pct}},
       {"control_aa", ToJson(effect->control)},
       {"blocks", trace->blocks.size()},
-      {"order", "A A B B A A; inner four: the comparison; outer A against inner A: the control"},
+      {"order", "A A B B B B A A; inner six: the comparison; outer A against inner A: the control"},
       {"interval", effect->method == kBootstrap
                        ? "block bootstrap of log-ratios, whole blocks drawn again, seeded"
                        : effect->method},

@@ -26,6 +26,9 @@ constexpr std::int64_t kPatienceNs = 60'000'000'000;
 constexpr int kWarmUpTokens = 512;
 constexpr double kFewestTokens = 16;
 constexpr double kMostTokens = 3'500;  // of a context of 4096
+// Of a core, for an agent that samples; one that only waits and is stopped and continued takes
+// less.
+constexpr double kLeastShare = 0.001;
 
 // Goes on when this ends.
 class StoppableAgent {
@@ -120,6 +123,10 @@ absl::StatusOr<ObserverTrace> RunObserver(const ObserverSetting& setting) {
       trace.agent_cpu_s += *now_s - *cpu_s;
       trace.sampled_s += static_cast<double>(agent::BoottimeNs() - start_ns) * 1e-9;
     }
+  }
+  if (trace.agent_cpu_s < kLeastShare * trace.sampled_s) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the agent, process ", setting.agent, ", did nothing while it was to sample"));
   }
   return trace;
 }

@@ -30,7 +30,8 @@ struct ObserverTrace {
 
 // Without sampling (A) the agent is stopped (SIGSTOP), with it (B) it goes on (SIGCONT) and makes
 // up for what a meter has gathered meanwhile. It goes on when this returns, however it does.
-// UNAVAILABLE: the engine does not answer as llama-server does, or there is no such agent.
+// UNAVAILABLE: the engine does not answer as llama-server does. FAILED_PRECONDITION: the agent did
+// nothing in the segments that it was to sample. Else: there is no such agent.
 absl::StatusOr<ObserverTrace> RunObserver(const ObserverSetting& setting);
 
 }  // namespace joulefarm::bench

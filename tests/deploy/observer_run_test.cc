@@ -4,10 +4,12 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <fstream>
+#include <functional>
 #include <string>
 #include <thread>
 
@@ -22,34 +24,58 @@ namespace {
 using agent::TcpPeer;
 using testing::HasSubstr;
 
-// A process that can be stopped.
-class Sleeper {
+// A process that works all the time, and can be stopped.
+class Worker {
  public:
-  Sleeper() : pid_(::fork()) {
+  explicit Worker(bool works = true) : pid_(::fork()) {
     if (pid_ != 0) return;
-    ::execlp("sleep", "sleep", "1000", nullptr);
+    ::execlp("sh", "sh", "-c", works ? "while :; do :; done" : "exec sleep 1000", nullptr);
     ::_exit(127);
   }
-  ~Sleeper() {
+  ~Worker() {
     ::kill(pid_, SIGKILL);
     ::waitpid(pid_, nullptr, 0);
   }
-  Sleeper(const Sleeper&) = delete;
-  Sleeper& operator=(const Sleeper&) = delete;
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
 
   pid_t pid() const { return pid_; }
   // A signal takes a moment to arrive.
-  bool Becomes(bool stopped) const {
-    for (int i = 0; i < 2000; ++i) {
-      std::string stat;
-      std::getline(std::ifstream(absl::StrCat("/proc/", pid_, "/stat")), stat);
-      if (absl::StrContains(stat, ") T ") == stopped) return true;
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-    return false;
+  bool IsStoppedSoon() const {
+    return Soon([this] { return absl::StrContains(Stat(), ") T "); });
+  }
+  bool WorksOnSoon() const {
+    const double before_s = CpuSeconds();
+    return Soon([&] { return CpuSeconds() > before_s; });
+  }
+  bool Sleeps() const {
+    return Soon([this] { return absl::StrContains(Stat(), "(sleep) S "); });
+  }
+  bool IsNotStoppedSoon() const {
+    return Soon([this] { return !absl::StrContains(Stat(), ") T "); });
   }
 
  private:
+  static bool Soon(const std::function<bool()>& is) {
+    for (int i = 0; i < 20'000; ++i) {
+      if (is()) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return false;
+  }
+  std::string Stat() const {
+    std::string stat;
+    std::getline(std::ifstream(absl::StrCat("/proc/", pid_, "/stat")), stat);
+    return stat;
+  }
+  double CpuSeconds() const {
+    clockid_t clock = 0;
+    timespec spent{};
+    EXPECT_EQ(::clock_getcpuclockid(pid_, &clock), 0);
+    EXPECT_EQ(::clock_gettime(clock, &spent), 0);
+    return static_cast<double>(spent.tv_sec) + static_cast<double>(spent.tv_nsec) * 1e-9;
+  }
+
   const pid_t pid_;
 };
 
@@ -75,7 +101,7 @@ void Answer(TcpPeer::Connection& connection, const std::string& body) {
 }
 
 TEST(ObserverRunTest, TheAgentIsStoppedInAAndGoesOnInB) {
-  const Sleeper sleeper;
+  const Worker worker;
   int requests = 0;
   int as_expected = 0;
   int other_tokens = 0;
@@ -84,29 +110,31 @@ TEST(ObserverRunTest, TheAgentIsStoppedInAAndGoesOnInB) {
         const int tokens = TokensAskedFor(connection);
         const int segment = requests++ - 2;  // two to warm up
         if (segment >= 0) {
-          const bool sampled = segment % 6 == 2 || segment % 6 == 3;
-          if (sleeper.Becomes(!sampled)) ++as_expected;
+          const int of_block = segment % 8;
+          const bool sampled = of_block >= 2 && of_block <= 5;
+          if (sampled ? worker.WorksOnSoon() : worker.IsStoppedSoon()) ++as_expected;
           if (tokens != 100) ++other_tokens;
         }
         Answer(connection, absl::StrCat(R"({"content": "x", "timings": {"predicted_per_second": )",
                                         segment < 0 ? 1005 : 1000 + segment, "}}"));
       },
-      2 + 3 * 6);
+      2 + 3 * 8);
   const absl::StatusOr<ObserverTrace> trace =
-      RunObserver({static_cast<std::uint16_t>(engine.port()), sleeper.pid(), 3, 100'000'000});
+      RunObserver({static_cast<std::uint16_t>(engine.port()), worker.pid(), 3, 100'000'000});
   ASSERT_TRUE(trace.ok()) << trace.status();
-  EXPECT_EQ(as_expected, 18);
+  EXPECT_EQ(as_expected, 24);
   EXPECT_EQ(other_tokens, 0) << "a tenth of a second at the speed of the second request";
   EXPECT_EQ(trace->tokens, 100);
   ASSERT_EQ(trace->blocks.size(), 3U);
-  EXPECT_EQ(trace->blocks[0], (ObserverBlock{1000, 1001, 1002, 1003, 1004, 1005}));
-  EXPECT_EQ(trace->blocks[2][5], 1017);
+  EXPECT_EQ(trace->blocks[0], (ObserverBlock{1000, 1001, 1002, 1003, 1004, 1005, 1006, 1007}));
+  EXPECT_EQ(trace->blocks[2][7], 1023);
+  EXPECT_GT(trace->agent_cpu_s, 0);
   EXPECT_GT(trace->sampled_s, 0);
-  EXPECT_TRUE(sleeper.Becomes(false)) << "it goes on afterwards";
+  EXPECT_TRUE(worker.IsNotStoppedSoon()) << "it goes on afterwards";
 }
 
 TEST(ObserverRunTest, AnEngineThatAnswersOtherwiseEndsItAndTheAgentGoesOn) {
-  const Sleeper sleeper;
+  const Worker worker;
   int requests = 0;
   TcpPeer engine(
       [&](TcpPeer::Connection& connection) {
@@ -116,10 +144,26 @@ TEST(ObserverRunTest, AnEngineThatAnswersOtherwiseEndsItAndTheAgentGoesOn) {
       },
       4);
   const absl::StatusOr<ObserverTrace> trace =
-      RunObserver({static_cast<std::uint16_t>(engine.port()), sleeper.pid(), 3, 100'000'000});
+      RunObserver({static_cast<std::uint16_t>(engine.port()), worker.pid(), 3, 100'000'000});
   EXPECT_EQ(trace.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(trace.status().message()), HasSubstr("no model"));
-  EXPECT_TRUE(sleeper.Becomes(false));
+  EXPECT_TRUE(worker.IsNotStoppedSoon());
+}
+
+TEST(ObserverRunTest, AnAgentThatDoesNothingWasNotSampling) {
+  const Worker worker(false);
+  // It is a shell first, which becomes a program that sleeps.
+  ASSERT_TRUE(worker.Sleeps());
+  TcpPeer engine(
+      [](TcpPeer::Connection& connection) {
+        TokensAskedFor(connection);
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));  // it decodes
+        Answer(connection, R"({"timings": {"predicted_per_second": 500}})");
+      },
+      100);
+  const absl::StatusOr<ObserverTrace> trace =
+      RunObserver({static_cast<std::uint16_t>(engine.port()), worker.pid(), 3, 100'000'000});
+  EXPECT_EQ(trace.status().code(), absl::StatusCode::kFailedPrecondition) << trace.status();
 }
 
 TEST(ObserverRunTest, AnAgentThatIsNotThereIsSaid) {
@@ -131,8 +175,8 @@ TEST(ObserverRunTest, AnAgentThatIsNotThereIsSaid) {
       2);
   pid_t gone = 0;
   {
-    const Sleeper sleeper;
-    gone = sleeper.pid();
+    const Worker worker;
+    gone = worker.pid();
   }
   const absl::StatusOr<ObserverTrace> trace =
       RunObserver({static_cast<std::uint16_t>(engine.port()), gone, 3, 100'000'000});
