@@ -315,9 +315,7 @@ void Farm::OnDue(const std::string& key) {
     Fence fence = 0;
     const auto it = absl::SimpleAtoi(rest, &fence) ? attempts_.find(fence) : attempts_.end();
     if (it != attempts_.end()) HelpersLate(it->second);
-  } else if (absl::ConsumePrefix(&rest, "rest/")) {
-    DispatchAround(std::string(rest));
-  } else if (absl::ConsumePrefix(&rest, "way/")) {
+  } else if (absl::ConsumePrefix(&rest, "rest/") || absl::ConsumePrefix(&rest, "way/")) {
     DispatchAround(std::string(rest));
   } else if (absl::ConsumePrefix(&rest, "queue/")) {
     Move(jobs_.at(std::string(rest)), JobEvent::kExpired, v1::FAILURE_CLASS_TIMEOUT,
