@@ -2,7 +2,7 @@
 
 find_program(JOULEFARM_CCACHE ccache)
 if(JOULEFARM_CCACHE)
-  # What was compiled before is found again; in another clone only what has no precompiled header.
+  # What was compiled before is found again.
   set(CMAKE_C_COMPILER_LAUNCHER ${JOULEFARM_CCACHE})
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1
       CCACHE_SLOPPINESS=pch_defines,time_macros ${JOULEFARM_CCACHE})

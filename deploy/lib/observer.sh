@@ -13,7 +13,7 @@ observer_stop() {
 }
 
 # observer_start ENGINE_DIR MODEL THREADS LOG: as the agent starts it with `environment: {cores: …}`: an engine that wanders
-# between cores varies four times as much from one quarter of a second to the next. Sets observer_url.
+# between cores varied three times as much from one tenth of a second to the next. Sets observer_url.
 observer_url=''
 observer_start() {
   : >"$4" || return 1
