@@ -110,6 +110,7 @@ void Farm::Dispatch(const std::string& device_id) {
   std::optional<QueueKey> first;
   std::optional<QueueKey> first_blocked;
   std::optional<QueueKey> first_by_work;  // of those that only wait for others' work to end
+  std::string work;                       // and for which
   std::string chosen;
   Need chosen_need;
   Gang gang;
@@ -129,8 +130,10 @@ void Farm::Dispatch(const std::string& device_id) {
       // Of one that is tried again it says why that is.
       if (Job& head = jobs_.at(job); head.failure_class == v1::FAILURE_CLASS_UNSPECIFIED)
         SayReason(head, of_need.blocked);
-      if (of_need.by_work && (!first_by_work.has_value() || key < *first_by_work))
+      if (of_need.by_work && (!first_by_work.has_value() || key < *first_by_work)) {
         first_by_work = key;
+        work = of_need.blocked;
+      }
       if (first_blocked.has_value() && *first_blocked < key) continue;
       first_blocked = key;
       why = std::move(of_need.blocked);
@@ -139,7 +142,7 @@ void Farm::Dispatch(const std::string& device_id) {
   if (!chosen.empty()) {
     std::string way;
     if (first_by_work.has_value() && *first_by_work < *first) {
-      way = why;  // its own older job has to have its turn, too
+      way = work;  // its own older job has to have its turn, too
     } else {
       way = GivesWay(d, *first, chosen_need);
       if (Job& head = jobs_.at(chosen);

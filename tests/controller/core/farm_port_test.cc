@@ -32,6 +32,11 @@ class FarmPortTest : public testing::Test {
     *hello.hello.add_resources() = port;
     return bench_.Join(hello);
   }
+  // Agents of one host that name one port each in its own way.
+  void ShareAPort() {
+    a_ = Join("a", Port("port:sysfs:a:hub:2", "USB port 1-1.2"));
+    b_ = Join("b", Port("port:sysfs:b:other:2", "USB port 1-1.2"));
+  }
   void Submit(const std::string& device, bool cut) {
     SubmitRequested request = bench_.Request();
     request.cells[0].spec.set_power(v1::POWER_REQUIRE_NONE);
@@ -58,9 +63,7 @@ class FarmPortTest : public testing::Test {
 };
 
 TEST_F(FarmPortTest, WhileOneDevicesPortIsCutNoOtherOnItWorks) {
-  // Agents of one host that name one port each in its own way.
-  a_ = Join("a", Port("port:sysfs:a:hub:2", "USB port 1-1.2"));
-  b_ = Join("b", Port("port:sysfs:b:other:2", "USB port 1-1.2"));
+  ShareAPort();
   Submit("a", true);
   ASSERT_THAT(bench_.Grants(), SizeIs(1));
   EXPECT_EQ(bench_.ResourceOf("port:sysfs:a:hub:2").alloc, v1::DEVICE_ALLOC_OFFERED);
@@ -73,8 +76,7 @@ TEST_F(FarmPortTest, WhileOneDevicesPortIsCutNoOtherOnItWorks) {
 }
 
 TEST_F(FarmPortTest, APortThatMayStillBeCutIsWaitedForAlsoAfterARestart) {
-  a_ = Join("a", Port("port:sysfs:a:hub:2", "USB port 1-1.2"));
-  b_ = Join("b", Port("port:sysfs:b:other:2", "USB port 1-1.2"));
+  ShareAPort();
   Submit("a", true);
   bench_.Accept(a_, 1);
   bench_.Do(AgentGone{a_});
@@ -96,8 +98,7 @@ TEST_F(FarmPortTest, APortThatMayStillBeCutIsWaitedForAlsoAfterARestart) {
 }
 
 TEST_F(FarmPortTest, WhileAnotherDeviceWorksItsPortIsNotCut) {
-  a_ = Join("a", Port("port:sysfs:a:hub:2", "USB port 1-1.2"));
-  b_ = Join("b", Port("port:sysfs:b:other:2", "USB port 1-1.2"));
+  ShareAPort();
   Submit("b", false);
   bench_.Accept(b_, 1);
   Submit("a", true);
@@ -107,8 +108,7 @@ TEST_F(FarmPortTest, WhileAnotherDeviceWorksItsPortIsNotCut) {
 }
 
 TEST_F(FarmPortTest, NeighboursThatAreNeverIdleAtOnceGiveWayToAnOlderJob) {
-  a_ = Join("a", Port("port:sysfs:a:hub:2", "USB port 1-1.2"));
-  b_ = Join("b", Port("port:sysfs:b:other:2", "USB port 1-1.2"));
+  ShareAPort();
   const SessionId c = Join("c", Port("port:sysfs:c:other:2", "USB port 1-1.2"));
   Submit("b", false);
   bench_.Accept(b_, 1);
@@ -133,8 +133,7 @@ TEST_F(FarmPortTest, NobodyGivesWayForLongToAJobWhoseTurnCannotCome) {
   // Its device is out of reach, or the one that works beside it is.
   for (const bool own : {true, false}) {
     bench_ = FarmBench();
-    a_ = Join("a", Port("port:sysfs:a:hub:2", "USB port 1-1.2"));
-    b_ = Join("b", Port("port:sysfs:b:other:2", "USB port 1-1.2"));
+    ShareAPort();
     const SessionId c = Join("c", Port("port:sysfs:c:other:2", "USB port 1-1.2"));
     Submit("b", false);
     bench_.Accept(b_, 1);
@@ -174,8 +173,7 @@ TEST_F(FarmPortTest, AnOldJobThatCannotBeginGivesNoYoungerOneItsPlace) {
 }
 
 TEST_F(FarmPortTest, YoungerJobsOfItsOwnDeviceGiveWayToo) {
-  a_ = Join("a", Port("port:sysfs:a:hub:2", "USB port 1-1.2"));
-  b_ = Join("b", Port("port:sysfs:b:other:2", "USB port 1-1.2"));
+  ShareAPort();
   Submit("b", false);
   bench_.Accept(b_, 1);
   Submit("a", true);
@@ -186,9 +184,28 @@ TEST_F(FarmPortTest, YoungerJobsOfItsOwnDeviceGiveWayToo) {
   EXPECT_EQ(bench_.JobOf("job-2").state, v1::JOB_STATE_ACTIVE);
 }
 
-TEST_F(FarmPortTest, ANeighbourHearsThatThePortHasPowerAgain) {
-  a_ = Join("a", Port("port:sysfs:a:hub:2", "USB port 1-1.2"));
+TEST_F(FarmPortTest, WhyADeviceIsIdleIsTheWorkItWaitsForAndNotAnOlderJobsCable) {
+  AgentHello hello = bench_.Hello("a");
+  hello.hello.set_boot_id("boot");
+  hello.hello.mutable_devices(0)->set_port("port:sysfs:a:hub:2");
+  hello.hello.mutable_devices(0)->mutable_meter()->set_serial("unplugged");
+  *hello.hello.add_resources() = Port("port:sysfs:a:hub:2", "USB port 1-1.2");
+  a_ = bench_.Join(hello);
   b_ = Join("b", Port("port:sysfs:b:other:2", "USB port 1-1.2"));
+  Submit("b", false);
+  bench_.Accept(b_, 1);
+  SubmitRequested measured = bench_.Request();
+  measured.cells[0].spec.set_power(v1::POWER_REQUIRE_REQUIRED);
+  measured.selector = "id=a";
+  ASSERT_TRUE(bench_.Submit(measured).ok());
+  Submit("a", true);
+  Submit("a", false);
+  EXPECT_THAT(bench_.Grants(), IsEmpty());
+  EXPECT_THAT(bench_.DeviceOf("a").gate_reason, HasSubstr("also carries device b"));
+}
+
+TEST_F(FarmPortTest, ANeighbourHearsThatThePortHasPowerAgain) {
+  ShareAPort();
   SubmitRequested cuts = bench_.Request();
   cuts.cells[0].spec.set_power(v1::POWER_REQUIRE_NONE);
   cuts.cells[0].spec.set_cut_usb(true);
@@ -213,8 +230,7 @@ TEST_F(FarmPortTest, ANeighbourHearsThatThePortHasPowerAgain) {
 }
 
 TEST_F(FarmPortTest, WhoWaitsForANeighbourThatMovesAwayIsAsked) {
-  a_ = Join("a", Port("port:sysfs:a:hub:2", "USB port 1-1.2"));
-  b_ = Join("b", Port("port:sysfs:b:other:2", "USB port 1-1.2"));
+  ShareAPort();
   Submit("b", false);
   bench_.Accept(b_, 1);
   Submit("a", true);
@@ -231,8 +247,7 @@ TEST_F(FarmPortTest, WhoWaitsForANeighbourThatMovesAwayIsAsked) {
 }
 
 TEST_F(FarmPortTest, APortThatIsFoundElsewhereIsNoLongerShared) {
-  a_ = Join("a", Port("port:sysfs:a:hub:2", "USB port 1-1.2"));
-  b_ = Join("b", Port("port:sysfs:b:other:2", "USB port 1-1.2"));
+  ShareAPort();
   Submit("b", false);
   bench_.Accept(b_, 1);
   Submit("a", true);

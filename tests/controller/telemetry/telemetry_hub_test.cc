@@ -12,6 +12,11 @@ using testing::IsEmpty;
 
 constexpr std::int64_t kSecond = 1'000'000'000;
 
+v1::Telemetry OfAttempt(v1::Telemetry news, Fence fence) {
+  news.set_fence(fence);
+  return news;
+}
+
 class Hub : public testing::Test {
  protected:
   static v1::Telemetry News(const std::string& device, double watts) {
@@ -108,19 +113,15 @@ TEST_F(Hub, OnlyTheSessionOfADeviceSpeaksForIt) {
 }
 
 TEST_F(Hub, TheMeterOfAnotherAgentShowsThePowerOfItsAttempt) {
-  const auto of = [](v1::Telemetry news, Fence fence) {
-    news.set_fence(fence);
-    return news;
-  };
   hub_.Opened(1, {"a"});
   hub_.Opened(2, {"lab"});
   hub_.Subscribe({"a"}, Listener());
   asked_.clear();
   hub_.Helps(2, "a", 7);
   EXPECT_THAT(asked_, ElementsAre("1 a", "2 a"));
-  hub_.Received(2, of(News("a", 12), 7));
+  hub_.Received(2, OfAttempt(News("a", 12), 7));
   EXPECT_THAT(heard_, IsEmpty()) << "with the device's own news";
-  v1::Telemetry own = of(News("a", 20), 7);
+  v1::Telemetry own = OfAttempt(News("a", 20), 7);
   own.set_provenance(v1::PROVENANCE_ESTIMATED);
   own.set_cpu_share(0.5);
   hub_.Received(1, own);
@@ -129,22 +130,18 @@ TEST_F(Hub, TheMeterOfAnotherAgentShowsThePowerOfItsAttempt) {
   EXPECT_EQ(hub_.Look("a")->cpu_share(), 0.5);
   EXPECT_EQ(hub_.Look("a")->provenance(), v1::PROVENANCE_UNSPECIFIED) << "that of the helper";
   // Not of another attempt, nor when it is old, nor from anybody else.
-  hub_.Received(1, of(News("a", 21), 8));
-  hub_.Received(3, of(News("a", 99), 7));
-  hub_.Received(2, of(News("a", 98), 6));
+  hub_.Received(1, OfAttempt(News("a", 21), 8));
+  hub_.Received(3, OfAttempt(News("a", 99), 7));
+  hub_.Received(2, OfAttempt(News("a", 98), 6));
   now_ns_ += 4 * kSecond;
-  hub_.Received(1, of(News("a", 22), 7));
-  hub_.Received(2, of(News("a", 13), 7));
+  hub_.Received(1, OfAttempt(News("a", 22), 7));
+  hub_.Received(2, OfAttempt(News("a", 13), 7));
   hub_.Released(2, 7);
-  hub_.Received(1, of(News("a", 23), 7));
+  hub_.Received(1, OfAttempt(News("a", 23), 7));
   EXPECT_THAT(heard_, ElementsAre("a 12", "a 21", "a 22", "a 23"));
 }
 
 TEST_F(Hub, AMeterOnAnotherAgentIsShownAfterEitherOfThemIsBack) {
-  const auto of = [](v1::Telemetry news, Fence fence) {
-    news.set_fence(fence);
-    return news;
-  };
   hub_.Opened(1, {"a"});
   hub_.Opened(2, {"lab"});
   hub_.Subscribe({"a"}, Listener());
@@ -155,24 +152,24 @@ TEST_F(Hub, AMeterOnAnotherAgentIsShownAfterEitherOfThemIsBack) {
   EXPECT_FALSE(hub_.Look("a").has_value());
   hub_.Opened(3, {"a"});
   EXPECT_THAT(asked_, ElementsAre("3 a", "2 a"));
-  hub_.Received(2, of(News("a", 12), 7));
-  hub_.Received(3, of(News("a", 20), 7));
+  hub_.Received(2, OfAttempt(News("a", 12), 7));
+  hub_.Received(3, OfAttempt(News("a", 20), 7));
   // The helper's.
   hub_.Gone(2);
-  hub_.Received(3, of(News("a", 21), 7));
+  hub_.Received(3, OfAttempt(News("a", 21), 7));
   asked_.clear();
   hub_.Helps(4, "a", 7);
   EXPECT_THAT(asked_, ElementsAre("3 a", "4 a"));
-  hub_.Received(4, of(News("a", 13), 7));
-  hub_.Received(3, of(News("a", 22), 7));
+  hub_.Received(4, OfAttempt(News("a", 13), 7));
+  hub_.Received(3, OfAttempt(News("a", 22), 7));
   EXPECT_THAT(heard_, ElementsAre("a 12", "a 21", "a 13"));
   // The controller: the helper may be there before the device.
   hub_.Gone(3);
   hub_.Gone(4);
   hub_.Helps(5, "a", 7);
   hub_.Opened(6, {"a"});
-  hub_.Received(5, of(News("a", 14), 7));
-  hub_.Received(6, of(News("a", 23), 7));
+  hub_.Received(5, OfAttempt(News("a", 14), 7));
+  hub_.Received(6, OfAttempt(News("a", 23), 7));
   EXPECT_EQ(heard_.back(), "a 14");
 }
 
